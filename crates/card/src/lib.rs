@@ -1,0 +1,1 @@
+//! Agent cards, leases and the skill index.

@@ -1,0 +1,7 @@
+//! The one signed envelope.
+mod ids;
+mod key;
+mod verdict;
+pub use ids::{AgentId, Digest, GroupId, IdError, Incarnation, NetworkId, NodeId, RecordId};
+pub use key::{AgentKey, NodeKey, SIGNATURE_LEN, SignatureError, admit_key, verify_signature};
+pub use verdict::Verdict;

@@ -1,0 +1,1 @@
+//! RocksDB behind the store contract, and the vote guard files.

@@ -1,0 +1,1 @@
+//! Builders and badly behaved authors for tests.

@@ -1,0 +1,2 @@
+//! Althing.
+fn main() {}
