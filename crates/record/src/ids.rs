@@ -221,10 +221,7 @@ mod tests {
     fn did_key_matches_the_specification() {
         let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
         let agent: AgentId = did.parse().unwrap();
-        assert_eq!(
-            hex::encode(agent.0),
-            "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29"
-        );
+        assert_eq!(hex::encode(agent.0), "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29");
         assert_eq!(agent.to_string(), did);
     }
 

@@ -29,7 +29,9 @@ pub fn check<S: Snapshot, W: FnMut(&Batch)>(open: impl Fn() -> (S, W)) {
     assert_eq!(store.get(Table::Records, b"k").unwrap(), None, "a deleted row is gone");
 
     let mut batch = Batch::default();
-    for key in [&[0x00][..], &[0x01, 0xff], &[0x02], &[0x02, 0x00], &[0x02, 0xff, 0xff], &[0x03], &[0xff, 0xff]] {
+    for key in
+        [&[0x00][..], &[0x01, 0xff], &[0x02], &[0x02, 0x00], &[0x02, 0xff, 0xff], &[0x03], &[0xff, 0xff]]
+    {
         batch.put(Table::Expiry, key, b"");
     }
     write(&batch);
@@ -38,11 +40,31 @@ pub fn check<S: Snapshot, W: FnMut(&Batch)>(open: impl Fn() -> (S, W)) {
         [&[0x02][..], &[0x02, 0x00], &[0x02, 0xff, 0xff]],
         "a prefix scan returns the prefix itself and all below it, in order"
     );
-    assert_eq!(keys(store.scan(Table::Expiry, &[0x01], &[0x03], 2).unwrap()).len(), 2, "a scan stops at its limit");
-    assert_eq!(keys(store.scan(Table::Expiry, &[0x03], &[0x03], 9).unwrap()).len(), 0, "an empty range is empty");
-    assert_eq!(keys(store.scan(Table::Expiry, &[0x03], &[0x01], 9).unwrap()).len(), 0, "a reversed range is empty");
-    assert_eq!(keys(store.scan_prefix(Table::Expiry, &[], 99).unwrap()).len(), 7, "an empty prefix is everything");
-    assert_eq!(keys(store.scan_prefix(Table::Expiry, &[0xff], 9).unwrap()).len(), 1, "an all-ones prefix has an end");
+    assert_eq!(
+        keys(store.scan(Table::Expiry, &[0x01], &[0x03], 2).unwrap()).len(),
+        2,
+        "a scan stops at its limit"
+    );
+    assert_eq!(
+        keys(store.scan(Table::Expiry, &[0x03], &[0x03], 9).unwrap()).len(),
+        0,
+        "an empty range is empty"
+    );
+    assert_eq!(
+        keys(store.scan(Table::Expiry, &[0x03], &[0x01], 9).unwrap()).len(),
+        0,
+        "a reversed range is empty"
+    );
+    assert_eq!(
+        keys(store.scan_prefix(Table::Expiry, &[], 99).unwrap()).len(),
+        7,
+        "an empty prefix is everything"
+    );
+    assert_eq!(
+        keys(store.scan_prefix(Table::Expiry, &[0xff], 9).unwrap()).len(),
+        1,
+        "an all-ones prefix has an end"
+    );
 
     let mut batch = Batch::default();
     batch.put(Table::Meta, b"empty", b"");
@@ -50,7 +72,11 @@ pub fn check<S: Snapshot, W: FnMut(&Batch)>(open: impl Fn() -> (S, W)) {
         batch.put(table, b"in every table", table.name().as_bytes());
     }
     write(&batch);
-    assert_eq!(store.get(Table::Meta, b"empty").unwrap().unwrap(), b"", "an empty value is not an absent row");
+    assert_eq!(
+        store.get(Table::Meta, b"empty").unwrap().unwrap(),
+        b"",
+        "an empty value is not an absent row"
+    );
     for table in Table::ALL {
         let value = store.get(table, b"in every table").unwrap().unwrap();
         assert_eq!(value, table.name().as_bytes(), "every table holds its own row");

@@ -134,7 +134,8 @@ mod tests {
         batch.delete(Table::Meta, b"a");
         batch.put(Table::Meta, b"bb", b"new");
         overlay.write_all(CommitNo(1), &batch);
-        let keys: Vec<_> = overlay.scan_prefix(Table::Meta, b"", 3).unwrap().into_iter().map(|row| row.0).collect();
+        let keys: Vec<_> =
+            overlay.scan_prefix(Table::Meta, b"", 3).unwrap().into_iter().map(|row| row.0).collect();
         assert_eq!(keys, [b"b".to_vec(), b"bb".to_vec(), b"c".to_vec()]);
     }
 
@@ -145,12 +146,19 @@ mod tests {
             fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
                 self.0.borrow().0.get(table, key)
             }
-            fn scan(&self, table: Table, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
+            fn scan(
+                &self,
+                table: Table,
+                from: &[u8],
+                to: &[u8],
+                limit: usize,
+            ) -> Result<Vec<Row>, ReadError> {
                 self.0.borrow().0.scan(table, from, to, limit)
             }
         }
         crate::conformance::check(|| {
-            let inner = std::rc::Rc::new(std::cell::RefCell::new((Overlay::new(Memory::default()), CommitNo(0))));
+            let inner =
+                std::rc::Rc::new(std::cell::RefCell::new((Overlay::new(Memory::default()), CommitNo(0))));
             let writer = inner.clone();
             (Shared(inner), move |batch: &Batch| {
                 let mut inner = writer.borrow_mut();
