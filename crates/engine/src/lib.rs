@@ -1,1 +1,3 @@
-//! The whole node as one state machine without IO, clock or entropy.
+//! The whole node as one state machine.
+mod ask;
+pub use ask::*;

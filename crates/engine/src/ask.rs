@@ -1,0 +1,372 @@
+use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, RecordId};
+
+/// Most providers that one [`Ask::Find`] returns.
+pub const MAX_FOUND: usize = 1_000;
+
+/// Something that a local client wants of the node. Each gets exactly one [`Answer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// What the node holds and how it is doing.
+    Status,
+    /// Sign the card of a hosted agent and publish it with a lease.
+    PublishCard {
+        /// A hosted agent.
+        agent: AgentId,
+        /// The exact A2A AgentCard JSON.
+        json: Vec<u8>,
+    },
+    /// The newest card of an agent, from the local store or, failing that, from peers.
+    Card {
+        /// Any agent.
+        agent: AgentId,
+    },
+    /// Which agents have a skill.
+    Find(Find),
+    /// Put a question to an electorate.
+    Propose {
+        /// A hosted agent.
+        agent: AgentId,
+        /// The question.
+        draft: ProposalDraft,
+    },
+    /// Sign and publish one ballot.
+    Cast {
+        /// A hosted agent.
+        agent: AgentId,
+        /// The proposal's id.
+        proposal: RecordId,
+        /// One of the proposal's options, or "abstain".
+        choice: String,
+    },
+    /// One proposal with its tally.
+    Vote {
+        /// The proposal's id.
+        proposal: RecordId,
+    },
+    /// All known proposals, newest first.
+    Votes,
+    /// The certificate of a decided proposal.
+    Certificate {
+        /// The proposal's id.
+        proposal: RecordId,
+    },
+    /// Proven misbehaviour, by agent.
+    Evidence,
+}
+
+/// A search for agents by skill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Find {
+    /// A skill path such as `text/translate`; its descendants match too.
+    pub skill: String,
+    /// Most agents to return, at most [`MAX_FOUND`].
+    pub limit: usize,
+    /// Whether to ask the network when the local index already has an answer.
+    pub live: bool,
+}
+
+/// What a proposal says before it is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposalDraft {
+    /// The question, at most 1,024 bytes.
+    pub question: String,
+    /// The options, 2 to 64. Empty: a motion, that is "yes" and "no", of which only "yes" can be certified.
+    pub options: Vec<String>,
+    /// The voters, each with one vote.
+    pub voters: Vec<AgentId>,
+    /// The rule.
+    pub method: Method,
+    /// How long clients should treat the vote as open, in milliseconds. Never decides an outcome.
+    pub window_ms: u64,
+}
+
+/// The rule by which a proposal is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// At least this many votes for one option, and never fewer than the safe threshold. Zero: the safe threshold.
+    Approvals(u64),
+    /// At least `num/den` of all votes.
+    Supermajority {
+        /// Numerator.
+        num: u64,
+        /// Denominator.
+        den: u64,
+    },
+    /// Every vote.
+    Unanimous,
+}
+
+/// The one answer to an [`Ask`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Ask::Status`].
+    Status(Box<Status>),
+    /// To [`Ask::PublishCard`]: durable here and offered to the network.
+    Published(Published),
+    /// To [`Ask::Card`].
+    Card(Box<CardAnswer>),
+    /// To [`Ask::Find`].
+    Found(Found),
+    /// To [`Ask::Propose`]: durable here and offered to the network.
+    Proposed {
+        /// The proposal's id.
+        proposal: RecordId,
+        /// Votes that one option needs.
+        threshold: u64,
+        /// How many cheating voters the rule survives.
+        tolerates: u64,
+    },
+    /// To [`Ask::Cast`]: the ballot is on disk and offered to the network.
+    Cast {
+        /// The record that carries the ballot.
+        ballot: RecordId,
+        /// Whether this very ballot had been cast before.
+        repeated: bool,
+    },
+    /// To [`Ask::Vote`].
+    Vote(Box<Vote>),
+    /// To [`Ask::Votes`].
+    Votes(Vec<Vote>),
+    /// To [`Ask::Certificate`]: the certificate file.
+    Certificate(Vec<u8>),
+    /// To [`Ask::Evidence`].
+    Evidence(Vec<EvidenceRow>),
+    /// To any ask: it was not done, and why.
+    Refused(Refusal),
+}
+
+/// Why an [`Ask`] was not done. The text names the cause and the value; `hint` the next step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of refusal, for exit codes and HTTP statuses.
+    pub kind: RefusalKind,
+    /// A lowercase sentence fragment.
+    pub cause: String,
+    /// What to do about it, where something can be done.
+    pub hint: Option<String>,
+}
+
+/// The kinds of [`Refusal`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The request itself is wrong.
+    Invalid,
+    /// There is no such agent, card or proposal here.
+    NotFound,
+    /// It contradicts something that was already done (a second ballot).
+    Conflict,
+    /// Not decided yet, or not possible in this state.
+    NotReady,
+    /// This node does not sign at the moment (vote guard, disk).
+    SigningStopped,
+    /// Too much at once.
+    Busy,
+    /// Nobody answered in time.
+    Timeout,
+    /// The store failed.
+    Internal,
+}
+
+/// What the node holds and how it is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// This node.
+    pub node: NodeId,
+    /// The network's id.
+    pub network: NetworkId,
+    /// The network's name.
+    pub network_name: String,
+    /// The agents hosted here, the default one first.
+    pub agents: Vec<AgentId>,
+    /// The data directory's incarnation.
+    pub incarnation: Incarnation,
+    /// The last durable commit.
+    pub commit: u64,
+    /// Records stored.
+    pub records: u64,
+    /// Agents with a current card.
+    pub cards: u64,
+    /// Proposals known.
+    pub proposals: u64,
+    /// Proven cases of misbehaviour.
+    pub evidence: u64,
+    /// One row for each sync domain.
+    pub domains: Vec<DomainStatus>,
+    /// Peers this node is connected to that speak its protocol.
+    pub peers: u64,
+    /// Rounds of set reconciliation finished since the start.
+    pub sync_rounds: u64,
+    /// When the last round finished.
+    pub last_sync: Option<Millis>,
+    /// Why this node signs no ballots, if it does not.
+    pub voting_stopped: Option<String>,
+    /// How far this clock is from the median of the peers' clocks, in milliseconds, where known.
+    pub clock_offset_ms: Option<i64>,
+    /// What is missing before the node is ready; empty when ready.
+    pub waiting_for: Vec<String>,
+}
+
+/// A sync domain at this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainStatus {
+    /// `directory`, `ledger`, …
+    pub name: String,
+    /// Live records in it.
+    pub records: u64,
+    /// The view digest: equal on every node that holds the same live records.
+    pub digest: Digest,
+}
+
+/// A card that was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The card's agent.
+    pub agent: AgentId,
+    /// The card's record.
+    pub card: RecordId,
+    /// Its slot revision.
+    pub revision: u64,
+    /// Its skill paths, sorted.
+    pub skills: Vec<String>,
+    /// When it expires unless renewed.
+    pub expires: Millis,
+}
+
+/// A verified card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardAnswer {
+    /// The card's agent.
+    pub agent: AgentId,
+    /// The card's record.
+    pub card: RecordId,
+    /// Its slot revision.
+    pub revision: u64,
+    /// The key that signed it.
+    pub key: [u8; 32],
+    /// When it was made.
+    pub made: Millis,
+    /// When it expires.
+    pub expires: Millis,
+    /// Its skill paths, sorted.
+    pub skills: Vec<String>,
+    /// The exact A2A JSON.
+    pub json: Vec<u8>,
+    /// The signed envelope, for offline verification.
+    pub envelope: Vec<u8>,
+    /// Where the agent is served now.
+    pub leases: Vec<LeaseAnswer>,
+}
+
+/// A current lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseAnswer {
+    /// The serving node.
+    pub node: NodeId,
+    /// Its addresses, as multiaddrs.
+    pub addresses: Vec<String>,
+    /// When it expires unless renewed.
+    pub expires: Millis,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The agents, those with a current lease first, then by id.
+    pub agents: Vec<FoundAgent>,
+    /// Pages of the Kademlia index that were to be asked.
+    pub pages: u64,
+    /// Pages that answered.
+    pub pages_answered: u64,
+    /// Providers that the pages named.
+    pub providers: u64,
+    /// Providers that did not answer.
+    pub providers_silent: u64,
+    /// Whether the network was asked at all.
+    pub live: bool,
+}
+
+/// One agent that a search found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundAgent {
+    /// The verified card.
+    pub card: CardAnswer,
+    /// Whether it came from a live lookup (or else from the local index).
+    pub from_lookup: bool,
+}
+
+/// A proposal and how it stands, as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vote {
+    /// The proposal's id.
+    pub proposal: RecordId,
+    /// Who put it.
+    pub proposer: AgentId,
+    /// The question.
+    pub question: String,
+    /// The options.
+    pub options: Vec<OptionTally>,
+    /// Ballots that abstain.
+    pub abstentions: u64,
+    /// The rule's name: `approvals`, `supermajority=2/3`, `unanimous`.
+    pub method: String,
+    /// The electorate.
+    pub voters: Vec<Voter>,
+    /// Votes that one option needs.
+    pub threshold: u64,
+    /// How many cheating voters the rule survives.
+    pub tolerates: u64,
+    /// When the proposal was made, by its author's clock.
+    pub made: Millis,
+    /// When clients should stop treating it as open.
+    pub closes: Millis,
+    /// Where it stands.
+    pub state: VoteState,
+}
+
+/// An option and the votes for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionTally {
+    /// The option's text.
+    pub text: String,
+    /// Votes for it.
+    pub votes: u64,
+}
+
+/// A member of an electorate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voter {
+    /// Who.
+    pub agent: AgentId,
+    /// What they chose; more than one entry is an equivocation.
+    pub choices: Vec<String>,
+}
+
+/// Where a proposal stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VoteState {
+    /// Not decided, and the window has not passed on this node's clock.
+    Open,
+    /// Not decided, and the window has passed on this node's clock. A local status, not an outcome.
+    Expired,
+    /// Decided: this option has its votes.
+    Decided {
+        /// The option's text.
+        option: String,
+    },
+    /// More voters cheated than the rule tolerates: these options all have their votes.
+    Conflicting {
+        /// The options' texts.
+        options: Vec<String>,
+    },
+}
+
+/// One proven case of misbehaviour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvidenceRow {
+    /// The offender.
+    pub agent: AgentId,
+    /// `double ballot` or `chain fork`.
+    pub offence: String,
+    /// The two records that prove it.
+    pub records: [RecordId; 2],
+}
