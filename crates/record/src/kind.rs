@@ -1,0 +1,154 @@
+use crate::Millis;
+
+/// Which placement rule a kind follows; see [`crate::Placement`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlacementRule {
+    /// A slot: the highest (revision, id) wins. An expiry is required, at most this many milliseconds after `made`.
+    Slot {
+        /// The longest lifetime in milliseconds.
+        lifetime_ms_max: u64,
+    },
+    /// A chain in this stream.
+    Chain {
+        /// The stream's name.
+        stream: &'static str,
+        /// Whether the chain belongs to one incarnation of a data directory.
+        per_incarnation: bool,
+    },
+    /// Between two agents.
+    Pair,
+    /// One round of an agreement.
+    Round,
+}
+
+/// What may travel beside the envelope of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Companion {
+    /// Nothing.
+    None,
+    /// The body itself: the payload is empty and the protected header holds the body's SHA-256.
+    Body,
+    /// The leaves of the Merkle tree that the payload commits to: see [`crate::Leaves`].
+    Leaves,
+}
+
+/// Where records of a kind are gossiped and synced, outside groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Domain {
+    /// Identities, cards and leases.
+    Directory,
+    /// Proposals, ballots and attestations.
+    Ledger,
+}
+
+impl Domain {
+    /// Every domain.
+    pub const ALL: [Self; 2] = [Self::Directory, Self::Ledger];
+
+    /// The domain's name in topics and in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Ledger => "ledger",
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $placement:expr, $companion:ident, $domain:expr, $bytes_max:expr;)*) => {
+        /// What a record is about. Numbers are never reused; docs/spec/records.md lists the reserved ones.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $($(#[$doc])* $name = $code,)*
+        }
+
+        impl Kind {
+            /// Every kind that this version knows.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The kind with this number, if this version knows it.
+            #[must_use]
+            pub fn from_code(code: u16) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// The kind's number.
+            #[must_use]
+            pub fn code(self) -> u16 {
+                self as u16
+            }
+
+            /// The kind's name, for logs and metrics.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+
+            /// The kind's placement rule.
+            #[must_use]
+            pub fn placement(self) -> PlacementRule {
+                match self {
+                    $(Self::$name => $placement,)*
+                }
+            }
+
+            /// What travels beside the envelope.
+            #[must_use]
+            pub fn companion(self) -> Companion {
+                match self {
+                    $(Self::$name => Companion::$companion,)*
+                }
+            }
+
+            /// Where the kind is synced; none for pair and round placements.
+            #[must_use]
+            pub fn domain(self) -> Option<Domain> {
+                match self {
+                    $(Self::$name => $domain,)*
+                }
+            }
+
+            /// The longest envelope in bytes.
+            #[must_use]
+            pub fn envelope_bytes_max(self) -> usize {
+                match self {
+                    $(Self::$name => $bytes_max,)*
+                }
+            }
+        }
+    };
+}
+
+const DAY: u64 = 24 * 60 * Millis::MINUTE;
+const KIB: usize = 1_024;
+
+const fn chain(stream: &'static str) -> PlacementRule {
+    PlacementRule::Chain { stream, per_incarnation: true }
+}
+
+kinds! {
+    /// The first record of an agent's identity chain.
+    Inception = 1, PlacementRule::Chain { stream: "identity", per_incarnation: false }, None, Some(Domain::Directory), KIB;
+    /// A change of an agent's key.
+    Rotation = 2, PlacementRule::Chain { stream: "identity", per_incarnation: false }, None, Some(Domain::Directory), KIB;
+    /// The start of a group; its id is the group's.
+    Founding = 8, chain("group"), None, Some(Domain::Directory), 16 * KIB;
+    /// One change to a group's members.
+    Membership = 9, chain("group"), None, Some(Domain::Directory), 16 * KIB;
+    /// An agent's self-description.
+    Card = 16, PlacementRule::Slot { lifetime_ms_max: 90 * DAY }, None, Some(Domain::Directory), 16 * KIB;
+    /// "This agent is served at this node now."
+    Lease = 17, PlacementRule::Slot { lifetime_ms_max: 15 * Millis::MINUTE }, None, Some(Domain::Directory), 4 * KIB;
+    /// A question with its electorate and rule.
+    Proposal = 24, chain("vote"), None, Some(Domain::Ledger), 64 * KIB;
+    /// Signed ballots, one or many under one Merkle root.
+    BallotBatch = 25, chain("vote"), Leaves, Some(Domain::Ledger), 2 * KIB;
+    /// A message from one agent to another.
+    Message = 40, PlacementRule::Pair, Body, None, 4 * KIB;
+}

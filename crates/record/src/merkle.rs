@@ -1,0 +1,145 @@
+//! The tree hash of RFC 9162, section 2.1, over SHA-256.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::Digest;
+
+/// The hash of one leaf.
+#[must_use]
+pub fn leaf_hash(leaf: &[u8]) -> Digest {
+    Digest(Sha256::new().chain_update([0x00]).chain_update(leaf).finalize().into())
+}
+
+fn node_hash(left: Digest, right: Digest) -> Digest {
+    Digest(Sha256::new().chain_update([0x01]).chain_update(left.0).chain_update(right.0).finalize().into())
+}
+
+/// The root over leaves, in order. No leaves: the hash of the empty string.
+#[must_use]
+pub fn root<L: AsRef<[u8]>>(leaves: &[L]) -> Digest {
+    let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf.as_ref())).collect();
+    root_of(&hashes)
+}
+
+fn root_of(hashes: &[Digest]) -> Digest {
+    match hashes {
+        [] => Digest(Sha256::digest([]).into()),
+        [only] => *only,
+        _ => {
+            let (left, right) = hashes.split_at(split(hashes.len()));
+            node_hash(root_of(left), root_of(right))
+        }
+    }
+}
+
+/// The audit path of leaf `index`, from the leaf up (RFC 9162, section 2.1.3.1). None if there is no such leaf.
+#[must_use]
+pub fn path<L: AsRef<[u8]>>(leaves: &[L], index: usize) -> Option<Vec<Digest>> {
+    if index >= leaves.len() {
+        return None;
+    }
+    let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf.as_ref())).collect();
+    let mut path = Vec::new();
+    path_of(&hashes, index, &mut path);
+    Some(path)
+}
+
+fn path_of(hashes: &[Digest], index: usize, path: &mut Vec<Digest>) {
+    if hashes.len() <= 1 {
+        return;
+    }
+    let at = split(hashes.len());
+    let (left, right) = hashes.split_at(at);
+    if index < at {
+        path_of(left, index, path);
+        path.push(root_of(right));
+    } else {
+        path_of(right, index - at, path);
+        path.push(root_of(left));
+    }
+}
+
+/// Whether `path` leads from `leaf` at `index` of `count` leaves to `root` (RFC 9162, section 2.1.3.2).
+#[must_use]
+pub fn verify(leaf: &[u8], index: u64, count: u64, path: &[Digest], root: Digest) -> bool {
+    if index >= count {
+        return false;
+    }
+    let (mut position, mut last, mut hash) = (index, count - 1, leaf_hash(leaf));
+    for step in path {
+        if last == 0 {
+            return false;
+        }
+        if position & 1 == 1 || position == last {
+            hash = node_hash(*step, hash);
+            while position & 1 == 0 && position != 0 {
+                position >>= 1;
+                last >>= 1;
+            }
+        } else {
+            hash = node_hash(hash, *step);
+        }
+        position >>= 1;
+        last >>= 1;
+    }
+    last == 0 && hash == root
+}
+
+/// The largest power of two below `len`, which is at least 2.
+fn split(len: usize) -> usize {
+    len.next_power_of_two() / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Known answers of Certificate Transparency's reference tests: eight leaves, and the empty tree.
+    #[test]
+    fn roots_match_certificate_transparency() {
+        let leaves: Vec<Vec<u8>> = [
+            "",
+            "00",
+            "10",
+            "2021",
+            "3031",
+            "40414243",
+            "5051525354555657",
+            "606162636465666768696a6b6c6d6e6f",
+        ]
+        .iter()
+        .map(|leaf| hex::decode(leaf).unwrap())
+        .collect();
+        assert_eq!(
+            root(&leaves).to_string(),
+            "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
+        );
+        assert_eq!(
+            root::<Vec<u8>>(&[]).to_string(),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    #[test]
+    fn every_path_verifies_and_no_other_does() {
+        for count in 1..=17_u8 {
+            let leaves: Vec<[u8; 1]> = (0..count).map(|leaf| [leaf]).collect();
+            let root = root(&leaves);
+            for index in 0..count {
+                let path = path(&leaves, index.into()).unwrap();
+                let check = |leaf: u8, index: u8, path: &[Digest]| {
+                    verify(&[leaf], index.into(), count.into(), path, root)
+                };
+                assert!(check(index, index, &path));
+                assert!(!check(index + 1, index, &path));
+                assert!(!check(index, (index + 1) % count, &path) || count == 1);
+                assert!(!verify(&[index], index.into(), 0, &path, root));
+                assert!(!check(index, index, &[&path[..], &[root]].concat()));
+                if let Some((_, shorter)) = path.split_first() {
+                    assert!(!check(index, index, shorter));
+                }
+            }
+        }
+        assert_eq!(path(&[[0_u8]], 1), None);
+    }
+}
