@@ -1,1 +1,30 @@
 //! Agent cards, leases and the skill index.
+//!
+//! A card is an A2A AgentCard, byte for byte as its owner wrote it, inside a signed record, with the skill paths that
+//! can be derived from it. A lease says which node serves the agent now, signed by both. The index answers "which
+//! agents have this skill" from the local store.
+//!
+//! This crate deliberately does not fetch, sign or spread anything, and believes no label that the card's own JSON does
+//! not contain.
+//!
+//! ```
+//! use althing_card::{Card, SkillPath};
+//!
+//! let json = br#"{"name":"Babel","skills":[{"id":"text/translate/fr","name":"French"}]}"#;
+//! let card = Card::new(json.to_vec())?;
+//! let wanted: SkillPath = "text/translate".parse()?;
+//! assert!(card.skills().iter().any(|skill| wanted.covers(skill)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod card;
+mod index;
+mod key;
+mod lease;
+mod skill;
+
+pub use card::{CARD_LIFETIME_MS, Card, CardError, JSON_BYTES_MAX, SKILLS_MAX};
+pub use index::{Hit, find, index, unindex};
+pub use key::{Page, agent_key, skill_key};
+pub use lease::{LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease, LeaseError};
+pub use skill::{SkillError, SkillPath};

@@ -1,0 +1,218 @@
+use std::collections::BTreeSet;
+
+use althing_record::cbor::{Blob, DecodeError, List, Text};
+use althing_record::{Kind, Millis, Record, cbor_map};
+use serde::Deserialize;
+
+use crate::{SkillError, SkillPath};
+
+/// Longest card JSON in bytes: what fits a 16 KiB record with its header, signature and labels.
+pub const JSON_BYTES_MAX: usize = 15 * 1_024;
+
+/// Most skills of one card.
+pub const SKILLS_MAX: usize = 64;
+
+/// Deepest nesting of a card's JSON.
+const NESTING_MAX: usize = 32;
+
+/// How long a card counts unless renewed, in milliseconds: 7 days.
+pub const CARD_LIFETIME_MS: u64 = 7 * 24 * 60 * Millis::MINUTE;
+
+cbor_map! {
+    /// The body of a card record. Both entries absent: the agent retracted its card.
+    pub struct CardBody: version 1 {
+        /// The exact A2A JSON.
+        1 => pub json: Option<Blob<JSON_BYTES_MAX>>,
+        /// The skill paths that follow from it, ascending.
+        2 => pub skills: Option<List<Text<128>, SKILLS_MAX>>,
+    }
+}
+
+/// An agent's self-description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    json: Vec<u8>,
+    name: String,
+    skills: BTreeSet<SkillPath>,
+}
+
+/// Why something is not a card.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CardError {
+    /// The record is of another kind.
+    #[error("expected a card, found {0}")]
+    Kind(&'static str),
+    /// The body does not decode.
+    #[error("card body is malformed: {0}")]
+    Body(#[from] DecodeError),
+    /// The JSON is too long.
+    #[error("card has {found} bytes of JSON, at most {JSON_BYTES_MAX} are allowed")]
+    TooLong {
+        /// How long it is.
+        found: usize,
+    },
+    /// The JSON is not an A2A AgentCard.
+    #[error("card is not an A2A AgentCard: {0}")]
+    Json(String),
+    /// A skill's id is not usable.
+    #[error("card has an unusable skill: {0}")]
+    Skill(#[from] SkillError),
+    /// There are too many skills.
+    #[error("card has {0} skills, at most {SKILLS_MAX} are allowed")]
+    TooManySkills(usize),
+    /// The labels are not those that the JSON gives.
+    #[error("card's skill labels do not follow from its JSON")]
+    Labels,
+    /// The slot has another name.
+    #[error("card stands in slot \"{0}\", expected \"\"")]
+    Slot(String),
+}
+
+impl CardError {
+    /// Whether a newer node might accept the record.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Body(error) if error.is_newer())
+    }
+}
+
+/// What is read of an AgentCard. Everything else passes through untouched.
+#[derive(Deserialize)]
+struct AgentCard {
+    name: String,
+    #[serde(default)]
+    skills: Vec<AgentSkill>,
+}
+
+#[derive(Deserialize)]
+struct AgentSkill {
+    id: String,
+}
+
+impl Card {
+    /// Reads an A2A AgentCard: a JSON object with a non-empty `name`, and a list `skills` whose members have an `id`.
+    ///
+    /// # Errors
+    /// When it is too long, not JSON, not such an object, or a skill id gives no path.
+    pub fn new(json: Vec<u8>) -> Result<Self, CardError> {
+        if json.len() > JSON_BYTES_MAX {
+            return Err(CardError::TooLong { found: json.len() });
+        }
+        let card: AgentCard =
+            serde_json::from_slice(&json).map_err(|error| CardError::Json(error.to_string()))?;
+        if nesting(&json) > NESTING_MAX {
+            return Err(CardError::Json(format!("nested deeper than {NESTING_MAX}")));
+        }
+        if card.name.trim().is_empty() {
+            return Err(CardError::Json("\"name\" is empty".into()));
+        }
+        if card.skills.len() > SKILLS_MAX {
+            return Err(CardError::TooManySkills(card.skills.len()));
+        }
+        let skills =
+            card.skills.iter().map(|skill| SkillPath::derive(&skill.id)).collect::<Result<_, _>>()?;
+        Ok(Self { json, name: card.name, skills })
+    }
+
+    /// Reads a card record; `None` if it retracts the card.
+    ///
+    /// # Errors
+    /// When it is not a card, or its labels are not those of its JSON.
+    pub fn from_record(record: &Record) -> Result<Option<Self>, CardError> {
+        if record.kind() != Kind::Card {
+            return Err(CardError::Kind(record.kind().name()));
+        }
+        if let althing_record::Placement::Slot { name, .. } = &record.header().placement
+            && !name.is_empty()
+        {
+            return Err(CardError::Slot(name.to_string()));
+        }
+        let body: CardBody = record.body()?;
+        match (body.json, body.skills) {
+            (None, None) => Ok(None),
+            (Some(json), Some(labels)) => {
+                let card = Self::new(json.into_inner())?;
+                let same = card.skills.iter().map(SkillPath::as_str).eq(labels.iter().map(|label| &**label));
+                if same { Ok(Some(card)) } else { Err(CardError::Labels) }
+            }
+            (Some(_), None) | (None, Some(_)) => Err(CardError::Labels),
+        }
+    }
+
+    /// The body of a record that carries this card.
+    #[must_use]
+    pub fn body(&self) -> CardBody {
+        let labels = self.skills.iter().map(|skill| Text::try_from(skill.as_str()).unwrap_or_default());
+        CardBody {
+            json: Blob::try_from(self.json.clone()).ok(),
+            skills: List::try_from(labels.collect::<Vec<_>>()).ok(),
+        }
+    }
+
+    /// The exact JSON.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        &self.json
+    }
+
+    /// The agent's name, for people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The skill paths.
+    #[must_use]
+    pub fn skills(&self) -> &BTreeSet<SkillPath> {
+        &self.skills
+    }
+}
+
+/// How deeply arrays and objects are nested in valid JSON.
+fn nesting(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_keeps_its_bytes_and_gives_its_skills() {
+        let json =
+            br#"{ "name":"Babel", "skills":[{"id":"b"},{"id":"A","name":"x"}], "extra":{"kept":1.50} }"#;
+        let card = Card::new(json.to_vec()).unwrap();
+        assert_eq!(card.json(), json);
+        assert_eq!(card.skills().iter().map(SkillPath::as_str).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_not_a_card_is_refused_by_name() {
+        let error = |json: &str| Card::new(json.as_bytes().to_vec()).unwrap_err().to_string();
+        assert!(error("{}").contains("missing field `name`"));
+        assert!(error("{\"name\":\" \"}").contains("\"name\" is empty"));
+        assert!(error("[1]").contains("AgentCard"));
+        assert!(error("{\"name\":\"x\",\"name\":\"y\"}").contains("duplicate field `name`"));
+        assert!(error("{\"name\":\"x\",\"skills\":[{}]}").contains("missing field `id`"));
+        assert!(error("{\"name\":\"x\",\"skills\":[{\"id\":\"/\"}]}").contains("skill is empty"));
+        assert!(error(&format!("{{\"name\":\"{}\"}}", "x".repeat(JSON_BYTES_MAX))).contains("at most 15360"));
+        let deep = format!("{{\"name\":\"x\",\"deep\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        assert!(error(&deep).contains("nested deeper than 32"));
+        let skills = vec!["{\"id\":\"a\"}"; SKILLS_MAX + 1].join(",");
+        assert!(error(&format!("{{\"name\":\"x\",\"skills\":[{skills}]}}")).contains("65 skills"));
+    }
+}
