@@ -1,1 +1,41 @@
 //! Proposals, ballots, tallies and certificates.
+//!
+//! A [`Proposal`] commits to its electorate and its rule. A [`Ballot`] is one voter's signed choice, alone or with many
+//! others under one Merkle root. When enough ballots name one option, anyone who holds them can write a
+//! [`Certificate`], and anyone can check it with nothing but the file.
+//!
+//! This version knows *Direct* decisions only: thresholds so high that two conflicting results would need more cheating
+//! voters than the rule tolerates. A plain simple majority is not such a rule and is refused. The crate deliberately
+//! signs nothing, keeps no state and never looks at a clock: a proposal's window is advice to clients.
+//!
+//! ```
+//! use althing_ballot::{Electorate, Rule, direct_threshold};
+//! use althing_record::AgentId;
+//!
+//! let electorate = Electorate::equal((1..=5).map(|n| AgentId([n; 32])).collect())?;
+//! assert_eq!(electorate.tolerates(), 1);
+//! assert_eq!(direct_threshold(&electorate, Rule::SuperMajority { num: 2, den: 3 })?, 4);
+//! # Ok::<(), althing_ballot::BallotError>(())
+//! ```
+
+mod ballot;
+mod certificate;
+mod choice;
+mod electorate;
+mod error;
+mod evidence;
+mod proposal;
+mod rule;
+mod tally;
+mod view;
+
+pub use ballot::{BALLOTS_MAX, Ballot, ballots_of, leaf};
+pub use certificate::{CERTIFICATE_BYTES_MAX, Certificate, CertificateError, Verified};
+pub use choice::Choice;
+pub use electorate::{Electorate, Snapshot, Source, VOTERS_MAX, Voter};
+pub use error::BallotError;
+pub use evidence::DoubleBallot;
+pub use proposal::{OPTIONS_MAX, Proposal, ProposalBody, QUESTION_BYTES_MAX};
+pub use rule::{Rule, direct_threshold};
+pub use tally::{Outcome, Tally};
+pub use view::{CastBallot, ballots_for, has_proposal, index_ballots, index_proposal, proposals};

@@ -1,0 +1,237 @@
+use althing_record::cbor::{Blob, Decode, DecodeError, Encode, List, Reader, Writer};
+use althing_record::{AgentId, Digest, cbor_map, merkle};
+
+use crate::BallotError;
+
+/// Most voters of a named list.
+pub const VOTERS_MAX: usize = 1_000;
+
+/// A voter and how much their ballot counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Voter {
+    /// Who.
+    pub agent: AgentId,
+    /// How much, at least 1.
+    pub weight: u64,
+}
+
+/// Who may vote: a named list, ascending by agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Electorate {
+    voters: Vec<Voter>,
+    total: u64,
+}
+
+cbor_map! {
+    /// The form of an electorate in a proposal: a commitment and where the list comes from.
+    pub struct Snapshot {
+        /// RFC 9162 root over voter ‖ weight (8 bytes, big-endian), in order.
+        1 => pub root: Digest,
+        /// How many voters.
+        2 => pub count: u32,
+        /// The sum of all weights.
+        3 => pub total: u64,
+        /// Where the list comes from.
+        4 => pub source: Source,
+    }
+}
+
+/// Where an electorate's list comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It stands here: the voters' 32-byte ids one after the other; weights follow unless all are 1.
+    List {
+        /// The ids.
+        voters: Blob<32_000>,
+        /// The weights, as many as voters; empty if all are 1.
+        weights: List<u64, VOTERS_MAX>,
+    },
+}
+
+impl Encode for Source {
+    fn encode(&self, to: &mut Writer) {
+        let Self::List { voters, weights } = self;
+        to.array(3);
+        to.uint(0);
+        voters.encode(to);
+        weights.encode(to);
+    }
+}
+
+impl Decode for Source {
+    fn decode(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let len = from.array()?;
+        match (from.uint()?, len) {
+            (0, 3) => Ok(Self::List { voters: Decode::decode(from)?, weights: Decode::decode(from)? }),
+            (0, _) => Err(DecodeError::Invalid(format!("a voter list has 3 parts, found {len}"))),
+            (value, _) => Err(DecodeError::Newer { of: "electorate", what: "source", value }),
+        }
+    }
+}
+
+impl Electorate {
+    /// A list in which every ballot counts 1.
+    ///
+    /// # Errors
+    /// When it is empty, too long, or names somebody twice.
+    pub fn equal(agents: Vec<AgentId>) -> Result<Self, BallotError> {
+        Self::weighted(agents.into_iter().map(|agent| Voter { agent, weight: 1 }).collect())
+    }
+
+    /// A list with weights.
+    ///
+    /// # Errors
+    /// When it is empty, too long, names somebody twice, has a weight of zero, or weights that sum above 2^64 − 1.
+    pub fn weighted(mut voters: Vec<Voter>) -> Result<Self, BallotError> {
+        if voters.is_empty() {
+            return Err(BallotError::NoVoters);
+        }
+        if voters.len() > VOTERS_MAX {
+            return Err(BallotError::TooManyVoters(voters.len()));
+        }
+        voters.sort_unstable();
+        if let Some(pair) = voters.windows(2).find(|pair| pair[0].agent == pair[1].agent) {
+            return Err(BallotError::Twice(pair[0].agent));
+        }
+        if let Some(voter) = voters.iter().find(|voter| voter.weight == 0) {
+            return Err(BallotError::Weights(format!("{} has weight 0", voter.agent)));
+        }
+        let sum: u128 = voters.iter().map(|voter| u128::from(voter.weight)).sum();
+        let total = u64::try_from(sum).map_err(|_| {
+            BallotError::Weights(format!("they sum to {sum}, at most {} is allowed", u64::MAX))
+        })?;
+        Ok(Self { voters, total })
+    }
+
+    /// Reads the list of a proposal and holds it against its commitment.
+    ///
+    /// # Errors
+    /// When it does not match.
+    pub fn from_snapshot(snapshot: &Snapshot) -> Result<Self, BallotError> {
+        let Source::List { voters, weights } = &snapshot.source;
+        let agents: Vec<AgentId> = voters
+            .chunks(32)
+            .map(AgentId::try_from)
+            .collect::<Result<_, _>>()
+            .map_err(|_| BallotError::Electorate)?;
+        if !(weights.is_empty() || weights.len() == agents.len()) {
+            return Err(BallotError::Electorate);
+        }
+        let weight = |index: usize| weights.get(index).copied().unwrap_or(1);
+        let listed: Vec<Voter> = agents
+            .iter()
+            .enumerate()
+            .map(|(index, agent)| Voter { agent: *agent, weight: weight(index) })
+            .collect();
+        let electorate = Self::weighted(listed.clone())?;
+        // One electorate has one form: in order, and with weights only where they differ from 1.
+        let same = electorate.voters == listed && electorate.snapshot() == *snapshot;
+        if same { Ok(electorate) } else { Err(BallotError::Electorate) }
+    }
+
+    /// The form of this electorate in a proposal.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let leaves: Vec<_> = self
+            .voters
+            .iter()
+            .map(|voter| [&voter.agent.0[..], &voter.weight.to_be_bytes()].concat())
+            .collect();
+        let ids: Vec<u8> = self.voters.iter().flat_map(|voter| voter.agent.0).collect();
+        let equal = self.voters.iter().all(|voter| voter.weight == 1);
+        let weights = if equal { Vec::new() } else { self.voters.iter().map(|voter| voter.weight).collect() };
+        Snapshot {
+            root: merkle::root(&leaves),
+            count: u32::try_from(self.voters.len()).unwrap_or(u32::MAX),
+            total: self.total,
+            source: Source::List {
+                voters: Blob::try_from(ids).unwrap_or_default(),
+                weights: List::try_from(weights).unwrap_or_default(),
+            },
+        }
+    }
+
+    /// The voters, ascending by agent.
+    #[must_use]
+    pub fn voters(&self) -> &[Voter] {
+        &self.voters
+    }
+
+    /// How much an agent's ballot counts; none if it may not vote.
+    #[must_use]
+    pub fn weight(&self, agent: AgentId) -> Option<u64> {
+        let at = self.voters.binary_search_by_key(&agent, |voter| voter.agent).ok()?;
+        Some(self.voters[at].weight)
+    }
+
+    /// The sum of all weights, W.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// F = ⌊(W − 1)/3⌋: the weight of cheating voters that a Direct decision survives.
+    #[must_use]
+    pub fn tolerates(&self) -> u64 {
+        (self.total - 1) / 3
+    }
+
+    /// Whether all ballots count 1.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.total == self.voters.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agents(count: u8) -> Vec<AgentId> {
+        (0..count).map(|n| AgentId([n; 32])).collect()
+    }
+
+    #[test]
+    fn a_list_round_trips_through_its_commitment_whatever_its_order() {
+        let mut shuffled = agents(5);
+        shuffled.reverse();
+        let electorate = Electorate::equal(shuffled).unwrap();
+        assert_eq!(Electorate::from_snapshot(&electorate.snapshot()), Ok(electorate.clone()));
+        assert_eq!(electorate.weight(AgentId([3; 32])), Some(1));
+        assert_eq!(electorate.weight(AgentId([9; 32])), None);
+    }
+
+    #[test]
+    fn a_list_that_differs_from_its_commitment_is_refused() {
+        let electorate = Electorate::equal(agents(3)).unwrap();
+        let mut wrong = electorate.snapshot();
+        wrong.total = 4;
+        assert_eq!(Electorate::from_snapshot(&wrong), Err(BallotError::Electorate));
+        let mut wrong = electorate.snapshot();
+        wrong.root = Digest([0; 32]);
+        assert_eq!(Electorate::from_snapshot(&wrong), Err(BallotError::Electorate));
+        let mut wrong = electorate.snapshot();
+        let Source::List { weights, .. } = &mut wrong.source;
+        *weights = vec![1, 1, 1].try_into().unwrap();
+        assert_eq!(Electorate::from_snapshot(&wrong), Err(BallotError::Electorate));
+        let mut wrong = electorate.snapshot();
+        let Source::List { voters, .. } = &mut wrong.source;
+        *voters = voters[..40].to_vec().try_into().unwrap();
+        assert_eq!(Electorate::from_snapshot(&wrong), Err(BallotError::Electorate));
+    }
+
+    #[test]
+    fn unusable_lists_are_refused_by_name() {
+        assert_eq!(Electorate::equal(vec![]), Err(BallotError::NoVoters));
+        assert_eq!(Electorate::equal(vec![AgentId([1; 32]); 2]), Err(BallotError::Twice(AgentId([1; 32]))));
+        let huge = |weight| agents(2).into_iter().map(|agent| Voter { agent, weight }).collect::<Vec<_>>();
+        assert!(matches!(Electorate::weighted(huge(u64::MAX)), Err(BallotError::Weights(_))));
+        assert!(matches!(Electorate::weighted(huge(0)), Err(BallotError::Weights(_))));
+        let crowd = (0..=VOTERS_MAX as u16).map(|n| {
+            let mut id = [0; 32];
+            id[..2].copy_from_slice(&n.to_be_bytes());
+            AgentId(id)
+        });
+        assert_eq!(Electorate::equal(crowd.collect()), Err(BallotError::TooManyVoters(VOTERS_MAX + 1)));
+    }
+}

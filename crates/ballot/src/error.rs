@@ -1,0 +1,61 @@
+use althing_record::AgentId;
+use althing_record::cbor::DecodeError;
+
+/// Why something is not a proposal or a ballot, or does not fit one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BallotError {
+    /// The record is of another kind.
+    #[error("expected a {expected}, found {found}")]
+    Kind {
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// The body does not decode.
+    #[error("body is malformed: {0}")]
+    Body(#[from] DecodeError),
+    /// The leaves did not travel along.
+    #[error("ballots are missing beside their batch")]
+    NoLeaves,
+    /// Nobody may vote.
+    #[error("electorate is empty")]
+    NoVoters,
+    /// Too many may vote.
+    #[error("electorate has {0} voters, at most {max} are allowed in a named list", max = crate::VOTERS_MAX)]
+    TooManyVoters(usize),
+    /// Somebody is listed twice.
+    #[error("voter {0} is listed twice")]
+    Twice(AgentId),
+    /// The list is not in order, or does not match its commitment.
+    #[error("electorate does not match its commitment")]
+    Electorate,
+    /// The weights cannot be used.
+    #[error("weights: {0}")]
+    Weights(String),
+    /// The question is empty or too long.
+    #[error("question has {0} bytes, expected 1 to {max}", max = crate::QUESTION_BYTES_MAX)]
+    Question(usize),
+    /// The options cannot be used.
+    #[error("options: {0}")]
+    Options(String),
+    /// The rule cannot be used.
+    #[error("rule: {0}")]
+    Rule(String),
+    /// The choice is not one of the proposal's.
+    #[error("option \"{found}\" is not on the ballot; expected one of: {expected}")]
+    UnknownOption {
+        /// What was chosen.
+        found: String,
+        /// What there is.
+        expected: String,
+    },
+}
+
+impl BallotError {
+    /// Whether a newer node might accept the record.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Body(error) if error.is_newer())
+    }
+}

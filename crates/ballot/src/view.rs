@@ -1,0 +1,85 @@
+//! The rows of [`Table::VoteView`]: `p` ‖ proposal → empty, and `b` ‖ proposal ‖ voter ‖ batch → index and choice.
+//! Ballots are indexed whether or not their proposal is known yet; whether they count is asked when they are tallied.
+
+use althing_record::cbor::{self, Limits};
+use althing_record::{AgentId, RecordId};
+use althing_store::{Batch, ReadError, Snapshot, Table, prefix_end};
+
+use crate::{Ballot, Choice};
+
+/// A ballot and the batch that carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CastBallot {
+    /// The ballot.
+    pub ballot: Ballot,
+    /// The record of the batch.
+    pub batch: RecordId,
+}
+
+/// Adds a proposal to the view.
+pub fn index_proposal(proposal: RecordId, batch: &mut Batch) {
+    batch.put(Table::VoteView, [b"p", &proposal.0[..]].concat(), Vec::new());
+}
+
+/// Adds the ballots of the batch `record` to the view.
+pub fn index_ballots(record: RecordId, ballots: &[Ballot], batch: &mut Batch) {
+    for ballot in ballots {
+        let key = [b"b", &ballot.proposal.0[..], &ballot.voter.0, &record.0].concat();
+        let value = [&ballot.index.to_be_bytes()[..], &cbor::to_vec(&ballot.choice)].concat();
+        batch.put(Table::VoteView, key, value);
+    }
+}
+
+/// Whether a proposal is in the view.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn has_proposal(store: &impl Snapshot, proposal: RecordId) -> Result<bool, ReadError> {
+    Ok(store.get(Table::VoteView, &[b"p", &proposal.0[..]].concat())?.is_some())
+}
+
+/// The known proposals, ascending by id, at most `limit`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn proposals(store: &impl Snapshot, limit: usize) -> Result<Vec<RecordId>, ReadError> {
+    let rows = store.scan_prefix(Table::VoteView, b"p", limit)?;
+    Ok(rows.iter().filter_map(|(key, _)| RecordId::try_from(&key[1..]).ok()).collect())
+}
+
+/// The ballots for a proposal, of one voter or of all, ascending by (voter, batch).
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn ballots_for(
+    store: &impl Snapshot,
+    proposal: RecordId,
+    voter: Option<AgentId>,
+) -> Result<Vec<CastBallot>, ReadError> {
+    let voter = voter.map_or(Vec::new(), |voter| voter.0.to_vec());
+    let prefix = [b"b", &proposal.0[..], &voter].concat();
+    let (mut from, to) = (prefix.clone(), prefix_end(&prefix));
+    let mut ballots = Vec::new();
+    loop {
+        let rows = store.scan(Table::VoteView, &from, &to, 4_096)?;
+        let Some((last, _)) = rows.last() else { return Ok(ballots) };
+        from = [last, &[0][..]].concat();
+        ballots.extend(rows.iter().filter_map(|(key, value)| cast_ballot(key, value)));
+    }
+}
+
+fn cast_ballot(key: &[u8], value: &[u8]) -> Option<CastBallot> {
+    let (proposal, rest) = key.get(1..)?.split_first_chunk::<32>()?;
+    let (voter, batch) = rest.split_first_chunk::<32>()?;
+    let (index, choice) = value.split_first_chunk::<4>()?;
+    let choice: Choice = cbor::from_slice(choice, Limits { depth: 4, items: 128 }).ok()?;
+    Some(CastBallot {
+        ballot: Ballot {
+            proposal: RecordId(*proposal),
+            voter: AgentId(*voter),
+            choice,
+            index: u32::from_be_bytes(*index),
+        },
+        batch: RecordId::try_from(batch).ok()?,
+    })
+}
