@@ -35,6 +35,11 @@ impl Batch {
         self.ops.push(Op::Put { table, key: key.into(), value: value.into() });
     }
 
+    /// Adds a change.
+    pub fn push(&mut self, op: Op) {
+        self.ops.push(op);
+    }
+
     /// Removes a row.
     pub fn delete(&mut self, table: Table, key: impl Into<Vec<u8>>) {
         self.ops.push(Op::Delete { table, key: key.into() });

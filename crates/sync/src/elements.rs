@@ -1,0 +1,19 @@
+use althing_record::{Millis, RecordId};
+use negentropy::{Id, NegentropyStorageVector};
+
+/// A set of (made, id), frozen for reconciliation.
+#[derive(Debug)]
+pub struct Elements(pub(crate) NegentropyStorageVector);
+
+impl Elements {
+    /// Freezes a set; order and repetitions do not matter.
+    pub fn new(elements: impl IntoIterator<Item = (Millis, RecordId)>) -> Self {
+        let mut storage = NegentropyStorageVector::new();
+        for (made, id) in elements {
+            // The only errors are about inserting after sealing and sealing twice. The last timestamp is reserved.
+            let _ = storage.insert(made.0.min(u64::MAX - 1), Id::from_byte_array(id.0));
+        }
+        let _ = storage.seal();
+        Self(storage)
+    }
+}
