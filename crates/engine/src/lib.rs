@@ -1,3 +1,37 @@
-//! The whole node as one state machine.
+//! The whole node as one state machine, without IO, clock, entropy or threads.
+//!
+//! The shell tells the [`Engine`] what happened ([`Input`]) and does what it asks ([`Effect`]); an effect that must not
+//! outrun the disk says after which commit it may leave ([`Output`], [`Gate`]). That seam makes a network of engines
+//! run on one thread in the simulator exactly as it runs on real machines.
+//!
+//! This crate composes the feature crates (cards, ballots, reconciliation) and is the only one that does. It
+//! deliberately knows no libp2p, no RocksDB, no HTTP and no JSON of the API.
+//!
+//! The way of a record: [`althing_record::Record::verify`] (in the shell, off the event loop) → admission (`admit.rs`) →
+//! rows (`rows.rs`) → answers (`serve_clients.rs`, `search.rs`, `vote.rs`).
+
+mod admit;
 mod ask;
+mod config;
+mod engine;
+mod frame;
+mod gate;
+mod io;
+mod publish;
+mod reconcile;
+mod rows;
+mod search;
+mod serve_clients;
+mod vote;
+
 pub use ask::*;
+pub use config::{AGENTS_MAX, Config, GuardStatus, HostedAgent, Timing};
+pub use engine::{Engine, PEERS_MAX};
+pub use frame::{FrameError, RECORDS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, Request, Response};
+pub use gate::Gate;
+pub use io::{
+    AskNo, Deadline, Effect, Input, Key, MessageNo, Note, Now, Output, QueryNo, ReplyNo, RequestNo, Source,
+};
+pub use reconcile::{ROUNDS_MAX, UNWANTED_MAX, WANTED_MAX};
+pub use search::{PROVIDERS_MAX, SEARCHES_MAX};
+pub use vote::VOTES_MAX;

@@ -1,0 +1,438 @@
+//! Taking records in: the one way from a verified record to a row, whatever brought it here.
+//!
+//! The fold law holds because every decision below depends on the record and on facts that, once true, stay true (a
+//! proposal is known, a key is on a valid branch); "not yet" is answered with Ignore, and reconciliation brings the
+//! record again. The one exception, the key that may write slots, is settled again whenever the identity chain grows.
+
+use althing_ballot::{Proposal, ballots_of};
+use althing_card::{Card, Lease};
+use althing_record::{
+    AgentId, Inception, KeyHistory, Kind, Millis, Placement, Record, RecordId, Rotation, Verdict, deadline,
+};
+use althing_store::{Batch, ReadError, Snapshot, Table, prefix_end};
+
+use crate::engine::Engine;
+use crate::rows::{
+    CHAIN_FORK, DOUBLE_BALLOT, Expiring, NEVER, SlotHead, StoredRecord, chain_key, chain_prefix,
+    evidence_key, identity_key, slot_key, sync_key,
+};
+use crate::{Note, Now, Source};
+
+/// Most identity records that are read of one agent.
+const IDENTITY_RECORDS_MAX: usize = 4_096;
+
+/// What became of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It is valid and new, and now stored.
+    New,
+    /// It was here already, or something newer is.
+    Known,
+    /// Not now: what it depends on is not here yet, or its time has not come.
+    Early(&'static str),
+    /// Not here: nobody is at fault, and it need not be offered again.
+    Unwanted(String),
+    /// It is wrong from the bytes alone.
+    Wrong(String),
+}
+
+impl Admission {
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Self::New => Verdict::Accept,
+            Self::Known | Self::Early(_) | Self::Unwanted(_) => Verdict::Ignore,
+            Self::Wrong(_) => Verdict::Reject,
+        }
+    }
+}
+
+/// A body that was read before anything is written.
+enum Body {
+    Card(Option<Card>),
+    Lease,
+    Identity,
+    Proposal,
+    Ballots(Vec<althing_ballot::Ballot>),
+}
+
+fn wrong(error: impl ToString, newer: bool) -> Admission {
+    if newer { Admission::Unwanted(error.to_string()) } else { Admission::Wrong(error.to_string()) }
+}
+
+fn read_body(record: &Record) -> Result<Body, Admission> {
+    match record.kind() {
+        Kind::Card => {
+            Card::from_record(record).map(Body::Card).map_err(|error| wrong(&error, error.is_newer()))
+        }
+        Kind::Lease => {
+            Lease::from_record(record).map(|_| Body::Lease).map_err(|error| wrong(&error, error.is_newer()))
+        }
+        Kind::Inception => record
+            .body::<Inception>()
+            .map(|_| Body::Identity)
+            .map_err(|error| wrong(&error, error.is_newer())),
+        Kind::Rotation => {
+            record.body::<Rotation>().map(|_| Body::Identity).map_err(|error| wrong(&error, error.is_newer()))
+        }
+        Kind::Proposal => Proposal::from_record(record)
+            .map(|_| Body::Proposal)
+            .map_err(|error| wrong(&error, error.is_newer())),
+        Kind::BallotBatch if !record.is_whole() => {
+            Err(Admission::Unwanted("its leaves did not travel along".into()))
+        }
+        Kind::BallotBatch => {
+            ballots_of(record).map(Body::Ballots).map_err(|error| wrong(&error, error.is_newer()))
+        }
+        Kind::Founding | Kind::Membership => {
+            Err(Admission::Unwanted("groups are not kept by this version".into()))
+        }
+        Kind::Message => Err(Admission::Unwanted("messages are not shared".into())),
+    }
+}
+
+impl<S: Snapshot> Engine<S> {
+    /// Takes a record in, or says why not.
+    pub(crate) fn admit(
+        &mut self,
+        record: &Record,
+        source: Source,
+        now: Now,
+    ) -> Result<Admission, ReadError> {
+        let admission = match self.weigh(record, source, now)? {
+            Ok((body, until)) => {
+                self.fold(record, body, until)?;
+                Admission::New
+            }
+            Err(admission) => admission,
+        };
+        let kind = record.kind();
+        let cause = match &admission {
+            Admission::New => {
+                self.note(Note::Admitted { kind, source });
+                return Ok(admission);
+            }
+            Admission::Known => "known already".to_owned(),
+            Admission::Early(cause) => (*cause).to_owned(),
+            Admission::Unwanted(cause) | Admission::Wrong(cause) => cause.clone(),
+        };
+        self.note(Note::NotAdmitted { kind, source, verdict: admission.verdict(), cause });
+        Ok(admission)
+    }
+
+    /// Everything that is asked of a record before it is written: its body and its deadline, or why not.
+    fn weigh(
+        &mut self,
+        record: &Record,
+        source: Source,
+        now: Now,
+    ) -> Result<Result<(Body, Millis), Admission>, ReadError> {
+        if self.store.get(Table::Records, &record.id().0)?.is_some() {
+            return Ok(Err(Admission::Known));
+        }
+        let until = match deadline(record.header(), now.wall) {
+            Ok(until) => until.unwrap_or(NEVER),
+            // What the guard holds was valid when it was signed here.
+            Err(_) if source == Source::Guard => NEVER,
+            Err(althing_record::TimeError::Early { .. }) => {
+                return Ok(Err(Admission::Early("made in the future")));
+            }
+            Err(error @ althing_record::TimeError::Expired { .. }) => {
+                return Ok(Err(Admission::Unwanted(error.to_string())));
+            }
+        };
+        if record.group().is_some() {
+            return Ok(Err(Admission::Unwanted("unknown group".into())));
+        }
+        let body = match read_body(record) {
+            Ok(body) => body,
+            Err(admission) => return Ok(Err(admission)),
+        };
+        if let Some(admission) = self.weigh_key(record)? {
+            return Ok(Err(admission));
+        }
+        let admission = match (&record.header().placement, &body) {
+            (Placement::Slot { name, revision }, _) => self.weigh_slot(record, name, *revision)?,
+            (_, Body::Ballots(ballots)) => self.weigh_ballots(ballots)?,
+            _ => None,
+        };
+        Ok(match admission {
+            Some(admission) => Err(admission),
+            None => Ok((body, until)),
+        })
+    }
+
+    /// Whether the signing key speaks for the agent.
+    fn weigh_key(&self, record: &Record) -> Result<Option<Admission>, ReadError> {
+        let unknown = Some(Admission::Early("its signing key is not known to speak for the agent"));
+        match record.kind() {
+            Kind::Inception => Ok(None),
+            Kind::Rotation => {
+                let history = self.key_history(record.agent())?;
+                Ok(if history.admits(record) { None } else { unknown })
+            }
+            _ => {
+                let history = self.key_history(record.agent())?;
+                if !history.knows(record) {
+                    return Ok(unknown);
+                }
+                let is_slot = matches!(record.header().placement, Placement::Slot { .. });
+                if is_slot && *record.signing_key() != history.current_key() {
+                    return Ok(Some(Admission::Early("its signing key was replaced")));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn weigh_slot(&self, record: &Record, name: &str, revision: u64) -> Result<Option<Admission>, ReadError> {
+        let head = self.slot_head(&slot_key(record.agent(), record.kind(), name))?;
+        Ok(match head {
+            Some(head) if (revision, record.id()) <= (head.revision, head.id) => {
+                Some(Admission::Unwanted("a newer revision is here".into()))
+            }
+            Some(_) | None => None,
+        })
+    }
+
+    /// A batch is taken when one of its ballots answers a known proposal and comes from a voter; so nobody outside an
+    /// electorate can fill the store with ballots.
+    fn weigh_ballots(&mut self, ballots: &[althing_ballot::Ballot]) -> Result<Option<Admission>, ReadError> {
+        let mut all_known = true;
+        for ballot in ballots {
+            match self.proposal(ballot.proposal)? {
+                Some(proposal) if proposal.electorate.weight(ballot.voter).is_some() => return Ok(None),
+                Some(_) => {}
+                None => all_known = false,
+            }
+        }
+        Ok(Some(if all_known {
+            Admission::Unwanted("the voter is in none of the electorates".into())
+        } else {
+            Admission::Early("its proposal is not known")
+        }))
+    }
+
+    fn fold(&mut self, record: &Record, body: Body, until: Millis) -> Result<(), ReadError> {
+        let id = record.id();
+        self.put(
+            Table::Records,
+            id.0.to_vec(),
+            StoredRecord { deadline: until, bytes: record.bytes() }.to_row(),
+        );
+        if let Some(domain) = record.kind().domain() {
+            self.put(Table::SyncView, sync_key(domain, record.made(), id), until.0.to_be_bytes().to_vec());
+            self.reconciler.changed(domain);
+        }
+        if until < NEVER {
+            self.put(Table::Expiry, Expiring::Record(id).key(until), Vec::new());
+        }
+        match &record.header().placement {
+            Placement::Slot { name, revision } => self.fold_slot(record, name, *revision, until)?,
+            Placement::Chain { stream, incarnation, seq, .. } => {
+                let prefix = chain_prefix(record.agent(), stream, *incarnation);
+                let position = [&prefix[..], &seq.to_be_bytes()].concat();
+                for (key, _) in self.store.scan_prefix(Table::Chain, &position, 3)? {
+                    if let Ok(other) = RecordId::try_from(&key[position.len()..]) {
+                        self.prove(record.agent(), CHAIN_FORK, &position[32..], id, other)?;
+                    }
+                }
+                self.put(Table::Chain, chain_key(&prefix, *seq, id), Vec::new());
+                self.watch_own_chain(record, *incarnation, &prefix, *seq);
+            }
+            Placement::Pair { .. } | Placement::Round { .. } => {}
+        }
+        let mut batch = Batch::default();
+        match body {
+            Body::Card(Some(card)) => althing_card::index(record.agent(), &card, until, &mut batch),
+            Body::Card(None) | Body::Lease => {}
+            Body::Identity => {
+                self.put(Table::IdentityView, identity_key(record.agent(), id), Vec::new());
+                self.purge_replaced_keys(record.agent())?;
+            }
+            Body::Proposal => althing_ballot::index_proposal(id, &mut batch),
+            Body::Ballots(ballots) => {
+                self.fold_ballots(record, &ballots, &mut batch)?;
+                self.write_all(&batch);
+                for ballot in &ballots {
+                    self.note_outcome(ballot.proposal, ballot.voter, id)?;
+                }
+                return Ok(());
+            }
+        }
+        self.write_all(&batch);
+        Ok(())
+    }
+
+    fn fold_slot(
+        &mut self,
+        record: &Record,
+        name: &str,
+        revision: u64,
+        until: Millis,
+    ) -> Result<(), ReadError> {
+        let key = slot_key(record.agent(), record.kind(), name);
+        let before = self.slot_head(&key)?;
+        if let Some(head) = before {
+            self.drop_slot_record(head)?;
+        }
+        // Past this time no record that ever held the slot is accepted any more.
+        let outlived = record.expires().unwrap_or(NEVER).plus(10 * Millis::MINUTE);
+        let keep_until = before.map_or(outlived, |head| head.keep_until.max(outlived));
+        if before.is_none_or(|head| head.keep_until != keep_until) {
+            if let Some(head) = before {
+                self.delete(Table::Expiry, Expiring::Slot(key.clone()).key(head.keep_until));
+            }
+            self.put(Table::Expiry, Expiring::Slot(key.clone()).key(keep_until), Vec::new());
+        }
+        self.put(
+            Table::Slot,
+            key,
+            SlotHead { revision, id: record.id(), deadline: until, keep_until }.to_row(),
+        );
+        Ok(())
+    }
+
+    /// Removes what a slot's record left in the tables, the head excepted.
+    fn drop_slot_record(&mut self, head: SlotHead) -> Result<(), ReadError> {
+        let Some(old) = self.record(head.id)? else { return Ok(()) };
+        if let Ok(Some(card)) = Card::from_record(&old) {
+            let mut batch = Batch::default();
+            althing_card::unindex(old.agent(), &card, &mut batch);
+            self.write_all(&batch);
+        }
+        self.delete(Table::Records, head.id.0.to_vec());
+        self.delete(Table::Expiry, Expiring::Record(head.id).key(head.deadline));
+        if let Some(domain) = old.kind().domain() {
+            self.delete(Table::SyncView, sync_key(domain, old.made(), head.id));
+            self.reconciler.changed(domain);
+        }
+        Ok(())
+    }
+
+    fn fold_ballots(
+        &mut self,
+        record: &Record,
+        ballots: &[althing_ballot::Ballot],
+        batch: &mut Batch,
+    ) -> Result<(), ReadError> {
+        for ballot in ballots {
+            let others = althing_ballot::ballots_for(&self.store, ballot.proposal, Some(ballot.voter))?;
+            if let Some(other) = others.iter().find(|other| other.ballot.choice != ballot.choice) {
+                self.prove(ballot.voter, DOUBLE_BALLOT, &ballot.proposal.0, record.id(), other.batch)?;
+            }
+        }
+        althing_ballot::index_ballots(record.id(), ballots, batch);
+        Ok(())
+    }
+
+    /// Keeps the two lowest records that prove an offence.
+    fn prove(
+        &mut self,
+        agent: AgentId,
+        offence: u8,
+        subject: &[u8],
+        one: RecordId,
+        other: RecordId,
+    ) -> Result<(), ReadError> {
+        let key = evidence_key(agent, offence, subject);
+        let before = self.store.get(Table::EvidenceView, &key)?;
+        let mut ids = vec![one.0, other.0];
+        ids.extend(
+            before.iter().flat_map(|row| row.chunks_exact(32)).filter_map(|id| <[u8; 32]>::try_from(id).ok()),
+        );
+        ids.sort_unstable();
+        ids.dedup();
+        ids.truncate(2);
+        if before.is_none() {
+            let name = offence_name(offence);
+            self.note(Note::Misbehaviour { offence: format!("{name} by {agent}") });
+        }
+        self.put(Table::EvidenceView, key, ids.concat());
+        Ok(())
+    }
+
+    pub(crate) fn key_history(&self, agent: AgentId) -> Result<KeyHistory, ReadError> {
+        let rows = self.store.scan_prefix(Table::IdentityView, &agent.0, IDENTITY_RECORDS_MAX)?;
+        let mut records = Vec::with_capacity(rows.len());
+        for (key, _) in rows {
+            if let Ok(id) = RecordId::try_from(&key[32..])
+                && let Some(record) = self.record(id)?
+            {
+                records.push(record);
+            }
+        }
+        Ok(KeyHistory::fold(agent, &records))
+    }
+
+    pub(crate) fn slot_head(&self, key: &[u8]) -> Result<Option<SlotHead>, ReadError> {
+        Ok(self.store.get(Table::Slot, key)?.as_deref().and_then(SlotHead::read))
+    }
+
+    /// The record that holds a slot, if its time is not over.
+    pub(crate) fn slot_record(&self, key: &[u8], now: Now) -> Result<Option<Record>, ReadError> {
+        match self.slot_head(key)? {
+            Some(head) if head.deadline > now.wall => self.record(head.id),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Removes slot records that were signed with a key that no longer speaks for the agent.
+    fn purge_replaced_keys(&mut self, agent: AgentId) -> Result<(), ReadError> {
+        let current = self.key_history(agent)?.current_key();
+        for (key, row) in self.store.scan(Table::Slot, &agent.0, &prefix_end(&agent.0), usize::MAX)? {
+            let Some(head) = SlotHead::read(&row) else { continue };
+            if self.record(head.id)?.is_some_and(|record| *record.signing_key() != current) {
+                self.drop_slot_record(head)?;
+                self.delete(Table::Slot, key.clone());
+                self.delete(Table::Expiry, Expiring::Slot(key).key(head.keep_until));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what has expired, a bounded number of rows at a time.
+    pub(crate) fn sweep(&mut self, now: Now) -> Result<(), ReadError> {
+        const ROWS_MAX: usize = 1_024;
+        let rows = self.store.scan(Table::Expiry, &[], &now.wall.plus(1).0.to_be_bytes(), ROWS_MAX)?;
+        if rows.len() == ROWS_MAX {
+            self.due.sweep = now.ticks + 1;
+        }
+        for (key, _) in rows {
+            match Expiring::read(&key) {
+                Some(Expiring::Record(id)) => self.end_record(id, now)?,
+                Some(Expiring::Trace(id)) => self.delete(Table::Records, id.0.to_vec()),
+                Some(Expiring::Slot(slot)) => self.delete(Table::Slot, slot),
+                None => {}
+            }
+            self.delete(Table::Expiry, key);
+        }
+        Ok(())
+    }
+
+    /// Ends a record whose time is over. Its id is remembered until no clock within bounds could accept it again.
+    fn end_record(&mut self, id: RecordId, now: Now) -> Result<(), ReadError> {
+        let Some(record) = self.record(id)? else { return Ok(()) };
+        if let Ok(Some(card)) = Card::from_record(&record) {
+            let mut batch = Batch::default();
+            althing_card::unindex(record.agent(), &card, &mut batch);
+            self.write_all(&batch);
+        }
+        if let Some(domain) = record.kind().domain() {
+            self.delete(Table::SyncView, sync_key(domain, record.made(), id));
+            self.reconciler.changed(domain);
+        }
+        let forget = record.expires().unwrap_or(now.wall).plus(21 * Millis::MINUTE);
+        self.put(Table::Records, id.0.to_vec(), StoredRecord { deadline: now.wall, bytes: &[] }.to_row());
+        self.put(Table::Expiry, Expiring::Trace(id).key(forget.max(now.wall.plus(1))), Vec::new());
+        Ok(())
+    }
+}
+
+/// What an offence is called.
+pub(crate) fn offence_name(offence: u8) -> &'static str {
+    match offence {
+        CHAIN_FORK => "chain fork",
+        DOUBLE_BALLOT => "double ballot",
+        _ => "unknown offence",
+    }
+}

@@ -1,0 +1,449 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use althing_ballot::Proposal;
+use althing_record::{AgentId, Incarnation, Millis, Network, NodeId, NodeKey, Record, RecordId};
+use althing_store::{Batch, CommitNo, Guard, Head, Op, Overlay, ReadError, Snapshot, Table};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+
+use crate::reconcile::Reconciler;
+use crate::rows::{StoredRecord, chain_prefix};
+use crate::search::Search;
+use crate::{
+    Answer, AskNo, Config, Deadline, Effect, GuardStatus, HostedAgent, Input, Key, Note, Now, Output,
+    Refusal, RefusalKind, RequestNo, Source, Timing,
+};
+
+/// Most parsed proposals that are kept in memory.
+const PROPOSALS_CACHED: usize = 512;
+
+/// Most peers that the engine keeps state about.
+pub const PEERS_MAX: usize = 4_096;
+
+/// A node as one state machine: inputs in, outputs out, no IO, no clock, no entropy of its own.
+///
+/// The same configuration, seed and inputs give the same outputs, byte for byte. After each [`Engine::handle`] the
+/// caller drains [`Engine::poll`] and releases each output when its commit is durable (see [`crate::Gate`]).
+pub struct Engine<S> {
+    pub(crate) network: Network,
+    pub(crate) node_key: NodeKey,
+    pub(crate) agents: Vec<HostedAgent>,
+    pub(crate) timing: Timing,
+    pub(crate) expects_peers: bool,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) random: ChaCha8Rng,
+    pub(crate) store: Overlay<S>,
+
+    // The commit being built by the current input.
+    batch: Batch,
+    gated: Vec<Effect>,
+    signed: Vec<Vec<u8>>,
+
+    outputs: VecDeque<Output>,
+    assigned: CommitNo,
+    pub(crate) durable: CommitNo,
+    heads: BTreeMap<Vec<u8>, Head>,
+    pub(crate) signing_stopped: Option<String>,
+    halted: bool,
+    woken_at: Option<Deadline>,
+
+    pub(crate) peers: BTreeSet<NodeId>,
+    pub(crate) met_a_peer: bool,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) clock_offsets: BTreeMap<NodeId, i64>,
+    pub(crate) clock_warned: bool,
+    pub(crate) proposals: BTreeMap<RecordId, Arc<Proposal>>,
+    /// Proposals that were here when this engine started: before a ballot on one, peers are asked.
+    pub(crate) opened_before_start: BTreeSet<RecordId>,
+    pub(crate) provided: BTreeSet<Key>,
+    pub(crate) reconciler: Reconciler,
+    pub(crate) searches: BTreeMap<u64, Search>,
+    pub(crate) next_number: u64,
+    pub(crate) due: Due,
+}
+
+/// When the engine's own work is due, on the clock of [`Now::ticks`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Due {
+    pub(crate) sync: u64,
+    pub(crate) sweep: u64,
+    pub(crate) lease: u64,
+    pub(crate) provide: u64,
+}
+
+impl<S: Snapshot> Engine<S> {
+    /// A node over what `store` holds. `seed` is its only entropy.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn new(config: Config, store: S, seed: [u8; 32], now: Now) -> Result<Self, ReadError> {
+        let mut random = ChaCha8Rng::from_seed(seed);
+        let store = Overlay::new(store);
+        let stored = store.get(Table::Meta, b"incarnation")?;
+        let incarnation = stored.as_deref().and_then(|bytes| Incarnation::try_from(bytes).ok());
+        let fresh = incarnation.is_none();
+        let incarnation = incarnation.unwrap_or_else(|| {
+            let mut bytes = [0; 8];
+            random.fill_bytes(&mut bytes);
+            Incarnation(bytes)
+        });
+        let (guard, signing_stopped) = match config.guard {
+            GuardStatus::Ready(guard) => (guard, None),
+            GuardStatus::Stopped(cause) => (Guard::default(), Some(cause)),
+        };
+        let opened_before_start = althing_ballot::proposals(&store, usize::MAX)?.into_iter().collect();
+        let mut engine = Self {
+            network: config.network,
+            node_key: config.node_key,
+            agents: config.agents,
+            timing: config.timing,
+            expects_peers: config.expects_peers,
+            incarnation,
+            random,
+            store,
+            batch: Batch::default(),
+            gated: Vec::new(),
+            signed: Vec::new(),
+            outputs: VecDeque::new(),
+            assigned: config.last_commit,
+            durable: config.last_commit,
+            heads: guard.heads.into_iter().map(|head| (head.chain.clone(), head)).collect(),
+            signing_stopped,
+            halted: false,
+            woken_at: None,
+            peers: BTreeSet::new(),
+            met_a_peer: false,
+            addresses: Vec::new(),
+            clock_offsets: BTreeMap::new(),
+            clock_warned: false,
+            proposals: BTreeMap::new(),
+            opened_before_start,
+            provided: BTreeSet::new(),
+            reconciler: Reconciler::default(),
+            searches: BTreeMap::new(),
+            next_number: 0,
+            due: Due {
+                sync: now.ticks + config.timing.sync_ms,
+                sweep: now.ticks,
+                lease: now.ticks,
+                provide: now.ticks,
+            },
+        };
+        if fresh {
+            engine.put(Table::Meta, b"incarnation".to_vec(), incarnation.0.to_vec());
+        }
+        engine.begin(&guard.pending, now)?;
+        engine.finish(now);
+        Ok(engine)
+    }
+
+    /// Takes one input. Drain [`Engine::poll`] before the next.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        if self.halted {
+            return;
+        }
+        if let Err(error) = self.step(now, input) {
+            self.halt(error.to_string());
+            return;
+        }
+        self.finish(now);
+    }
+
+    /// The next output, until there is none.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Whether the engine stopped for good.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.halted
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.node_key.node()
+    }
+
+    /// Read access to the rows as the engine sees them, its own uncommitted writes included.
+    #[must_use]
+    pub fn store(&self) -> &Overlay<S> {
+        &self.store
+    }
+
+    fn step(&mut self, now: Now, input: Input) -> Result<(), ReadError> {
+        match input {
+            Input::Connected(peer) => {
+                if self.peers.len() < PEERS_MAX {
+                    self.peers.insert(peer);
+                }
+                self.met_a_peer = true;
+                self.reconciler.want_all(peer);
+                // What was announced before there was anyone to tell is announced again soon.
+                self.due.provide = self.due.provide.min(now.ticks + 500);
+                self.pump_sync(now)?;
+            }
+            Input::Disconnected(peer) => {
+                self.peers.remove(&peer);
+                self.clock_offsets.remove(&peer);
+                self.reconciler.forget(peer);
+                self.pump_sync(now)?;
+            }
+            Input::Addresses(addresses) => {
+                if self.addresses != addresses {
+                    self.addresses = addresses;
+                    self.renew_leases(now)?;
+                }
+            }
+            Input::Gossip { message, record, .. } => {
+                let verdict = self.admit(&record, Source::Gossip, now)?.verdict();
+                self.effect(Effect::Verdict(message, verdict));
+            }
+            Input::Request { reply, request, .. } => {
+                let response = self.serve(&request, now)?;
+                self.effect(Effect::Respond(reply, response));
+            }
+            Input::Response { request, response } => self.on_response(request, response, now)?,
+            Input::RequestFailed(request) => self.on_request_failed(request, now)?,
+            Input::LookupFound { query, providers, last } => {
+                self.on_lookup(query.0, &providers, last, now)?
+            }
+            Input::Committed(no) => {
+                self.durable = self.durable.max(no);
+                self.store.committed(no);
+            }
+            Input::CommitFailed { no, cause } => {
+                // The overlay now shows what the disk does not hold, so nothing more may be built on it.
+                self.halt(format!("commit {} failed: {cause}", no.0));
+            }
+            Input::Wake => self.on_wake(now)?,
+            Input::Ask { no, ask } => self.on_ask(no, ask, now)?,
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, pending: &[Vec<u8>], now: Now) -> Result<(), ReadError> {
+        for bytes in pending {
+            // Signed before a crash and perhaps not in the database: stored as it was, never signed again differently.
+            match Record::verify(bytes, &self.network) {
+                Ok(record) => {
+                    self.admit(&record, Source::Guard, now)?;
+                }
+                Err(error) => self.stop_signing(format!("the vote guard holds an invalid record: {error}")),
+            }
+        }
+        for hosted in self.agents.clone() {
+            self.ensure_inception(&hosted, now)?;
+        }
+        self.check_own_chains()
+    }
+
+    fn on_wake(&mut self, now: Now) -> Result<(), ReadError> {
+        self.woken_at = None;
+        if now.ticks >= self.due.sweep {
+            self.due.sweep = now.ticks + self.timing.sweep_ms;
+            self.sweep(now)?;
+        }
+        if now.ticks >= self.due.lease {
+            self.renew_cards(now)?;
+            self.renew_leases(now)?;
+        }
+        if now.ticks >= self.due.provide {
+            self.due.provide = now.ticks + self.timing.provide_ms;
+            self.announce(now)?;
+        }
+        if now.ticks >= self.due.sync {
+            self.due.sync = now.ticks + self.timing.sync_ms;
+            self.sync_with_someone();
+        }
+        self.reconciler.give_up_stale(now.ticks);
+        self.pump_sync(now)?;
+        self.end_late_searches(now)
+    }
+
+    /// Closes the commit of this input and says when the engine wants to be woken.
+    fn finish(&mut self, now: Now) {
+        let batch = std::mem::take(&mut self.batch);
+        let signed = std::mem::take(&mut self.signed);
+        let mut batch = batch;
+        if !signed.is_empty() {
+            let heads = self.heads.values().cloned().collect();
+            batch.set_guard(Guard { acknowledged: self.durable, heads, pending: signed });
+        }
+        if !batch.is_empty() {
+            self.assigned = self.assigned.next();
+            self.effect(Effect::Commit(self.assigned, batch));
+        }
+        let after = (self.assigned > self.durable).then_some(self.assigned);
+        let gated = std::mem::take(&mut self.gated);
+        self.outputs.extend(gated.into_iter().map(|effect| Output { after, effect }));
+        let next = [self.due.sync, self.due.sweep, self.due.lease, self.due.provide]
+            .into_iter()
+            .chain(self.searches.values().map(|search| search.deadline))
+            .chain(self.reconciler.next_deadline())
+            .min()
+            .map(|ticks| Deadline(ticks.max(now.ticks + 1)));
+        if let Some(next) = next
+            && self.woken_at.is_none_or(|woken| next < woken || woken.0 <= now.ticks)
+        {
+            self.woken_at = Some(next);
+            self.effect(Effect::Wake(next));
+        }
+    }
+
+    /// Gives an effect that waits for nothing.
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.outputs.push_back(Output { after: None, effect });
+    }
+
+    /// Gives an effect that waits until what this input wrote is durable.
+    pub(crate) fn effect_when_durable(&mut self, effect: Effect) {
+        self.gated.push(effect);
+    }
+
+    pub(crate) fn note(&mut self, note: Note) {
+        self.effect(Effect::Note(note));
+    }
+
+    /// Answers a client once everything written so far is durable.
+    pub(crate) fn answer(&mut self, no: AskNo, answer: Answer) {
+        self.effect_when_durable(Effect::Reply(no, answer));
+    }
+
+    pub(crate) fn refuse(
+        &mut self,
+        no: AskNo,
+        kind: RefusalKind,
+        cause: impl Into<String>,
+        hint: Option<&str>,
+    ) {
+        let refusal = Refusal { kind, cause: cause.into(), hint: hint.map(ToOwned::to_owned) };
+        self.effect(Effect::Reply(no, Answer::Refused(refusal)));
+    }
+
+    fn halt(&mut self, cause: String) {
+        self.halted = true;
+        self.batch = Batch::default();
+        self.gated.clear();
+        self.effect(Effect::Halt(cause));
+    }
+
+    pub(crate) fn stop_signing(&mut self, cause: String) {
+        if self.signing_stopped.is_none() {
+            self.note(Note::SigningStopped { cause: cause.clone() });
+            self.signing_stopped = Some(cause);
+        }
+    }
+
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    pub(crate) fn request_no(&mut self) -> RequestNo {
+        RequestNo(self.number())
+    }
+
+    // Writes go to the overlay at once, so that later reads of the same input see them.
+
+    pub(crate) fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
+        self.write(Op::Put { table, key, value });
+    }
+
+    pub(crate) fn delete(&mut self, table: Table, key: Vec<u8>) {
+        self.write(Op::Delete { table, key });
+    }
+
+    pub(crate) fn write_all(&mut self, batch: &Batch) {
+        batch.ops().iter().for_each(|op| self.write(op.clone()));
+    }
+
+    fn write(&mut self, op: Op) {
+        self.store.write(self.assigned.next(), &op);
+        self.batch.push(op);
+    }
+
+    /// Has this input's commit synced before anything that waits for it leaves.
+    pub(crate) fn require_sync(&mut self) {
+        self.batch.require_sync();
+    }
+
+    /// Remembers, in the vote guard of this input's commit, that one of this node's chains was extended.
+    pub(crate) fn guard_link(&mut self, chain: Vec<u8>, seq: u64, record: &Record) {
+        self.heads.insert(chain.clone(), Head { chain, seq, id: record.id().0 });
+        self.signed.push(record.bytes().to_vec());
+    }
+
+    pub(crate) fn head(&self, chain: &[u8]) -> Option<&Head> {
+        self.heads.get(chain)
+    }
+
+    /// Loads a stored record; none if it is not here or its time is over.
+    pub(crate) fn record(&self, id: RecordId) -> Result<Option<Record>, ReadError> {
+        let Some(row) = self.store.get(Table::Records, &id.0)? else { return Ok(None) };
+        let damaged = |cause: String| ReadError { table: Table::Records.name(), cause };
+        let stored = StoredRecord::read(&row).ok_or_else(|| damaged(format!("row of {id} is too short")))?;
+        if stored.bytes.is_empty() {
+            return Ok(None);
+        }
+        let record = Record::verify(stored.bytes, &self.network)
+            .map_err(|error| damaged(format!("record {id} is damaged: {error}")))?;
+        Ok(Some(record))
+    }
+
+    /// A known proposal.
+    pub(crate) fn proposal(&mut self, id: RecordId) -> Result<Option<Arc<Proposal>>, ReadError> {
+        if let Some(proposal) = self.proposals.get(&id) {
+            return Ok(Some(proposal.clone()));
+        }
+        if !althing_ballot::has_proposal(&self.store, id)? {
+            return Ok(None);
+        }
+        let Some(record) = self.record(id)? else { return Ok(None) };
+        let Ok(proposal) = Proposal::from_record(&record) else { return Ok(None) };
+        if self.proposals.len() >= PROPOSALS_CACHED {
+            self.proposals.clear();
+        }
+        let proposal = Arc::new(proposal);
+        self.proposals.insert(id, proposal.clone());
+        Ok(Some(proposal))
+    }
+
+    pub(crate) fn hosted(&self, agent: AgentId) -> Option<&HostedAgent> {
+        self.agents.iter().find(|hosted| hosted.agent == agent)
+    }
+
+    /// The time to sign with: this clock, corrected when a majority of at least three peers says that it is off by more
+    /// than a minute.
+    pub(crate) fn signing_time(&self, now: Now) -> Millis {
+        match self.clock_offset() {
+            Some(offset) if self.clock_offsets.len() >= 3 && offset.unsigned_abs() > Millis::MINUTE => {
+                Millis(now.wall.0.saturating_add_signed(offset))
+            }
+            Some(_) | None => now.wall,
+        }
+    }
+
+    /// The median of the peers' clocks minus this one's, in milliseconds.
+    pub(crate) fn clock_offset(&self) -> Option<i64> {
+        let mut offsets: Vec<i64> = self.clock_offsets.values().copied().collect();
+        offsets.sort_unstable();
+        offsets.get(offsets.len() / 2).copied()
+    }
+
+    pub(crate) fn random_below(&mut self, bound: usize) -> usize {
+        let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
+        usize::try_from(self.random.next_u64() % bound).unwrap_or(0)
+    }
+
+    /// Whether a chain is one of this node's own: of a hosted agent, in this data directory's incarnation.
+    pub(crate) fn is_own_chain(&self, agent: AgentId, incarnation: Option<Incarnation>) -> bool {
+        incarnation == Some(self.incarnation) && self.hosted(agent).is_some()
+    }
+
+    pub(crate) fn own_chain(&self, agent: AgentId, stream: &str) -> Vec<u8> {
+        chain_prefix(agent, stream, Some(self.incarnation))
+    }
+}

@@ -1,0 +1,247 @@
+use althing_card::SkillPath;
+use althing_record::cbor::{self, Blob, Decode, DecodeError, Encode, Limits, Reader, Writer};
+use althing_record::{AgentId, Domain, Millis, Network, Record, RecordId, VerifyError};
+use althing_sync::{FETCH_MAX, MESSAGE_BYTES_MAX};
+
+/// Longest request in bytes.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1_024;
+
+/// Longest response in bytes.
+pub const RESPONSE_BYTES_MAX: usize = 2 * 1_024 * 1_024;
+
+/// Most records of one response.
+pub const RECORDS_MAX: usize = 512;
+
+const LIMITS: Limits = Limits { depth: 4, items: 2 * RECORDS_MAX };
+
+/// What one node asks another: docs/spec/wire.md, protocol "engine".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// One message of a reconciliation.
+    Reconcile {
+        /// Over which records.
+        domain: Domain,
+        /// Only those made at or after this.
+        cut: Millis,
+        /// The message.
+        message: Vec<u8>,
+    },
+    /// Records by id, at most [`FETCH_MAX`].
+    Fetch {
+        /// Their ids.
+        ids: Vec<RecordId>,
+    },
+    /// Cards and leases of agents that the peer knows to have a skill.
+    Providers {
+        /// The skill.
+        skill: SkillPath,
+    },
+    /// The card and leases of one agent.
+    Agent {
+        /// The agent.
+        agent: AgentId,
+    },
+}
+
+/// What the other answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// To [`Request::Reconcile`].
+    Reconcile {
+        /// The answering message.
+        message: Vec<u8>,
+        /// The answering node's clock.
+        clock: Millis,
+    },
+    /// To all others.
+    Records {
+        /// How many of the ids asked for were looked at, in the order asked; the rest should be asked again.
+        served: u64,
+        /// The records that the peer has, each verified.
+        records: Vec<Record>,
+        /// Why others in the answer are no records of this network.
+        invalid: Vec<VerifyError>,
+    },
+    /// The peer will not answer that now.
+    Busy,
+}
+
+/// Why bytes are not a frame.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Too long.
+    #[error("frame has {0} bytes")]
+    TooLong(usize),
+    /// Not a frame.
+    #[error("frame is malformed: {0}")]
+    Malformed(#[from] DecodeError),
+}
+
+const RECONCILE: u64 = 0;
+const FETCH: u64 = 1;
+const PROVIDERS: u64 = 2;
+const AGENT: u64 = 3;
+const RECORDS: u64 = 1;
+const BUSY: u64 = 2;
+
+fn domain_code(domain: Domain) -> u64 {
+    match domain {
+        Domain::Directory => 0,
+        Domain::Ledger => 1,
+    }
+}
+
+impl Request {
+    /// The request as bytes: an array of a tag and its parts.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut to = Writer::default();
+        match self {
+            Self::Reconcile { domain, cut, message } => {
+                to.array(4);
+                to.uint(RECONCILE);
+                to.uint(domain_code(*domain));
+                cut.encode(&mut to);
+                to.bytes(message);
+            }
+            Self::Fetch { ids } => {
+                to.array(2);
+                to.uint(FETCH);
+                to.bytes(&ids.iter().flat_map(|id| id.0).collect::<Vec<u8>>());
+            }
+            Self::Providers { skill } => {
+                to.array(2);
+                to.uint(PROVIDERS);
+                to.text(skill.as_str());
+            }
+            Self::Agent { agent } => {
+                to.array(2);
+                to.uint(AGENT);
+                agent.encode(&mut to);
+            }
+        }
+        to.into_bytes()
+    }
+
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// When it is too long, malformed or of a newer version.
+    pub fn parse(bytes: &[u8]) -> Result<Self, FrameError> {
+        if bytes.len() > REQUEST_BYTES_MAX {
+            return Err(FrameError::TooLong(bytes.len()));
+        }
+        cbor::scan(bytes, LIMITS)?;
+        let mut from = Reader::new(bytes);
+        let len = from.array()?;
+        let tag = if len == 0 { u64::MAX } else { from.uint()? };
+        let request = match (tag, len) {
+            (RECONCILE, 4) => {
+                let domain = match from.uint()? {
+                    0 => Domain::Directory,
+                    1 => Domain::Ledger,
+                    value => return Err(newer("domain", value).into()),
+                };
+                let (cut, message) = (Millis::decode(&mut from)?, from.bytes()?);
+                if message.len() > MESSAGE_BYTES_MAX + 64 {
+                    return Err(FrameError::TooLong(message.len()));
+                }
+                Self::Reconcile { domain, cut, message: message.to_vec() }
+            }
+            (FETCH, 2) => {
+                let ids = from.bytes()?;
+                if ids.len() > 32 * FETCH_MAX {
+                    return Err(FrameError::TooLong(ids.len()));
+                }
+                let ids = ids.chunks(32).map(RecordId::try_from).collect::<Result<_, _>>();
+                Self::Fetch { ids: ids.map_err(|error| DecodeError::Invalid(error.to_string()))? }
+            }
+            (PROVIDERS, 2) => {
+                let skill = from.text()?.parse();
+                Self::Providers {
+                    skill: skill
+                        .map_err(|error: althing_card::SkillError| DecodeError::Invalid(error.to_string()))?,
+                }
+            }
+            (AGENT, 2) => Self::Agent { agent: Decode::decode(&mut from)? },
+            (value, _) => return Err(newer("request", value).into()),
+        };
+        Ok(request)
+    }
+}
+
+fn newer(what: &'static str, value: u64) -> DecodeError {
+    DecodeError::Newer { of: "frame", what, value }
+}
+
+/// A response that carries records, as bytes.
+pub(crate) fn records_response<B: AsRef<[u8]>>(served: u64, records: &[B]) -> Vec<u8> {
+    let mut to = Writer::default();
+    to.array(3);
+    to.uint(RECORDS);
+    to.uint(served);
+    to.array(records.len());
+    records.iter().for_each(|record| to.bytes(record.as_ref()));
+    to.into_bytes()
+}
+
+impl Response {
+    /// The response as bytes: an array of a tag and its parts.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut to = Writer::default();
+        match self {
+            Self::Reconcile { message, clock } => {
+                to.array(3);
+                to.uint(RECONCILE);
+                to.bytes(message);
+                clock.encode(&mut to);
+            }
+            Self::Records { served, records, .. } => {
+                return records_response(*served, &records.iter().map(Record::bytes).collect::<Vec<_>>());
+            }
+            Self::Busy => {
+                to.array(1);
+                to.uint(BUSY);
+            }
+        }
+        to.into_bytes()
+    }
+
+    /// Reads a response and verifies every record in it.
+    ///
+    /// # Errors
+    /// When it is too long, malformed or of a newer version. An invalid record in it is no error of the frame.
+    pub fn parse(bytes: &[u8], network: &Network) -> Result<Self, FrameError> {
+        if bytes.len() > RESPONSE_BYTES_MAX {
+            return Err(FrameError::TooLong(bytes.len()));
+        }
+        cbor::scan(bytes, LIMITS)?;
+        let mut from = Reader::new(bytes);
+        let len = from.array()?;
+        let tag = if len == 0 { u64::MAX } else { from.uint()? };
+        match (tag, len) {
+            (RECONCILE, 3) => {
+                let message = Blob::<{ MESSAGE_BYTES_MAX + 64 }>::decode(&mut from)?.into_inner();
+                Ok(Self::Reconcile { message, clock: Decode::decode(&mut from)? })
+            }
+            (RECORDS, 3) => {
+                let served = from.uint()?;
+                let count = from.array()?;
+                if count > RECORDS_MAX {
+                    return Err(FrameError::TooLong(count));
+                }
+                let (mut records, mut invalid) = (Vec::with_capacity(count), Vec::new());
+                for _ in 0..count {
+                    match Record::verify(from.bytes()?, network) {
+                        Ok(record) => records.push(record),
+                        Err(error) => invalid.push(error),
+                    }
+                }
+                Ok(Self::Records { served, records, invalid })
+            }
+            (BUSY, 1) => Ok(Self::Busy),
+            (value, _) => Err(newer("response", value).into()),
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! What this node signs itself: identities, cards, leases, and links of its own chains.
+
+use althing_card::{
+    CARD_LIFETIME_MS, Card, LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease, Page, SkillPath, agent_key, skill_key,
+};
+use althing_record::cbor::{self, Text};
+use althing_record::{
+    AgentId, Content, Draft, Incarnation, Inception, Kind, Placement, Record, RecordId, VerifyError,
+};
+use althing_store::{ReadError, Snapshot, Table};
+
+use crate::admit::Admission;
+use crate::engine::Engine;
+use crate::rows::{chain_prefix, slot_key};
+use crate::{Answer, AskNo, Effect, HostedAgent, Key, Now, Published, RefusalKind, Source};
+
+/// Why this node did not sign something.
+#[derive(Debug)]
+pub(crate) enum SignError {
+    Read(ReadError),
+    Refused(RefusalKind, String),
+}
+
+impl From<ReadError> for SignError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<VerifyError> for SignError {
+    fn from(error: VerifyError) -> Self {
+        let kind = match error {
+            VerifyError::TooLarge { .. } | VerifyError::TooLargeForKind { .. } => RefusalKind::Invalid,
+            _ => RefusalKind::Internal,
+        };
+        Self::Refused(kind, error.to_string())
+    }
+}
+
+impl<S: Snapshot> Engine<S> {
+    /// Writes the first record of a hosted agent's identity chain, unless there is one.
+    pub(crate) fn ensure_inception(&mut self, hosted: &HostedAgent, now: Now) -> Result<(), ReadError> {
+        let prefix = chain_prefix(hosted.agent, "identity", None);
+        if hosted.key.agent() != hosted.agent || !self.store.scan_prefix(Table::Chain, &prefix, 1)?.is_empty()
+        {
+            return Ok(());
+        }
+        let body = Inception { recovery_key_hash: hosted.recovery_key_hash };
+        let draft = Draft {
+            agent: hosted.agent,
+            key_event: None,
+            group: None,
+            kind: Kind::Inception,
+            placement: Placement::Chain {
+                stream: Text::try_from("identity").unwrap_or_default(),
+                incarnation: None,
+                seq: 0,
+                prev: None,
+            },
+            made: self.signing_time(now),
+            expires: None,
+            content: Content::Body(cbor::to_vec(&body)),
+        };
+        if let Ok(record) = draft.sign(&hosted.key, &self.network) {
+            self.keep_own(&record, now)?;
+        }
+        Ok(())
+    }
+
+    /// Stores a record that was just signed here and gossips it once it is durable.
+    fn keep_own(&mut self, record: &Record, now: Now) -> Result<Admission, ReadError> {
+        let admission = self.admit(record, Source::Own, now)?;
+        if admission == Admission::New {
+            self.require_sync();
+            if let Some(domain) = record.kind().domain() {
+                self.effect_when_durable(Effect::Publish(domain, record.clone()));
+            }
+        }
+        Ok(admission)
+    }
+
+    /// Signs and keeps the next revision of a slot.
+    fn sign_slot(
+        &mut self,
+        hosted: &HostedAgent,
+        kind: Kind,
+        name: &str,
+        lifetime_ms: u64,
+        body: impl FnOnce(&Self, u64) -> Vec<u8>,
+        now: Now,
+    ) -> Result<Record, SignError> {
+        let made = self.signing_time(now);
+        let last = self.slot_head(&slot_key(hosted.agent, kind, name))?.map_or(0, |head| head.revision);
+        let revision = last.saturating_add(1).max(made.0);
+        let expires = made.plus(lifetime_ms);
+        let history = self.key_history(hosted.agent)?;
+        let draft = Draft {
+            agent: hosted.agent,
+            key_event: history.current_event(),
+            group: None,
+            kind,
+            placement: Placement::Slot { name: Text::try_from(name).unwrap_or_default(), revision },
+            made,
+            expires: Some(expires),
+            content: Content::Body(body(self, expires.0)),
+        };
+        let record = draft.sign(&hosted.key, &self.network)?;
+        match self.keep_own(&record, now)? {
+            Admission::New => Ok(record),
+            Admission::Known => Err(SignError::Refused(RefusalKind::Internal, "it was signed before".into())),
+            Admission::Early(cause) => Err(SignError::Refused(RefusalKind::Internal, cause.into())),
+            Admission::Unwanted(cause) | Admission::Wrong(cause) => {
+                Err(SignError::Refused(RefusalKind::Internal, cause))
+            }
+        }
+    }
+
+    /// Signs and keeps the next link of one of this node's own chains, under the vote guard.
+    pub(crate) fn sign_link(
+        &mut self,
+        hosted: &HostedAgent,
+        kind: Kind,
+        content: Content,
+        now: Now,
+    ) -> Result<Record, SignError> {
+        if let Some(cause) = &self.signing_stopped {
+            return Err(SignError::Refused(RefusalKind::SigningStopped, cause.clone()));
+        }
+        let chain = self.own_chain(hosted.agent, "vote");
+        let (seq, prev) = match self.head(&chain) {
+            Some(head) => (head.seq.saturating_add(1), Some(RecordId(head.id))),
+            None => (0, None),
+        };
+        let history = self.key_history(hosted.agent)?;
+        let draft = Draft {
+            agent: hosted.agent,
+            key_event: history.current_event(),
+            group: None,
+            kind,
+            placement: Placement::Chain {
+                stream: Text::try_from("vote").unwrap_or_default(),
+                incarnation: Some(self.incarnation),
+                seq,
+                prev,
+            },
+            made: self.signing_time(now),
+            expires: None,
+            content,
+        };
+        let record = draft.sign(&hosted.key, &self.network)?;
+        self.guard_link(chain, seq, &record);
+        match self.keep_own(&record, now)? {
+            Admission::New => Ok(record),
+            other => {
+                Err(SignError::Refused(RefusalKind::Internal, format!("own record was not kept: {other:?}")))
+            }
+        }
+    }
+
+    /// Compares this node's own chains in the database with what the guard says was signed.
+    pub(crate) fn check_own_chains(&mut self) -> Result<(), ReadError> {
+        for hosted in self.agents.clone() {
+            let prefix = self.own_chain(hosted.agent, "vote");
+            let stored = self.last_link(&prefix)?;
+            let signed = self.head(&prefix).map(|head| head.seq);
+            if stored > signed {
+                self.stop_signing(format!(
+                    "the database holds link {} of the vote chain of {}, but the vote guard knows of {}: this \
+                     directory was copied or its guard is old",
+                    stored.map_or("none".into(), |seq| seq.to_string()),
+                    hosted.agent,
+                    signed.map_or("none".into(), |seq| seq.to_string()),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn last_link(&self, prefix: &[u8]) -> Result<Option<u64>, ReadError> {
+        // Seqs are dense from 0, so the last one is found by doubling and halving rather than by reading them all.
+        let has = |seq: u64| -> Result<bool, ReadError> {
+            let position = [prefix, &seq.to_be_bytes()].concat();
+            Ok(!self.store.scan_prefix(Table::Chain, &position, 1)?.is_empty())
+        };
+        if !has(0)? {
+            return Ok(None);
+        }
+        let (mut low, mut high) = (0_u64, 1_u64);
+        while has(high)? {
+            low = high;
+            high = high.saturating_mul(2);
+        }
+        while high - low > 1 {
+            let middle = u64::midpoint(low, high);
+            if has(middle)? { low = middle } else { high = middle }
+        }
+        Ok(Some(low))
+    }
+
+    /// A link of an own chain that was signed elsewhere: another copy of this directory is alive.
+    pub(crate) fn watch_own_chain(
+        &mut self,
+        record: &Record,
+        incarnation: Option<Incarnation>,
+        chain: &[u8],
+        seq: u64,
+    ) {
+        if !self.is_own_chain(record.agent(), incarnation) {
+            return;
+        }
+        let known = self.head(chain).is_some_and(|head| head.seq >= seq);
+        if !known {
+            self.stop_signing(format!(
+                "link {seq} of this node's own vote chain came from the network: another copy of this data directory is \
+                 running, or this one was restored from a backup"
+            ));
+        }
+    }
+
+    pub(crate) fn on_publish_card(
+        &mut self,
+        no: AskNo,
+        agent: AgentId,
+        json: Vec<u8>,
+        now: Now,
+    ) -> Result<(), ReadError> {
+        let Some(hosted) = self.hosted(agent).cloned() else {
+            self.refuse_unhosted(no, agent);
+            return Ok(());
+        };
+        let card = match Card::new(json) {
+            Ok(card) => card,
+            Err(error) => {
+                self.refuse(
+                    no,
+                    RefusalKind::Invalid,
+                    error.to_string(),
+                    Some("see examples/ for a valid card"),
+                );
+                return Ok(());
+            }
+        };
+        let body = cbor::to_vec(&card.body());
+        let record = match self.sign_slot(&hosted, Kind::Card, "", CARD_LIFETIME_MS, |_, _| body, now) {
+            Ok(record) => record,
+            Err(error) => return self.refuse_unsigned(no, error),
+        };
+        self.renew_lease(&hosted, now)?;
+        self.announce(now)?;
+        let Placement::Slot { revision, .. } = record.header().placement else { return Ok(()) };
+        self.answer(
+            no,
+            Answer::Published(Published {
+                agent,
+                card: record.id(),
+                revision,
+                skills: card.skills().iter().map(ToString::to_string).collect(),
+                expires: record.expires().unwrap_or_default(),
+            }),
+        );
+        Ok(())
+    }
+
+    pub(crate) fn refuse_unhosted(&mut self, no: AskNo, agent: AgentId) {
+        let hint = Some("`althing agent ls` shows the agents of this node");
+        self.refuse(no, RefusalKind::NotFound, format!("agent {agent} is not hosted here"), hint);
+    }
+
+    pub(crate) fn refuse_unsigned(&mut self, no: AskNo, error: SignError) -> Result<(), ReadError> {
+        match error {
+            SignError::Read(error) => return Err(error),
+            SignError::Refused(RefusalKind::SigningStopped, cause) => self.refuse(
+                no,
+                RefusalKind::SigningStopped,
+                format!("this node signs no votes: {cause}"),
+                Some("`althing store check` says what is wrong; SECURITY.md says why this is final for this directory"),
+            ),
+            SignError::Refused(kind, cause) => self.refuse(no, kind, cause, None),
+        }
+        Ok(())
+    }
+
+    /// The hosted agents that have a current card.
+    fn carded(&self, now: Now) -> Result<Vec<(HostedAgent, Record)>, ReadError> {
+        let mut carded = Vec::new();
+        for hosted in &self.agents {
+            let key = slot_key(hosted.agent, Kind::Card, "");
+            if let Some(record) = self.slot_record(&key, now)?
+                && matches!(Card::from_record(&record), Ok(Some(_)))
+            {
+                carded.push((hosted.clone(), record));
+            }
+        }
+        Ok(carded)
+    }
+
+    /// Signs cards anew whose time is more than half over.
+    pub(crate) fn renew_cards(&mut self, now: Now) -> Result<(), ReadError> {
+        for (hosted, record) in self.carded(now)? {
+            let half = record.made().plus(CARD_LIFETIME_MS / 2);
+            if half <= now.wall {
+                let body = record.payload().to_vec();
+                // A failure leaves the old card standing; the next renewal tries again.
+                if let Err(SignError::Read(error)) =
+                    self.sign_slot(&hosted, Kind::Card, "", CARD_LIFETIME_MS, |_, _| body, now)
+                {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn renew_leases(&mut self, now: Now) -> Result<(), ReadError> {
+        self.due.lease = now.ticks + LEASE_RENEWAL_MS;
+        for (hosted, _) in self.carded(now)? {
+            self.renew_lease(&hosted, now)?;
+        }
+        Ok(())
+    }
+
+    fn renew_lease(&mut self, hosted: &HostedAgent, now: Now) -> Result<(), ReadError> {
+        let node = self.node();
+        let signed = self.sign_slot(
+            hosted,
+            Kind::Lease,
+            &node.to_string(),
+            LEASE_LIFETIME_MS,
+            |engine, expires| {
+                let lease = Lease {
+                    agent: hosted.agent,
+                    node,
+                    addresses: engine.addresses.clone(),
+                    expires: althing_record::Millis(expires),
+                };
+                cbor::to_vec(&lease.body(engine.network.id(), &engine.node_key))
+            },
+            now,
+        );
+        match signed {
+            Ok(_) | Err(SignError::Refused(..)) => Ok(()),
+            Err(SignError::Read(error)) => Err(error),
+        }
+    }
+
+    /// Announces this node as provider of its agents and of all their skills, each with every path above it.
+    pub(crate) fn announce(&mut self, now: Now) -> Result<(), ReadError> {
+        let mut keys = std::collections::BTreeSet::new();
+        for (hosted, record) in self.carded(now)? {
+            keys.insert(Key(agent_key(self.network.id(), hosted.agent)));
+            if let Ok(Some(card)) = Card::from_record(&record) {
+                let paths = card.skills().iter().flat_map(SkillPath::with_ancestors);
+                keys.extend(paths.map(|path| Key(skill_key(self.network.id(), &path, Page::ROOT))));
+            }
+        }
+        let gone: Vec<_> = self.provided.difference(&keys).copied().collect();
+        gone.into_iter().for_each(|key| self.effect(Effect::StopProviding(key)));
+        keys.iter().for_each(|key| self.effect_when_durable(Effect::Provide(*key)));
+        self.provided = keys;
+        Ok(())
+    }
+}

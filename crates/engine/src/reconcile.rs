@@ -1,0 +1,382 @@
+//! Reconciliation with peers: on connection, periodically, and again at once when a round brought something that others
+//! depend on.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use althing_card::Card;
+use althing_record::{Domain, Kind, Millis, NodeId, Placement, RecordId};
+use althing_store::{ReadError, Snapshot, Table, prefix_end};
+use althing_sync::{Elements, FETCH_MAX, Round};
+
+use crate::admit::Admission;
+use crate::engine::Engine;
+use crate::frame::{RECORDS_MAX, records_response};
+use crate::rows::{StoredRecord, slot_key, sync_prefix};
+use crate::{Effect, Note, Now, Request, RequestNo, Response, Source};
+
+/// Most rounds that run at once.
+pub const ROUNDS_MAX: usize = 8;
+
+/// Most rounds that wait their turn; beyond, the periodic round makes up for it.
+pub const WANTED_MAX: usize = 1_024;
+
+/// Most ids that are remembered as not wanted; the oldest are forgotten first.
+pub const UNWANTED_MAX: usize = 16_384;
+
+/// How long a round may take, in milliseconds.
+const ROUND_MS_MAX: u64 = 30_000;
+
+/// Most bytes of records in one answer.
+const ANSWER_BYTES_MAX: usize = 1_024 * 1_024;
+
+#[derive(Debug, Default)]
+pub(crate) struct Reconciler {
+    wanted: BTreeSet<(NodeId, Domain)>,
+    running: BTreeMap<RequestNo, Running>,
+    unwanted: BTreeSet<RecordId>,
+    unwanted_order: VecDeque<RecordId>,
+    frozen: BTreeMap<Domain, Arc<Elements>>,
+    synced: BTreeSet<Domain>,
+    pub(crate) rounds: u64,
+    pub(crate) last: Option<Millis>,
+}
+
+#[derive(Debug)]
+struct Running {
+    peer: NodeId,
+    domain: Domain,
+    round: Round,
+    /// The ids of the page that was asked for; empty while reconciling.
+    page: Vec<RecordId>,
+    admitted: u64,
+    early: u64,
+    deadline: u64,
+}
+
+impl Reconciler {
+    pub(crate) fn want_all(&mut self, peer: NodeId) {
+        for domain in Domain::ALL {
+            if self.wanted.len() < WANTED_MAX {
+                self.wanted.insert((peer, domain));
+            }
+        }
+    }
+
+    pub(crate) fn forget(&mut self, peer: NodeId) {
+        self.wanted.retain(|(wanted, _)| *wanted != peer);
+        self.running.retain(|_, running| running.peer != peer);
+    }
+
+    /// The set of a domain changed: what was frozen of it is stale.
+    pub(crate) fn changed(&mut self, domain: Domain) {
+        self.frozen.remove(&domain);
+    }
+
+    /// Whether a round in this domain was completed since the start.
+    pub(crate) fn has_synced(&self, domain: Domain) -> bool {
+        self.synced.contains(&domain)
+    }
+
+    pub(crate) fn give_up_stale(&mut self, ticks: u64) {
+        self.running.retain(|_, running| running.deadline > ticks);
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.running.values().map(|running| running.deadline).min()
+    }
+
+    fn remember_unwanted(&mut self, id: RecordId) {
+        if self.unwanted.insert(id) {
+            self.unwanted_order.push_back(id);
+        }
+        if self.unwanted_order.len() > UNWANTED_MAX
+            && let Some(oldest) = self.unwanted_order.pop_front()
+        {
+            self.unwanted.remove(&oldest);
+        }
+    }
+
+    fn is_busy_with(&self, peer: NodeId, domain: Domain) -> bool {
+        self.running.values().any(|running| running.peer == peer && running.domain == domain)
+    }
+}
+
+impl<S: Snapshot> Engine<S> {
+    /// Wants a round with a random peer.
+    pub(crate) fn sync_with_someone(&mut self) {
+        let index = self.random_below(self.peers.len());
+        if let Some(peer) = self.peers.iter().nth(index).copied() {
+            self.reconciler.want_all(peer);
+        }
+    }
+
+    /// Starts wanted rounds while there is room.
+    pub(crate) fn pump_sync(&mut self, now: Now) -> Result<(), ReadError> {
+        while self.reconciler.running.len() < ROUNDS_MAX {
+            let Some((peer, domain)) = self.reconciler.wanted.pop_first() else { return Ok(()) };
+            if !self.peers.contains(&peer) || self.reconciler.is_busy_with(peer, domain) {
+                continue;
+            }
+            let elements = self.elements(domain, now)?;
+            let Ok((round, message)) = Round::open(elements) else { continue };
+            let no = self.request_no();
+            let deadline = now.ticks + ROUND_MS_MAX;
+            let running = Running { peer, domain, round, page: Vec::new(), admitted: 0, early: 0, deadline };
+            self.reconciler.running.insert(no, running);
+            self.effect(Effect::Request(no, peer, Request::Reconcile { domain, cut: Millis(0), message }));
+        }
+        Ok(())
+    }
+
+    /// The live records of a domain.
+    fn elements(&mut self, domain: Domain, now: Now) -> Result<Arc<Elements>, ReadError> {
+        if let Some(elements) = self.reconciler.frozen.get(&domain) {
+            return Ok(elements.clone());
+        }
+        let mut live = Vec::new();
+        self.for_each_live(domain, now, |made, id| live.push((made, id)))?;
+        let elements = Arc::new(Elements::new(live));
+        self.reconciler.frozen.insert(domain, elements.clone());
+        Ok(elements)
+    }
+
+    /// Visits the live records of a domain in ascending (made, id).
+    pub(crate) fn for_each_live(
+        &self,
+        domain: Domain,
+        now: Now,
+        mut visit: impl FnMut(Millis, RecordId),
+    ) -> Result<(), ReadError> {
+        let prefix = sync_prefix(domain);
+        let (mut from, to) = (prefix.to_vec(), prefix_end(&prefix));
+        loop {
+            let rows = self.store.scan(Table::SyncView, &from, &to, 4_096)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = [last, &[0][..]].concat();
+            for (key, value) in &rows {
+                let word = |bytes: &[u8]| Some(u64::from_be_bytes(bytes.try_into().ok()?));
+                if let (Some(made), Ok(id), Some(deadline)) = (
+                    key.get(1..9).and_then(word),
+                    RecordId::try_from(key.get(9..).unwrap_or(&[])),
+                    word(value),
+                ) && deadline > now.wall.0
+                {
+                    visit(Millis(made), id);
+                }
+            }
+        }
+    }
+
+    /// Answers a peer, as bytes.
+    pub(crate) fn serve(&mut self, request: &Request, now: Now) -> Result<Vec<u8>, ReadError> {
+        match request {
+            Request::Reconcile { domain, cut, message } => {
+                let elements = if cut.0 == 0 {
+                    self.elements(*domain, now)?
+                } else {
+                    let mut live = Vec::new();
+                    self.for_each_live(*domain, now, |made, id| live.push((made, id)))?;
+                    Arc::new(Elements::new(live.into_iter().filter(|(made, _)| made >= cut)))
+                };
+                Ok(match althing_sync::answer(&elements, message) {
+                    Ok(message) => Response::Reconcile { message, clock: now.wall },
+                    Err(_) => Response::Busy,
+                }
+                .to_bytes())
+            }
+            Request::Fetch { ids } => {
+                let (mut served, mut rows, mut size) = (0, Vec::new(), 0);
+                for id in ids.iter().take(FETCH_MAX) {
+                    if let Some(bytes) = self.live_bytes(*id, now)? {
+                        size += bytes.len();
+                        if size > ANSWER_BYTES_MAX {
+                            break;
+                        }
+                        rows.push(bytes);
+                    }
+                    served += 1;
+                }
+                Ok(records_response(served, &rows))
+            }
+            Request::Providers { skill } => {
+                let hits = althing_card::find(&self.store, skill, now.wall, RECORDS_MAX / 4)?;
+                let mut rows = Vec::new();
+                for hit in hits {
+                    rows.extend(self.agent_rows(hit.agent, now)?);
+                    let size: usize = rows.iter().map(Vec::len).sum();
+                    if size > ANSWER_BYTES_MAX || rows.len() > RECORDS_MAX - 8 {
+                        break;
+                    }
+                }
+                Ok(records_response(rows.len() as u64, &rows))
+            }
+            Request::Agent { agent } => {
+                let rows = self.agent_rows(*agent, now)?;
+                Ok(records_response(rows.len() as u64, &rows))
+            }
+        }
+    }
+
+    /// The carried bytes of a record that is live.
+    fn live_bytes(&self, id: RecordId, now: Now) -> Result<Option<Vec<u8>>, ReadError> {
+        let row = self.store.get(Table::Records, &id.0)?;
+        let stored = row.as_deref().and_then(StoredRecord::read);
+        Ok(stored
+            .filter(|stored| stored.deadline > now.wall && !stored.bytes.is_empty())
+            .map(|stored| stored.bytes.to_vec()))
+    }
+
+    /// What proves an agent to a stranger: its identity chain, its card and up to four leases.
+    fn agent_rows(&self, agent: althing_record::AgentId, now: Now) -> Result<Vec<Vec<u8>>, ReadError> {
+        let mut ids = Vec::new();
+        for (key, _) in self.store.scan_prefix(Table::IdentityView, &agent.0, 4)? {
+            ids.extend(RecordId::try_from(&key[32..]));
+        }
+        ids.extend(self.slot_head(&slot_key(agent, Kind::Card, ""))?.map(|head| head.id));
+        let leases = slot_key(agent, Kind::Lease, "");
+        for (_, row) in self.store.scan_prefix(Table::Slot, &leases, 4)? {
+            ids.extend(crate::rows::SlotHead::read(&row).map(|head| head.id));
+        }
+        let mut rows = Vec::new();
+        for id in ids {
+            rows.extend(self.live_bytes(id, now)?);
+        }
+        Ok(rows)
+    }
+
+    pub(crate) fn on_response(
+        &mut self,
+        no: RequestNo,
+        response: Response,
+        now: Now,
+    ) -> Result<(), ReadError> {
+        if let Some(running) = self.reconciler.running.remove(&no) {
+            self.on_round_response(running, response, now)?;
+            return self.pump_sync(now);
+        }
+        self.on_search_response(no, response, now)
+    }
+
+    pub(crate) fn on_request_failed(&mut self, no: RequestNo, now: Now) -> Result<(), ReadError> {
+        if let Some(running) = self.reconciler.running.remove(&no) {
+            self.fail_round(&running, "no answer".into());
+            return self.pump_sync(now);
+        }
+        self.on_search_failure(no, now)
+    }
+
+    fn fail_round(&mut self, running: &Running, cause: String) {
+        self.note(Note::SyncFailed { peer: running.peer, domain: running.domain, cause });
+    }
+
+    fn on_round_response(
+        &mut self,
+        mut running: Running,
+        response: Response,
+        now: Now,
+    ) -> Result<(), ReadError> {
+        match response {
+            Response::Reconcile { message, clock } if running.page.is_empty() => {
+                self.observe_clock(running.peer, clock, now);
+                match running.round.advance(&message) {
+                    Ok(Some(message)) => {
+                        let (domain, cut) = (running.domain, Millis(0));
+                        self.continue_round(running, Request::Reconcile { domain, cut, message }, now);
+                    }
+                    Ok(None) => {
+                        running.round.skip(|id| self.reconciler.unwanted.contains(id));
+                        self.fetch_page(running, now);
+                    }
+                    Err(error) => self.fail_round(&running, error.to_string()),
+                }
+            }
+            Response::Records { served, records, invalid } if !running.page.is_empty() => {
+                if let Some(error) = invalid.first() {
+                    // The peer stores what no honest node admits: nothing else of this answer is believed.
+                    self.fail_round(&running, format!("the peer sent an invalid record: {error}"));
+                    return Ok(());
+                }
+                let served = usize::try_from(served).unwrap_or(usize::MAX).min(running.page.len());
+                let rest = running.page.split_off(served);
+                let asked: BTreeSet<_> = std::mem::take(&mut running.page).into_iter().collect();
+                if served == 0 {
+                    self.fail_round(&running, "the peer serves nothing of what it has".into());
+                    return Ok(());
+                }
+                running.round.put_back(rest);
+                for record in records.iter().filter(|record| asked.contains(&record.id())) {
+                    match self.admit(record, Source::Sync, now)? {
+                        Admission::New => running.admitted += 1,
+                        Admission::Known => {}
+                        Admission::Early(_) => running.early += 1,
+                        Admission::Unwanted(_) => self.reconciler.remember_unwanted(record.id()),
+                        Admission::Wrong(cause) => {
+                            self.reconciler.remember_unwanted(record.id());
+                            self.fail_round(&running, format!("the peer sent a wrong record: {cause}"));
+                            return Ok(());
+                        }
+                    }
+                }
+                self.fetch_page(running, now);
+            }
+            Response::Busy => self.fail_round(&running, "the peer is busy".into()),
+            Response::Reconcile { .. } | Response::Records { .. } => {
+                self.fail_round(&running, "the peer answered something else".into());
+            }
+        }
+        Ok(())
+    }
+
+    fn continue_round(&mut self, running: Running, request: Request, now: Now) {
+        let no = self.request_no();
+        self.effect(Effect::Request(no, running.peer, request));
+        self.reconciler.running.insert(no, Running { deadline: now.ticks + ROUND_MS_MAX, ..running });
+    }
+
+    fn fetch_page(&mut self, mut running: Running, now: Now) {
+        let page = running.round.next_page();
+        if !page.is_empty() {
+            running.page.clone_from(&page);
+            self.continue_round(running, Request::Fetch { ids: page }, now);
+            return;
+        }
+        let Running { peer, domain, admitted, early, .. } = running;
+        self.reconciler.rounds += 1;
+        self.reconciler.last = Some(now.wall);
+        self.reconciler.synced.insert(domain);
+        if admitted > 0 && early > 0 {
+            // Something came before what it depends on; the next round brings it again.
+            self.reconciler.wanted.insert((peer, domain));
+        }
+        self.note(Note::Synced { peer, domain, admitted });
+    }
+
+    fn observe_clock(&mut self, peer: NodeId, clock: Millis, now: Now) {
+        let offset = i64::try_from(i128::from(clock.0) - i128::from(now.wall.0)).unwrap_or(i64::MAX);
+        if self.clock_offsets.contains_key(&peer) || self.clock_offsets.len() < crate::engine::PEERS_MAX {
+            self.clock_offsets.insert(peer, offset);
+        }
+        if let Some(offset_ms) = self.clock_offset() {
+            let off = offset_ms.unsigned_abs() > Millis::MINUTE;
+            if off && !self.clock_warned {
+                self.note(Note::ClockOff { offset_ms });
+            }
+            self.clock_warned = off;
+        }
+    }
+
+    /// The addresses and leases that an agent's current leases give.
+    pub(crate) fn current_card(
+        &self,
+        agent: althing_record::AgentId,
+        now: Now,
+    ) -> Result<Option<(althing_record::Record, Card, u64)>, ReadError> {
+        let Some(record) = self.slot_record(&slot_key(agent, Kind::Card, ""), now)? else { return Ok(None) };
+        let revision = match record.header().placement {
+            Placement::Slot { revision, .. } => revision,
+            Placement::Chain { .. } | Placement::Pair { .. } | Placement::Round { .. } => 0,
+        };
+        Ok(Card::from_record(&record).ok().flatten().map(|card| (record, card, revision)))
+    }
+}

@@ -1,0 +1,165 @@
+//! Answers to local clients that only read.
+
+use althing_record::{AgentId, Digest, Domain, Millis, RecordId};
+use althing_store::{ReadError, Snapshot, Table, prefix_end};
+use sha2::{Digest as _, Sha256};
+
+use crate::admit::offence_name;
+use crate::engine::Engine;
+use crate::{Answer, Ask, AskNo, DomainStatus, EvidenceRow, Now, Status};
+
+impl<S: Snapshot> Engine<S> {
+    pub(crate) fn on_ask(&mut self, no: AskNo, ask: Ask, now: Now) -> Result<(), ReadError> {
+        match ask {
+            Ask::Status => {
+                let status = self.status(now)?;
+                self.answer(no, Answer::Status(Box::new(status)));
+                Ok(())
+            }
+            Ask::PublishCard { agent, json } => self.on_publish_card(no, agent, json, now),
+            Ask::Card { agent } => self.on_card(no, agent, now),
+            Ask::Find(find) => self.on_find(no, &find, now),
+            Ask::Propose { agent, draft } => self.on_propose(no, agent, &draft, now),
+            Ask::Cast { agent, proposal, choice } => self.on_cast(no, agent, proposal, &choice, now),
+            Ask::Vote { proposal } => self.on_vote(no, proposal, now),
+            Ask::Votes => self.on_votes(no, now),
+            Ask::Certificate { proposal } => self.on_certificate(no, proposal),
+            Ask::Evidence => {
+                let evidence = self.evidence()?;
+                self.answer(no, Answer::Evidence(evidence));
+                Ok(())
+            }
+        }
+    }
+
+    fn status(&self, now: Now) -> Result<Status, ReadError> {
+        let domains = Domain::ALL
+            .iter()
+            .map(|domain| self.domain_status(*domain, now))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut waiting_for = Vec::new();
+        if self.expects_peers && !self.met_a_peer {
+            waiting_for.push("a first peer".to_owned());
+        }
+        let mut cards = std::collections::BTreeSet::new();
+        self.for_each_row(Table::CardView, &[], |key, value| {
+            let live = value.try_into().is_ok_and(|bytes| u64::from_be_bytes(bytes) > now.wall.0);
+            if let (true, Some(at)) = (live, key.len().checked_sub(32)) {
+                cards.insert(key[at..].to_vec());
+            }
+        })?;
+        Ok(Status {
+            node: self.node(),
+            network: self.network.id(),
+            network_name: self.network.genesis().name.to_string(),
+            agents: self.agents.iter().map(|hosted| hosted.agent).collect(),
+            incarnation: self.incarnation,
+            commit: self.durable.0,
+            records: domains.iter().map(|domain| domain.records).sum(),
+            cards: cards.len() as u64,
+            proposals: self.count(Table::VoteView, b"p")?,
+            evidence: self.count(Table::EvidenceView, &[])?,
+            domains,
+            peers: self.peers.len() as u64,
+            sync_rounds: self.reconciler.rounds,
+            last_sync: self.reconciler.last,
+            voting_stopped: self.signing_stopped.clone(),
+            clock_offset_ms: self.clock_offset(),
+            waiting_for,
+        })
+    }
+
+    /// The digest of a domain: the sum, modulo 2^256, of SHA-256 over "althing/digest/1" and each live record's id. Equal
+    /// sets have equal digests in whatever order they were taken in.
+    pub(crate) fn domain_status(&self, domain: Domain, now: Now) -> Result<DomainStatus, ReadError> {
+        let (mut sum, mut records) = ([0_u64; 4], 0);
+        self.for_each_live(domain, now, |_: Millis, id: RecordId| {
+            let hash: [u8; 32] =
+                Sha256::new().chain_update("althing/digest/1").chain_update(id.0).finalize().into();
+            add(&mut sum, &hash);
+            records += 1;
+        })?;
+        let mut digest = [0; 32];
+        for (bytes, word) in digest.chunks_exact_mut(8).zip(sum) {
+            bytes.copy_from_slice(&word.to_be_bytes());
+        }
+        Ok(DomainStatus { name: domain.name().to_owned(), records, digest: Digest(digest) })
+    }
+
+    /// The digest of one domain at a time, for tests and the simulator.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn digest(&self, domain: Domain, now: Now) -> Result<Digest, ReadError> {
+        self.domain_status(domain, now).map(|status| status.digest)
+    }
+
+    fn evidence(&self) -> Result<Vec<EvidenceRow>, ReadError> {
+        let mut rows = Vec::new();
+        self.for_each_row(Table::EvidenceView, &[], |key, value| {
+            let (Some(agent), Some(offence), Some((first, second))) =
+                (key.get(..32), key.get(32), value.split_at_checked(32))
+            else {
+                return;
+            };
+            if let (Ok(agent), Ok(first), Ok(second)) =
+                (AgentId::try_from(agent), RecordId::try_from(first), RecordId::try_from(second))
+            {
+                let offence = offence_name(*offence).to_owned();
+                rows.push(EvidenceRow { agent, offence, records: [first, second] });
+            }
+        })?;
+        Ok(rows)
+    }
+
+    fn count(&self, table: Table, prefix: &[u8]) -> Result<u64, ReadError> {
+        let mut count = 0;
+        self.for_each_row(table, prefix, |_, _| count += 1)?;
+        Ok(count)
+    }
+
+    fn for_each_row(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), ReadError> {
+        let (mut from, to) = (prefix.to_vec(), prefix_end(prefix));
+        loop {
+            let rows = self.store.scan(table, &from, &to, 4_096)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = [last, &[0][..]].concat();
+            rows.iter().for_each(|(key, value)| visit(key, value));
+        }
+    }
+}
+
+/// Adds a 256-bit big-endian number to a sum of four words, the highest first, modulo 2^256.
+fn add(sum: &mut [u64; 4], number: &[u8; 32]) {
+    let mut carry = false;
+    for index in (0..4).rev() {
+        let mut word = [0; 8];
+        word.copy_from_slice(&number[8 * index..8 * index + 8]);
+        let (partial, over) = sum[index].overflowing_add(u64::from_be_bytes(word));
+        let (total, over_again) = partial.overflowing_add(u64::from(carry));
+        sum[index] = total;
+        carry = over || over_again;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_carry_and_wrap() {
+        let mut sum = [0, 0, 0, u64::MAX];
+        let mut one = [0; 32];
+        one[31] = 1;
+        add(&mut sum, &one);
+        assert_eq!(sum, [0, 0, 1, 0]);
+        let mut sum = [u64::MAX; 4];
+        add(&mut sum, &one);
+        assert_eq!(sum, [0; 4]);
+    }
+}
