@@ -1,1 +1,56 @@
 //! The local API: HTTP on loopback and a Unix socket, and its client.
+//!
+//! The gateway turns requests into [`Ask`](althing_engine::Ask)s and the node's answers into the JSON of [`api`]. It
+//! keeps three files in the node's home, which must be a directory of mode 0700:
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `api.token` | the token of 256 bits in hex, mode 0600; kept over restarts |
+//! | `api.sock` | the Unix socket, mode 0600; gone when the gateway stops |
+//! | `api.addr` | the TCP address; gone when the gateway stops |
+//!
+//! Every request must name this API in its Host header and come from no foreign web page; everything under `/v1` needs
+//! the token. `/livez`, `/readyz`, `/healthz`, `/metrics` and `/openapi.json` need none, so every user of this machine
+//! can read them: they say how the node is doing, never for whom. `GET /openapi.json` describes all of it.
+//!
+//! It deliberately has no TLS and therefore refuses addresses beyond loopback, sets no CORS headers, and keeps no state
+//! of the node. Other doors (A2A, MCP, WebSocket) are not in this version.
+//!
+//! *Invariant*: nothing here decides; what the engine refuses, the gateway refuses with the same words.
+//!
+//! ```no_run
+//! # async fn example(backend: althing_gateway::Backend) -> Result<(), Box<dyn std::error::Error>> {
+//! use althing_gateway::{Config, Gateway};
+//!
+//! let running = Gateway::start(Config::new("/home/me/.althing"), backend).await?;
+//! println!("listening on {} and {}", running.address(), running.socket().display());
+//! running.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
+pub mod api;
+mod backend;
+mod body;
+mod client;
+mod config;
+mod edge;
+mod files;
+mod gateway;
+mod guard;
+mod listener;
+mod query;
+mod refused;
+mod routes;
+mod scope;
+mod start_error;
+mod token;
+
+pub use backend::{Asked, Backend, PeerInfo};
+pub use client::{Client, ClientError};
+pub use config::Config;
+pub use gateway::{Gateway, Running};
+pub use start_error::StartError;
+pub use token::TokenError;

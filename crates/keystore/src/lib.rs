@@ -1,1 +1,32 @@
-//! Keys at rest.
+//! Keys at rest: one file per key in a private directory, sealed with a passphrase or with a secret of this machine.
+//!
+//! A node has one network key (`node.key`) and one key per hosted agent (`agents/<name>.key`); they are never the same.
+//! Every file is written to the side, synced and linked into place without overwriting, so a crash leaves a whole key
+//! or none. This crate deliberately does not rotate keys, does not share them out and never shows one in a message.
+//!
+//! ```
+//! use althing_keystore::{Keystore, Unlock};
+//!
+//! let home = tempfile::tempdir()?;
+//! let keys = Keystore::open_or_create(&home.path().join("keys"), Unlock::Machine)?;
+//! let node = keys.node_key().node();
+//! let agent = keys.agent_key("default")?.agent();
+//! assert_ne!(node.0, agent.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
+mod envelope;
+mod error;
+mod files;
+mod kdf;
+mod keystore;
+mod token;
+mod unlock;
+
+pub use error::KeystoreError;
+pub use kdf::Stretch;
+pub use keystore::{DEFAULT_AGENT, Keystore};
+pub use token::ApiToken;
+pub use unlock::Unlock;

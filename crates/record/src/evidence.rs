@@ -1,7 +1,10 @@
 use crate::cbor::{self, DecodeError, Limits};
-use crate::{AgentId, Network, Placement, Record, VerifyError, cbor_map};
+use crate::{AgentId, KeyHistory, Network, Placement, Record, VerifyError, cbor_map};
 
-/// Two records of one agent at one position of one chain: proof that the chain forked, from the bytes alone.
+/// Two records of one agent at one position of one chain: proof that the chain forked.
+///
+/// From the bytes alone this proves that whoever holds the *signing* keys wrote both. Anyone can sign a record in
+/// another's name with a key that no rotation authorises, so nobody may be blamed before [`Fork::binds`] holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fork {
     first: Record,
@@ -49,7 +52,7 @@ impl Fork {
             return None;
         }
         let (first, second) = if one.id() < other.id() { (one, other) } else { (other, one) };
-        Some(Self { first: first.clone(), second: second.clone() })
+        Some(Self { first: first.without_companion(), second: second.without_companion() })
     }
 
     /// Reads and checks a proof.
@@ -60,7 +63,8 @@ impl Fork {
         let pair: ForkBytes = cbor::from_slice(bytes, Limits::RECORD)?;
         let (first, second) = (Record::verify(&pair.first, network)?, Record::verify(&pair.second, network)?);
         let fork = Self::prove(&first, &second).ok_or(ForkError::NoConflict)?;
-        if fork.first == first { Ok(fork) } else { Err(ForkError::NoConflict) }
+        // The other order, or companions along, would be further encodings of the same proof.
+        if fork.to_bytes() == bytes { Ok(fork) } else { Err(DecodeError::NotDeterministic.into()) }
     }
 
     /// The proof as bytes: envelopes only, without companions.
@@ -68,6 +72,12 @@ impl Fork {
     pub fn to_bytes(&self) -> Vec<u8> {
         let blob = |record: &Record| cbor::Blob::try_from(record.envelope().to_vec()).unwrap_or_default();
         cbor::to_vec(&ForkBytes { first: blob(&self.first), second: blob(&self.second) })
+    }
+
+    /// Whether both records were signed by keys that speak, or spoke, for the agent.
+    #[must_use]
+    pub fn binds(&self, keys: &KeyHistory) -> bool {
+        self.records().iter().all(|record| keys.rank(record).is_some())
     }
 
     /// Whose chain forked.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::cbor::{self, DecodeError, Limits, Reader, Writer, scan, scan_sequence};
+use crate::cbor::{self, DecodeError, Limits, Reader, Writer, scan};
 use crate::{
     AgentId, Companion, Digest, GroupId, Header, Kind, Millis, Network, NetworkId, Placement, PlacementRule,
-    RecordId, SIGNATURE_LEN, SignatureError, Verdict, cbor_map, merkle, verify_signature,
+    RecordId, SIGNATURE_LEN, SignatureError, Verdict, admit_key, cbor_map, merkle, verify_signature,
 };
 
 /// What the signature of a record covers besides its bytes.
@@ -15,9 +15,6 @@ pub const EXTERNAL_AAD: &[u8] = b"althing/record/1";
 
 /// Most leaves under one root.
 pub const LEAVES_MAX: usize = 1_024;
-
-/// A companion is scanned with room for every leaf.
-const COMPANION_LIMITS: Limits = Limits { depth: 2, items: LEAVES_MAX + 1 };
 
 cbor_map! {
     /// The payload of a kind whose companion is leaves: a commitment to them (RFC 9162 tree hash).
@@ -151,28 +148,33 @@ impl Record {
         if bytes.len() > max {
             return Err(VerifyError::TooLarge { found: bytes.len(), max });
         }
-        let items =
-            Limits { depth: Limits::RECORD.depth, items: Limits::RECORD.items + COMPANION_LIMITS.items };
-        let ends = scan_sequence(bytes, 1, 2, items).map_err(malformed("envelope"))?;
-        let envelope_len = ends[0];
-        let parts = Parts::read(&bytes[..envelope_len]).map_err(malformed("envelope"))?;
+        let parts = Parts::read(bytes).map_err(malformed("envelope"))?;
+        let (envelope_len, companion) = (bytes.len() - parts.companion.len(), parts.companion);
         let header: Header =
             cbor::from_slice(parts.protected, Limits::RECORD).map_err(malformed("protected header"))?;
         if header.network != network.id() {
             return Err(VerifyError::ForeignNetwork { found: header.network, expected: network.id() });
         }
         let kind = Kind::from_code(header.kind).ok_or(VerifyError::UnknownKind(header.kind))?;
-        let max = match kind {
-            Kind::Card => kind.envelope_bytes_max().min(limits.card_bytes as usize),
-            Kind::BallotBatch => kind.envelope_bytes_max().min(limits.ballot_bytes as usize),
-            _ => kind.envelope_bytes_max(),
+        let of_network = match kind {
+            Kind::Card => limits.card_bytes,
+            Kind::BallotBatch => limits.ballot_bytes,
+            Kind::Inception
+            | Kind::Rotation
+            | Kind::Founding
+            | Kind::Membership
+            | Kind::Lease
+            | Kind::Proposal
+            | Kind::Message => limits.record_bytes,
         };
+        let max = kind.envelope_bytes_max().min(of_network as usize);
         if envelope_len > max {
             return Err(VerifyError::TooLargeForKind { kind: kind.name(), found: envelope_len, max });
         }
         check_rules(kind, &header)?;
-        check_companion(kind, &header, parts.payload, &bytes[envelope_len..])?;
+        check_content(kind, &header, parts.payload, companion, envelope_len)?;
 
+        admit_key(&header.agent.0)?;
         let message = sig_structure(parts.protected, parts.payload);
         verify_signature(header.key.as_ref().unwrap_or(&header.agent.0), &message, parts.signature)?;
         let start = parts.payload.as_ptr() as usize - bytes.as_ptr() as usize;
@@ -284,6 +286,12 @@ impl Record {
         self.kind.companion() == Companion::None || !self.companion().is_empty()
     }
 
+    /// The same record as if its companion had not travelled along.
+    #[must_use]
+    pub fn without_companion(&self) -> Self {
+        Self { bytes: self.envelope().into(), ..self.clone() }
+    }
+
     fn companion(&self) -> &[u8] {
         &self.bytes[self.envelope_len..]
     }
@@ -295,16 +303,18 @@ impl fmt::Debug for Record {
     }
 }
 
-/// The parts of a COSE_Sign1 (RFC 9052, section 4.2).
+/// The parts of a COSE_Sign1 (RFC 9052, section 4.2), and what follows it, unread: only the kind says what that may be,
+/// and a later kind may say otherwise than those of today.
 struct Parts<'a> {
     protected: &'a [u8],
     payload: &'a [u8],
     signature: &'a [u8; SIGNATURE_LEN],
+    companion: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
-    fn read(envelope: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(envelope);
+    fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
         reader.array_of(4)?;
         let protected = reader.bytes()?;
         if reader.map()? != 0 {
@@ -317,7 +327,7 @@ impl<'a> Parts<'a> {
             value: signature.len() as u64,
             expected: SIGNATURE_LEN.to_string(),
         })?;
-        Ok(Self { protected, payload, signature })
+        Ok(Self { protected, payload, signature, companion: &bytes[reader.position()..] })
     }
 }
 
@@ -342,6 +352,13 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
         header.body_hash.is_some() == (kind.companion() == Companion::Body),
         "a body hash is for detached bodies",
     )?;
+    let grouped = match kind {
+        Kind::Inception | Kind::Rotation | Kind::Founding => header.group.is_none(),
+        Kind::Membership => header.group.is_some(),
+        Kind::Card | Kind::Lease | Kind::Proposal | Kind::BallotBatch | Kind::Message => true,
+    };
+    rule(grouped, "identities and foundings stand outside groups, memberships inside one")?;
+    rule(kind != Kind::Inception || header.key.is_none(), "the inception is signed by the inception key")?;
     let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     match (&header.placement, kind.placement()) {
         (Placement::Slot { name, .. }, PlacementRule::Slot { lifetime_ms_max }) => {
@@ -359,7 +376,11 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
         ) => {
             rule(&**stream == expected, "its stream is its kind's")?;
             rule(incarnation.is_some() == per_incarnation, "an incarnation is for every chain but identity")?;
-            rule(prev.is_some() == (*seq > 0), "every link but the first names the one before")
+            rule(prev.is_some() == (*seq > 0), "every link but the first names the one before")?;
+            rule(
+                per_incarnation || (kind == Kind::Inception) == (*seq == 0),
+                "an identity chain begins with its one inception",
+            )
         }
         (Placement::Pair { to }, PlacementRule::Pair) => {
             rule(*to != header.agent, "the two of a pair differ")
@@ -378,33 +399,43 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
     }
 }
 
-fn check_companion(kind: Kind, header: &Header, payload: &[u8], companion: &[u8]) -> Result<(), VerifyError> {
-    match kind.companion() {
-        Companion::None | Companion::Leaves => scan(payload, Limits::RECORD).map_err(malformed("payload"))?,
-        Companion::Body if payload.is_empty() => {}
-        Companion::Body => {
-            return Err(VerifyError::Rule {
-                kind: kind.name(),
-                rule: "a detached body leaves the payload empty",
-            });
-        }
-    }
-    if companion.is_empty() {
-        return Ok(());
-    }
+/// Checks the payload, and the companion if one follows the envelope of `envelope_len` bytes.
+fn check_content(
+    kind: Kind,
+    header: &Header,
+    payload: &[u8],
+    companion: &[u8],
+    envelope_len: usize,
+) -> Result<(), VerifyError> {
+    let absent = companion.is_empty();
     let matches = match kind.companion() {
         Companion::None => {
-            return Err(VerifyError::Malformed { part: "envelope", error: DecodeError::Trailing { at: 0 } });
+            scan(payload, Limits::RECORD).map_err(malformed("payload"))?;
+            let trailing = DecodeError::Trailing { at: envelope_len };
+            return if absent { Ok(()) } else { Err(malformed("envelope")(trailing)) };
         }
         Companion::Body => {
-            let body = Reader::new(companion).bytes().map_err(malformed("detached body"))?;
-            header.body_hash == Some(Digest(Sha256::digest(body).into()))
+            let rule = "a detached body leaves the payload empty";
+            if !payload.is_empty() {
+                return Err(VerifyError::Rule { kind: kind.name(), rule });
+            }
+            let body = |bytes| {
+                let mut reader = Reader::new(bytes);
+                let body = reader.bytes()?;
+                reader.end().map(|()| body)
+            };
+            absent || {
+                let body = body(companion).map_err(malformed("detached body"))?;
+                header.body_hash == Some(Digest(Sha256::digest(body).into()))
+            }
         }
         Companion::Leaves => {
-            scan(companion, COMPANION_LIMITS).map_err(malformed("leaves"))?;
-            let leaves = read_leaves(companion).map_err(malformed("leaves"))?;
             let signed: Leaves = cbor::from_slice(payload, Limits::RECORD).map_err(malformed("payload"))?;
-            signed.count as usize == leaves.len() && signed.root == merkle::root(&leaves)
+            leaf_count(u64::from(signed.count)).map_err(malformed("payload"))?;
+            absent || {
+                let leaves = read_leaves(companion).map_err(malformed("leaves"))?;
+                signed.count as usize == leaves.len() && signed.root == merkle::root(&leaves)
+            }
         }
     };
     if matches { Ok(()) } else { Err(VerifyError::Companion) }
@@ -413,11 +444,16 @@ fn check_companion(kind: Kind, header: &Header, payload: &[u8], companion: &[u8]
 fn read_leaves(companion: &[u8]) -> Result<Vec<&[u8]>, DecodeError> {
     let mut reader = Reader::new(companion);
     let count = reader.array()?;
-    if count == 0 || count > LEAVES_MAX {
-        let expected = format!("1 to {LEAVES_MAX}");
-        return Err(DecodeError::OutOfBounds { what: "leaf count", value: count as u64, expected });
+    leaf_count(count as u64)?;
+    let leaves = (0..count).map(|_| reader.bytes()).collect::<Result<_, _>>()?;
+    reader.end().map(|()| leaves)
+}
+
+fn leaf_count(count: u64) -> Result<(), DecodeError> {
+    if (1..=LEAVES_MAX as u64).contains(&count) {
+        return Ok(());
     }
-    (0..count).map(|_| reader.bytes()).collect()
+    Err(DecodeError::OutOfBounds { what: "leaf count", value: count, expected: format!("1 to {LEAVES_MAX}") })
 }
 
 /// Until when a record that arrives at `now` is kept, or why it is not taken at all.

@@ -1,1 +1,59 @@
-//! RocksDB behind the store contract, and the vote guard files.
+//! RocksDB behind the store contract, the vote guard outside of it, and the thread that commits to both.
+//!
+//! [`Rocks::open`] locks a data directory, checks that its database is whole and not older than its guard, and gives a
+//! reader and a [`Committer`]. Batches are committed in groups: guard first, then one write, then the word that they
+//! are durable. A damaged database is refused by file name; a shorter history is never served. This crate deliberately
+//! does not know what rows mean, makes no backups and repairs nothing.
+//!
+//! What lies in a data directory:
+//!
+//! | name | what |
+//! | --- | --- |
+//! | `lock` | held while the directory is open; holds the process id |
+//! | `safety.0`, `safety.1` | the vote guard, written in turn; not to be backed up |
+//! | `reserve` | space that is given up when the disk is full |
+//! | `db/` | RocksDB, one column family per [`Table`](althing_store::Table) |
+//!
+//! ```no_run
+//! use althing_rocks::{Options, Rocks};
+//! use althing_store::{Batch, Table};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let opened = Rocks::open("/var/lib/althing".as_ref(), Options::default())?;
+//! println!("votes: {}", opened.guard);
+//! let mut batch = Batch::default();
+//! batch.put(Table::Slot, b"name", b"card");
+//! batch.require_sync();
+//! let no = opened.commit.next();
+//! let mut durable = opened.committer.durable();
+//! opened.committer.submit(no, batch).await?;
+//! durable.wait_for(|durable| durable.no >= no || durable.failed.is_some()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
+mod check;
+mod committer;
+mod database;
+mod fault;
+mod guard_file;
+mod guard_state;
+mod lock;
+mod open;
+mod open_error;
+mod options;
+mod reserve;
+mod rocks;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use check::{CheckError, Damage, Report, check};
+pub use committer::{CommitFailure, Committer, Durable, SubmitError};
+pub use guard_state::GuardState;
+pub use open::Opened;
+pub use open_error::OpenError;
+pub use options::Options;
+pub use rocks::Rocks;

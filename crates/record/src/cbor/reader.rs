@@ -43,10 +43,9 @@ impl<'a> Reader<'a> {
     /// When something else stands there.
     pub fn uint(&mut self) -> Result<u64, DecodeError> {
         let at = self.at;
-        match self.header()? {
-            Header::Positive(value) => Ok(value),
-            other => Err(mismatch("an unsigned integer", other, at)),
-        }
+        let item = self.item()?;
+        let Item::Unsigned(value) = item else { return Err(mismatch("an unsigned integer", item, at)) };
+        Ok(value)
     }
 
     /// Reads an integer.
@@ -56,10 +55,12 @@ impl<'a> Reader<'a> {
     pub fn int(&mut self) -> Result<i64, DecodeError> {
         let at = self.at;
         let out = |value| DecodeError::OutOfBounds { what: "integer", value, expected: "64 bits".into() };
-        match self.header()? {
-            Header::Positive(value) => i64::try_from(value).map_err(|_| out(value)),
-            Header::Negative(value) => i64::try_from(value).map(|value| !value).map_err(|_| out(value)),
-            other => Err(mismatch("an integer", other, at)),
+        match self.item()? {
+            Item::Unsigned(value) => i64::try_from(value).map_err(|_| out(value)),
+            Item::Negative(value) => i64::try_from(value).map(|value| !value).map_err(|_| out(value)),
+            item @ (Item::Bytes(_) | Item::Text(_) | Item::Array(_) | Item::Map(_)) => {
+                Err(mismatch("an integer", item, at))
+            }
         }
     }
 
@@ -69,10 +70,9 @@ impl<'a> Reader<'a> {
     /// When something else stands there, or the bytes end early.
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let at = self.at;
-        match self.header()? {
-            Header::Bytes(Some(len)) => self.take(len),
-            other => Err(mismatch("a byte string", other, at)),
-        }
+        let item = self.item()?;
+        let Item::Bytes(len) = item else { return Err(mismatch("a byte string", item, at)) };
+        self.take(len)
     }
 
     /// Reads a text string.
@@ -81,12 +81,9 @@ impl<'a> Reader<'a> {
     /// When something else stands there, the bytes end early or are not UTF-8.
     pub fn text(&mut self) -> Result<&'a str, DecodeError> {
         let at = self.at;
-        match self.header()? {
-            Header::Text(Some(len)) => {
-                std::str::from_utf8(self.take(len)?).map_err(|_| DecodeError::NotUtf8 { at })
-            }
-            other => Err(mismatch("a text string", other, at)),
-        }
+        let item = self.item()?;
+        let Item::Text(len) = item else { return Err(mismatch("a text string", item, at)) };
+        std::str::from_utf8(self.take(len)?).map_err(|_| DecodeError::NotUtf8 { at })
     }
 
     /// Reads the start of an array and returns how many items follow.
@@ -95,10 +92,9 @@ impl<'a> Reader<'a> {
     /// When something else stands there, or fewer bytes are left than items.
     pub fn array(&mut self) -> Result<usize, DecodeError> {
         let at = self.at;
-        match self.header()? {
-            Header::Array(Some(len)) => self.count(len),
-            other => Err(mismatch("an array", other, at)),
-        }
+        let item = self.item()?;
+        let Item::Array(len) = item else { return Err(mismatch("an array", item, at)) };
+        self.count(len)
     }
 
     /// Reads the start of an array that has exactly `len` items.
@@ -119,10 +115,9 @@ impl<'a> Reader<'a> {
     /// When something else stands there, or fewer bytes are left than entries.
     pub fn map(&mut self) -> Result<usize, DecodeError> {
         let at = self.at;
-        match self.header()? {
-            Header::Map(Some(len)) => self.count(len),
-            other => Err(mismatch("a map", other, at)),
-        }
+        let item = self.item()?;
+        let Item::Map(len) = item else { return Err(mismatch("a map", item, at)) };
+        self.count(len)
     }
 
     /// Reads the start of a map whose entries are then taken in key order; `of` names it in errors.
@@ -134,8 +129,8 @@ impl<'a> Reader<'a> {
         Ok(Entries { reader: self, of, left, key: None })
     }
 
-    /// Reads the next header. Anything that records do not use is refused here.
-    pub(super) fn header(&mut self) -> Result<Header, DecodeError> {
+    /// Reads the start of the next item. Anything that records do not use is refused here.
+    pub(super) fn item(&mut self) -> Result<Item, DecodeError> {
         let at = self.at;
         let mut decoder = Decoder::from(&self.bytes[at..]);
         let header = decoder.pull().map_err(|error| match error {
@@ -144,7 +139,13 @@ impl<'a> Reader<'a> {
         })?;
         let used = decoder.offset();
         let forbidden = |what| Err(DecodeError::Forbidden { what, at });
-        match header {
+        let item = match header {
+            Header::Positive(value) => Item::Unsigned(value),
+            Header::Negative(value) => Item::Negative(value),
+            Header::Bytes(Some(len)) => Item::Bytes(len),
+            Header::Text(Some(len)) => Item::Text(len),
+            Header::Array(Some(len)) => Item::Array(len),
+            Header::Map(Some(len)) => Item::Map(len),
             Header::Float(_) => return forbidden("a float"),
             Header::Simple(_) => return forbidden("a simple value"),
             Header::Tag(_) => return forbidden("a tag"),
@@ -153,13 +154,7 @@ impl<'a> Reader<'a> {
             | Header::Text(None)
             | Header::Array(None)
             | Header::Map(None) => return forbidden("an indefinite length"),
-            Header::Positive(_)
-            | Header::Negative(_)
-            | Header::Bytes(Some(_))
-            | Header::Text(Some(_))
-            | Header::Array(Some(_))
-            | Header::Map(Some(_)) => {}
-        }
+        };
         let mut minimal = [0_u8; 9];
         let mut left = &mut minimal[..];
         let fits = Encoder::from(&mut left).push(header).is_ok();
@@ -167,7 +162,7 @@ impl<'a> Reader<'a> {
             return Err(DecodeError::NonMinimal { at });
         }
         self.at += used;
-        Ok(header)
+        Ok(item)
     }
 
     /// Takes `len` raw bytes.
@@ -228,21 +223,40 @@ impl Entries<'_, '_> {
 
     fn peek(&mut self) -> Result<Option<i64>, DecodeError> {
         if self.key.is_none() && self.left > 0 {
-            self.key = Some(self.reader.int()?);
+            let at = self.reader.position();
+            // No known key is near the ends of 64 bits, so a key beyond them is as unknown as the last within.
+            self.key = Some(match self.reader.item()? {
+                Item::Unsigned(value) => i64::try_from(value).unwrap_or(i64::MAX),
+                Item::Negative(value) => i64::try_from(value).map_or(i64::MIN, |value| !value),
+                item @ (Item::Bytes(_) | Item::Text(_) | Item::Array(_) | Item::Map(_)) => {
+                    return Err(mismatch("an integer", item, at));
+                }
+            });
         }
         Ok(self.key)
     }
 }
 
-fn mismatch(expected: &'static str, found: Header, at: usize) -> DecodeError {
+/// The start of an item, among those that records use. A negative integer is −1 − its value; lengths count bytes of
+/// strings, items of arrays, entries of maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    Unsigned(u64),
+    Negative(u64),
+    Bytes(usize),
+    Text(usize),
+    Array(usize),
+    Map(usize),
+}
+
+fn mismatch(expected: &'static str, found: Item, at: usize) -> DecodeError {
     let found = match found {
-        Header::Positive(_) => "an unsigned integer",
-        Header::Negative(_) => "a negative integer",
-        Header::Bytes(_) => "a byte string",
-        Header::Text(_) => "a text string",
-        Header::Array(_) => "an array",
-        Header::Map(_) => "a map",
-        Header::Float(_) | Header::Simple(_) | Header::Tag(_) | Header::Break => "something else",
+        Item::Unsigned(_) => "an unsigned integer",
+        Item::Negative(_) => "a negative integer",
+        Item::Bytes(_) => "a byte string",
+        Item::Text(_) => "a text string",
+        Item::Array(_) => "an array",
+        Item::Map(_) => "a map",
     };
     DecodeError::Type { expected, found, at }
 }

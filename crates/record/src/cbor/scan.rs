@@ -1,5 +1,4 @@
-use ciborium_ll::Header;
-
+use super::reader::Item;
 use super::{DecodeError, Reader};
 
 /// Bounds for [`scan`].
@@ -62,26 +61,29 @@ fn item(reader: &mut Reader<'_>, limits: Limits, depth: usize, items: &mut usize
         }
         Ok(len)
     };
-    match reader.header()? {
-        Header::Bytes(Some(len)) => {
+    match reader.item()? {
+        Item::Unsigned(_) | Item::Negative(_) => {}
+        Item::Bytes(len) => {
             reader.take(len)?;
         }
-        Header::Text(Some(len)) => {
+        Item::Text(len) => {
             std::str::from_utf8(reader.take(len)?).map_err(|_| DecodeError::NotUtf8 { at })?;
         }
-        Header::Array(Some(len)) => {
+        Item::Array(len) => {
             for _ in 0..nested(len)? {
                 item(reader, limits, depth + 1, items)?;
             }
         }
-        Header::Map(Some(len)) => {
+        Item::Map(len) => {
             let mut last = None;
             for _ in 0..nested(len)? {
                 let at = reader.position();
-                let key = match reader.header()? {
-                    Header::Positive(value) => (0_u8, value),
-                    Header::Negative(value) => (1, value),
-                    _ => return Err(DecodeError::KeyOrder { at }),
+                let key = match reader.item()? {
+                    Item::Unsigned(value) => (0_u8, value),
+                    Item::Negative(value) => (1, value),
+                    Item::Bytes(_) | Item::Text(_) | Item::Array(_) | Item::Map(_) => {
+                        return Err(DecodeError::KeyOrder { at });
+                    }
                 };
                 *items += 1;
                 if last.is_some_and(|last| last >= key) {
@@ -91,7 +93,6 @@ fn item(reader: &mut Reader<'_>, limits: Limits, depth: usize, items: &mut usize
                 item(reader, limits, depth + 1, items)?;
             }
         }
-        _ => {}
     }
     Ok(())
 }

@@ -1,0 +1,52 @@
+//! Every JSON type of the local API.
+//!
+//! A top-level answer is a [`Document`]: its first field, `schema`, names its form and version. Ids are strings
+//! (`did:key:…` for agents, PeerIds for nodes, hex for records and digests). A time is an RFC 3339 string, with the
+//! same time in milliseconds since 1970 beside it as `…_ms`.
+//!
+//! Requests refuse unknown fields; answers may gain fields within a version, and readers ignore those.
+
+mod cards;
+mod evidence;
+mod health;
+mod peers;
+mod problem;
+mod propose;
+mod status;
+mod time;
+mod votes;
+
+pub use cards::{AgentQuery, Card, Find, FindQuery, FoundAgent, Lease, Published, Source};
+pub use evidence::{Evidence, EvidenceRow};
+pub use health::{Health, HealthState, ProtocolHealth, Stopping};
+pub use peers::{Direction, Peer, Peers};
+pub use problem::{Problem, ProblemKind};
+pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method};
+pub use status::{Domain, Status};
+pub use time::rfc3339;
+pub use votes::{
+    Ballot, BallotRequest, ListQuery, MAX_LISTED, OptionVotes, Proposed, Vote, VoteState, VoteSummary, Voter,
+    Votes,
+};
+
+/// A top-level JSON answer.
+pub trait Document: serde::Serialize + serde::de::DeserializeOwned {
+    /// The value of the first field, `althing.<thing>/v1`.
+    const SCHEMA: &'static str;
+
+    /// What the `schema` field of this answer says.
+    fn schema(&self) -> &str;
+}
+
+macro_rules! document {
+    ($name:ident, $schema:literal) => {
+        impl $crate::api::Document for $name {
+            const SCHEMA: &'static str = $schema;
+
+            fn schema(&self) -> &str {
+                &self.schema
+            }
+        }
+    };
+}
+use document;

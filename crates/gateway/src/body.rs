@@ -1,0 +1,113 @@
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Bytes};
+use serde::de::DeserializeOwned;
+
+use crate::api::{Problem, ProblemKind};
+use crate::edge::Edge;
+use crate::refused::Refused;
+
+/// Largest card that the API reads. The engine takes 16 KiB and names the length of what is a little more.
+pub(crate) const CARD_BYTES_MAX: usize = 20 * 1024;
+/// Largest body of every other request.
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of a refused body that are read all the same.
+const DISCARDED_BYTES_MAX: usize = 1024 * 1024;
+/// How long reading a refused body may take.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Reads a JSON body into a request type.
+///
+/// # Errors
+/// When it is too large, too slow, not declared as JSON, or not of the form that the route takes.
+pub(crate) async fn json<T: DeserializeOwned>(edge: &Edge, request: Request) -> Result<T, Refused> {
+    let bytes = json_bytes(edge, request, BODY_BYTES_MAX).await?;
+    parse(&bytes)
+}
+
+/// Reads the exact bytes of a JSON body.
+///
+/// # Errors
+/// When it is too large, too slow, not declared as JSON, or not JSON.
+pub(crate) async fn json_bytes(edge: &Edge, request: Request, bytes_max: usize) -> Result<Vec<u8>, Refused> {
+    let (head, body) = request.into_parts();
+    if let Err(refused) = check_type(&head.headers) {
+        discard(body).await;
+        return Err(refused);
+    }
+    let limit = edge.body_timeout();
+    let Ok(bytes) = tokio::time::timeout(limit, read(body, bytes_max)).await else {
+        let detail = format!("the body did not arrive within {limit:?}");
+        return Err(Problem::new(ProblemKind::SlowBody, detail).into());
+    };
+    let bytes = bytes?;
+    parse::<serde::de::IgnoredAny>(&bytes)?;
+    Ok(bytes)
+}
+
+/// Reads and forgets the body of a request that is refused anyway, within bounds: closing a connection with bytes
+/// unread resets it, and the client might never see why it was refused.
+pub(crate) async fn discard(mut body: Body) {
+    if body.size_hint().lower() > DISCARDED_BYTES_MAX as u64 {
+        return;
+    }
+    let all = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > DISCARDED_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    // Whether it came to its end or not: the request is refused either way.
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, all).await;
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Refused> {
+    let found = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let essence = found.as_deref().map(|value| value.split(';').next().unwrap_or_default().trim());
+    if essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    let found = found
+        .map_or("none".to_owned(), |found| format!("\"{}\"", found.chars().take(80).collect::<String>()));
+    Err(Problem::new(
+        ProblemKind::MediaType,
+        format!("expected the content type application/json, found {found}"),
+    )
+    .with_hint("send `Content-Type: application/json`")
+    .into())
+}
+
+async fn read(mut body: Body, bytes_max: usize) -> Result<Vec<u8>, Refused> {
+    let mut bytes = Vec::new();
+    let mut fits = body.size_hint().lower() <= bytes_max as u64;
+    while fits {
+        let Some(frame) = body.frame().await else { return Ok(bytes) };
+        let frame = frame.map_err(|error| {
+            Problem::new(ProblemKind::Invalid, format!("the body did not arrive whole: {error}"))
+        })?;
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        fits = bytes.len() + data.len() <= bytes_max;
+        bytes.extend_from_slice(if fits { data } else { &[] });
+    }
+    discard(body).await;
+    Err(Problem::new(ProblemKind::TooLarge, format!("expected a body of at most {bytes_max} bytes")).into())
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // serde_json numbers columns from 1, and says 0 when a line ended before its first character.
+        let (line, column) = (error.line() as u64, error.column().max(1) as u64);
+        let mut problem =
+            Problem::new(ProblemKind::Invalid, format!("the JSON body is not as expected: {error}"));
+        (problem.line, problem.column) = (Some(line), Some(column));
+        problem.into()
+    })
+}

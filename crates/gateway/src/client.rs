@@ -1,0 +1,326 @@
+mod error;
+mod wire;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+
+pub use self::error::ClientError;
+use self::wire::{Reply, Wire};
+use crate::api::{
+    Ballot, BallotRequest, Card, Document, Evidence, Find, FindQuery, Health, ListQuery, Peers, Problem,
+    ProblemKind, ProposeRequest, Proposed, Published, Status, Stopping, Vote, Votes,
+};
+use crate::body::BODY_BYTES_MAX;
+use crate::files;
+use crate::refused::PROBLEM_JSON;
+use crate::token::Token;
+
+/// How long one request may take, unless the caller says otherwise: a little more than the gateway gives the node.
+const TIMEOUT: Duration = Duration::from_secs(35);
+
+/// A client of the node whose home is on this machine.
+///
+/// Every request has its own connection, over the Unix socket or, where there is none, over loopback TCP after the
+/// server has proven that it knows the token. Cloning is cheap.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), althing_gateway::ClientError> {
+/// let client = althing_gateway::Client::connect("/home/me/.althing".as_ref()).await?;
+/// println!("{} peers", client.status().await?.peers);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    wire: Arc<Wire>,
+    timeout: Duration,
+}
+
+impl Client {
+    /// Reads the token and checks that the node answers.
+    ///
+    /// # Errors
+    /// [`ClientError::NotRunning`] when no node runs with this home, [`ClientError::Auth`] when its token cannot be
+    /// read.
+    pub async fn connect(home: &Path) -> Result<Self, ClientError> {
+        let token = match Token::open(&files::token(home)) {
+            Ok(token) => token,
+            Err(error) if error.is_absent() => return Err(ClientError::NotRunning { home: home.to_owned() }),
+            Err(error) => return Err(ClientError::Auth { detail: error.to_string(), hint: error.hint() }),
+        };
+        let client = Self { wire: Arc::new(Wire { home: home.to_owned(), token }), timeout: TIMEOUT };
+        client.live().await?;
+        Ok(client)
+    }
+
+    /// The same client with another limit on the time that one request may take.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The home of the node.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.wire.home
+    }
+
+    /// Whether the process answers: `GET /livez`.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; so for every method.
+    pub async fn live(&self) -> Result<Health, ClientError> {
+        self.health_of("/livez").await
+    }
+
+    /// Whether the node is ready, or what is missing: `GET /readyz`.
+    ///
+    /// # Errors
+    /// See [`ClientError`]. A node that is not ready is an answer, not an error.
+    pub async fn ready(&self) -> Result<Health, ClientError> {
+        self.health_of("/readyz").await
+    }
+
+    /// Whether the node is ready and every protocol is healthy: `GET /healthz`.
+    ///
+    /// # Errors
+    /// See [`ClientError`]. A node that is not healthy is an answer, not an error.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        self.health_of("/healthz").await
+    }
+
+    /// The metrics in OpenMetrics text: `GET /metrics`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        let reply = done(self.call(Method::GET, "/metrics".to_owned(), None).await?)?;
+        String::from_utf8(reply.body).map_err(|error| ClientError::Protocol(format!("metrics: {error}")))
+    }
+
+    /// The OpenAPI document: `GET /openapi.json`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn openapi(&self) -> Result<serde_json::Value, ClientError> {
+        let reply = done(self.call(Method::GET, "/openapi.json".to_owned(), None).await?)?;
+        serde_json::from_slice(&reply.body)
+            .map_err(|error| ClientError::Protocol(format!("openapi.json: {error}")))
+    }
+
+    /// What the node holds and how it is doing: `GET /v1/status`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.fetch("/v1/status".to_owned()).await
+    }
+
+    /// Who the node is connected to: `GET /v1/peers`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn peers(&self) -> Result<Peers, ClientError> {
+        self.fetch("/v1/peers".to_owned()).await
+    }
+
+    /// Signs and publishes an A2A card, whose exact bytes are given: `POST /v1/cards`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn publish_card(&self, json: &[u8], agent: Option<&str>) -> Result<Published, ClientError> {
+        let target = with_query("/v1/cards", &[("agent", agent.map(str::to_owned))]);
+        self.send(target, json.to_vec()).await
+    }
+
+    /// The newest card of an agent: `GET /v1/cards/{did}`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn card(&self, did: &str) -> Result<Card, ClientError> {
+        self.fetch(format!("/v1/cards/{}", encoded(did))).await
+    }
+
+    /// Which agents have a skill: `GET /v1/find`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn find(&self, query: &FindQuery) -> Result<Find, ClientError> {
+        let pairs = [
+            ("skill", Some(query.skill.clone())),
+            ("limit", query.limit.map(|limit| limit.to_string())),
+            ("live", query.live.map(|live| live.to_string())),
+        ];
+        self.fetch(with_query("/v1/find", &pairs)).await
+    }
+
+    /// Puts a question to an electorate: `POST /v1/votes`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn propose(&self, request: &ProposeRequest) -> Result<Proposed, ClientError> {
+        self.send("/v1/votes".to_owned(), written(request)?).await
+    }
+
+    /// The known proposals, newest first: `GET /v1/votes`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn votes(&self, query: &ListQuery) -> Result<Votes, ClientError> {
+        self.fetch(with_query("/v1/votes", &[("limit", query.limit.map(|limit| limit.to_string()))])).await
+    }
+
+    /// One proposal and how it stands: `GET /v1/votes/{id}`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn vote(&self, proposal: &str) -> Result<Vote, ClientError> {
+        self.fetch(format!("/v1/votes/{}", encoded(proposal))).await
+    }
+
+    /// Signs and publishes one ballot: `POST /v1/votes/{id}/ballots`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn cast(&self, proposal: &str, request: &BallotRequest) -> Result<Ballot, ClientError> {
+        self.send(format!("/v1/votes/{}/ballots", encoded(proposal)), written(request)?).await
+    }
+
+    /// The certificate file of a decided proposal: `GET /v1/votes/{id}/certificate`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn certificate(&self, proposal: &str) -> Result<Vec<u8>, ClientError> {
+        let target = format!("/v1/votes/{}/certificate", encoded(proposal));
+        let reply = done(self.call(Method::GET, target, None).await?)?;
+        match reply.content_type.as_str() {
+            "application/cbor" => Ok(reply.body),
+            other => Err(ClientError::Protocol(format!("expected application/cbor, found \"{other}\""))),
+        }
+    }
+
+    /// Proven misbehaviour: `GET /v1/evidence`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn evidence(&self, query: &ListQuery) -> Result<Evidence, ClientError> {
+        self.fetch(with_query("/v1/evidence", &[("limit", query.limit.map(|limit| limit.to_string()))])).await
+    }
+
+    /// Asks the node to stop: `POST /v1/shutdown`. It has not stopped yet when this returns.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn shutdown(&self) -> Result<Stopping, ClientError> {
+        document(done(self.call(Method::POST, "/v1/shutdown".to_owned(), None).await?)?)
+    }
+
+    async fn health_of(&self, target: &str) -> Result<Health, ClientError> {
+        let reply = self.call(Method::GET, target.to_owned(), None).await?;
+        let answered = reply.status == StatusCode::SERVICE_UNAVAILABLE && reply.content_type != PROBLEM_JSON;
+        document(if answered { reply } else { done(reply)? })
+    }
+
+    async fn fetch<T: Document>(&self, target: String) -> Result<T, ClientError> {
+        document(done(self.call(Method::GET, target, None).await?)?)
+    }
+
+    async fn send<T: Document>(&self, target: String, json: Vec<u8>) -> Result<T, ClientError> {
+        // The gateway cuts the connection of a much larger body, and its answer might get lost.
+        if json.len() > BODY_BYTES_MAX {
+            let detail = format!("expected a body of at most {BODY_BYTES_MAX} bytes, found {}", json.len());
+            return Err(ClientError::Problem(Box::new(Problem::new(ProblemKind::TooLarge, detail))));
+        }
+        document(done(self.call(Method::POST, target, Some(json)).await?)?)
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        target: String,
+        json: Option<Vec<u8>>,
+    ) -> Result<Reply, ClientError> {
+        match tokio::time::timeout(self.timeout, self.wire.call(method, &target, json)).await {
+            Ok(reply) => reply,
+            Err(_) => Err(ClientError::Timeout { after: self.timeout }),
+        }
+    }
+}
+
+/// The reply to a request that was done, or else why it was not.
+fn done(reply: Reply) -> Result<Reply, ClientError> {
+    if reply.status.is_success() {
+        return Ok(reply);
+    }
+    if reply.content_type != PROBLEM_JSON {
+        return Err(ClientError::Protocol(format!(
+            "expected a success or a problem, found status {}",
+            reply.status
+        )));
+    }
+    let problem: Problem = document(reply)?;
+    if problem.status == StatusCode::UNAUTHORIZED.as_u16() {
+        return Err(ClientError::Auth { detail: problem.detail, hint: problem.hint });
+    }
+    Err(ClientError::Problem(Box::new(problem)))
+}
+
+fn document<T: Document>(reply: Reply) -> Result<T, ClientError> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        schema: String,
+    }
+    let malformed = |error| ClientError::Protocol(format!("expected {}: {error}", T::SCHEMA));
+    // The name first: a document of another version is better named than misread.
+    let Named { schema } = serde_json::from_slice(&reply.body).map_err(malformed)?;
+    if schema != T::SCHEMA {
+        let found: String = schema.chars().take(80).collect();
+        return Err(ClientError::Protocol(format!("expected {}, found \"{found}\"", T::SCHEMA)));
+    }
+    serde_json::from_slice(&reply.body).map_err(malformed)
+}
+
+fn written<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, ClientError> {
+    serde_json::to_vec(request)
+        .map_err(|error| ClientError::Protocol(format!("cannot write the request: {error}")))
+}
+
+fn with_query(path: &str, pairs: &[(&str, Option<String>)]) -> String {
+    let query: Vec<String> = pairs
+        .iter()
+        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={}", encoded(value))))
+        .collect();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+}
+
+/// Percent-encodes everything but RFC 3986's unreserved characters.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_encoded() {
+        assert_eq!(encoded("did:key:z6Mk/..?#é"), "did%3Akey%3Az6Mk%2F..%3F%23%C3%A9");
+        assert_eq!(
+            with_query("/v1/find", &[("skill", Some("a&b=c".into())), ("limit", None)]),
+            "/v1/find?skill=a%26b%3Dc"
+        );
+        assert_eq!(with_query("/v1/votes", &[("limit", None)]), "/v1/votes");
+    }
+}

@@ -1,0 +1,41 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the gateway listens, and its bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The node's directory: `api.token`, `api.sock` and `api.addr` are in it. Made with mode 0700 if absent.
+    pub home: PathBuf,
+    /// The TCP address. Loopback only; port 0 lets the kernel choose.
+    pub tcp: SocketAddr,
+    /// How long the node may take to answer one ask; then 504.
+    pub ask_timeout: Duration,
+    /// How long a request's head may take, and how long a connection may idle; then the connection is cut.
+    pub head_timeout: Duration,
+    /// How long a request's body may take; then 408.
+    pub body_timeout: Duration,
+    /// How long a connection may live; then it is closed after the current answer, and cut if that takes as long again.
+    pub connection_timeout: Duration,
+    /// Most connections at a time for each of the two listeners. Further ones wait in the kernel's queue.
+    pub connections_max: usize,
+    /// How long answers under way may take once the gateway is to stop; then their connections are cut.
+    pub stop_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults: 127.0.0.1 with a port that the kernel chooses.
+    #[must_use]
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        Self {
+            home: home.into(),
+            tcp: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            ask_timeout: Duration::from_secs(30),
+            head_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(10),
+            connection_timeout: Duration::from_secs(120),
+            connections_max: 128,
+            stop_timeout: Duration::from_secs(1),
+        }
+    }
+}

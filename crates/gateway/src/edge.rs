@@ -1,0 +1,137 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use althing_engine::{Answer, Ask};
+use althing_record::AgentId;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
+
+use crate::api::{Problem, ProblemKind};
+use crate::refused::Refused;
+use crate::token::Token;
+use crate::{Backend, Config};
+
+/// The port that a Host or Origin leaves out.
+const HTTP_PORT: u16 = 80;
+
+/// What every request handler shares.
+#[derive(Clone, Debug)]
+pub(crate) struct Edge(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    backend: Backend,
+    token: Token,
+    address: SocketAddr,
+    hosts: Vec<String>,
+    openapi: String,
+    ask_timeout: Duration,
+    body_timeout: Duration,
+}
+
+impl Edge {
+    pub(crate) fn new(
+        config: &Config,
+        backend: Backend,
+        token: Token,
+        address: SocketAddr,
+        openapi: String,
+    ) -> Self {
+        let names = ["localhost", "127.0.0.1", "[::1]"];
+        let mut hosts: Vec<String> = names.iter().map(|name| format!("{name}:{}", address.port())).collect();
+        if address.port() == HTTP_PORT {
+            hosts.extend(names.map(str::to_owned));
+        }
+        let (ask_timeout, body_timeout) = (config.ask_timeout, config.body_timeout);
+        Self(Arc::new(Shared { backend, token, address, hosts, openapi, ask_timeout, body_timeout }))
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.0.backend
+    }
+
+    pub(crate) fn token(&self) -> &Token {
+        &self.0.token
+    }
+
+    /// The TCP address of the API.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// The values of Host that mean this API.
+    pub(crate) fn hosts(&self) -> &[String] {
+        &self.0.hosts
+    }
+
+    /// The OpenAPI document.
+    pub(crate) fn openapi(&self) -> &str {
+        &self.0.openapi
+    }
+
+    pub(crate) fn body_timeout(&self) -> Duration {
+        self.0.body_timeout
+    }
+
+    /// Asks the node.
+    ///
+    /// # Errors
+    /// The node's refusal, or that it is too busy, too slow or stopping.
+    pub(crate) async fn ask(&self, ask: Ask) -> Result<Answer, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.0.backend.asks.try_send((ask, reply)).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                Problem::new(ProblemKind::Busy, format!("{} requests are waiting already", self.capacity()))
+                    .with_hint("try again in a second")
+            }
+            TrySendError::Closed(_) => stopping(),
+        })?;
+        let limit = self.0.ask_timeout;
+        match tokio::time::timeout(limit, answer).await {
+            Ok(Ok(Answer::Refused(refusal))) => Err(Problem::from(refusal).into()),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(stopping().into()),
+            Err(_) => {
+                Err(Problem::new(ProblemKind::Timeout, format!("the node did not answer within {limit:?}"))
+                    .with_hint(
+                        "what was asked may still be done; `althing status` shows how the node is doing",
+                    )
+                    .into())
+            }
+        }
+    }
+
+    /// The agent that a request names, or else the node's default one.
+    ///
+    /// # Errors
+    /// When the name is no did, or the node hosts no agent.
+    pub(crate) async fn agent(&self, named: Option<&str>) -> Result<AgentId, Refused> {
+        if let Some(named) = named {
+            return Ok(named.parse::<AgentId>().map_err(|error| {
+                Problem::new(ProblemKind::Invalid, format!("agent: {error}"))
+                    .with_hint("name the agent by its did; `althing status` shows the hosted ones")
+            })?);
+        }
+        let Answer::Status(status) = self.ask(Ask::Status).await? else { return Err(mismatch()) };
+        Ok(*status.agents.first().ok_or_else(|| {
+            Problem::new(ProblemKind::NotReady, "this node hosts no agent")
+                .with_hint("name a hosted agent, or start the node with one")
+        })?)
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.backend.asks.max_capacity()
+    }
+}
+
+/// The node gave the answer to another question.
+pub(crate) fn mismatch() -> Refused {
+    Problem::new(ProblemKind::Internal, "the node answered another question than was asked")
+        .with_hint("this is a defect in althing: please report it")
+        .into()
+}
+
+fn stopping() -> Problem {
+    Problem::new(ProblemKind::Stopping, "the node no longer takes requests")
+}

@@ -1,0 +1,139 @@
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::Config;
+use crate::guard::Transport;
+
+/// Largest request head, and the size of a connection's read buffer.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Most header lines of a request.
+const HEADERS_MAX: usize = 64;
+/// How long to wait after a failed accept; most of them mean that file descriptors ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Something that connections come from.
+pub(crate) trait Accept: Send + 'static {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// How requests on its connections are marked.
+    const TRANSPORT: Transport;
+
+    /// The next connection.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = tokio::net::TcpStream;
+    const TRANSPORT: Transport = Transport::Tcp;
+
+    async fn accept(&self) -> io::Result<Self::Stream> {
+        let (stream, _) = self.accept().await?;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "answers on a connection of the local API may be delayed");
+        }
+        Ok(stream)
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = tokio::net::UnixStream;
+    const TRANSPORT: Transport = Transport::Unix;
+
+    async fn accept(&self) -> io::Result<Self::Stream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+/// Serves connections until `stop` changes, then lets answers under way finish within the stop timeout.
+pub(crate) async fn serve<L: Accept>(
+    listener: L,
+    app: Router,
+    config: Arc<Config>,
+    mut stop: watch::Receiver<()>,
+) {
+    let slots = Arc::new(Semaphore::new(config.connections_max.max(1)));
+    let mut connections = JoinSet::new();
+    loop {
+        // A full house leaves newcomers in the kernel's queue, which is bounded too.
+        let slot = tokio::select! {
+            slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
+            _ = stop.changed() => break,
+        };
+        let stream = tokio::select! {
+            stream = Accept::accept(&listener) => stream,
+            _ = stop.changed() => break,
+        };
+        while connections.try_join_next().is_some() {}
+        match stream {
+            Ok(stream) => {
+                let (app, config, stop) = (app.clone(), Arc::clone(&config), stop.clone());
+                connections.spawn(async move {
+                    connection(stream, L::TRANSPORT, app, &config, stop).await;
+                    drop(slot);
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(%error, "the local API cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let all_done = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(config.stop_timeout, all_done).await.is_err() {
+        tracing::debug!(cut = connections.len(), "connections of the local API outlived the stop timeout");
+        connections.shutdown().await;
+    }
+}
+
+async fn connection<S>(
+    stream: S,
+    transport: Transport,
+    app: Router,
+    config: &Config,
+    mut stop: watch::Receiver<()>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let marked = app.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(transport);
+        request
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.head_timeout)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(marked));
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        ended = serving.as_mut() => return log_end(ended),
+        _ = stop.changed() => {}
+        () = tokio::time::sleep(config.connection_timeout) => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    if let Ok(ended) = tokio::time::timeout(config.connection_timeout, serving).await {
+        log_end(ended);
+    }
+}
+
+fn log_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection of the local API ended");
+    }
+}

@@ -1,0 +1,60 @@
+//! What stands in a request's path and query.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use althing_engine::MAX_FOUND;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query};
+
+use crate::api::{FindQuery, ListQuery, MAX_LISTED, Problem, ProblemKind};
+use crate::refused::Refused;
+
+/// Agents that a search returns when the query does not say.
+const FOUND_DEFAULT: usize = 20;
+
+/// The query, or what is wrong with it.
+pub(crate) fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refused> {
+    query.map(|Query(query)| query).map_err(|rejection| {
+        let detail = rejection.body_text().replace("Failed to deserialize query string", "query");
+        Problem::new(ProblemKind::Invalid, detail)
+            .with_hint("GET /openapi.json lists the parameters; a token goes into the Authorization header")
+            .into()
+    })
+}
+
+/// How many rows a list has.
+pub(crate) fn limit(query: &ListQuery) -> Result<usize, Refused> {
+    within(query.limit.unwrap_or(MAX_LISTED), MAX_LISTED)
+}
+
+/// How many agents a search returns.
+pub(crate) fn found_limit(query: &FindQuery) -> Result<usize, Refused> {
+    within(query.limit.unwrap_or(FOUND_DEFAULT), MAX_FOUND)
+}
+
+/// The variable segment of the path, decoded.
+pub(crate) fn segment(path: Result<Path<String>, PathRejection>) -> Result<String, Refused> {
+    path.map(|Path(segment)| segment)
+        .map_err(|rejection| Problem::new(ProblemKind::Invalid, uncapitalized(rejection.body_text())).into())
+}
+
+/// An id in the path.
+pub(crate) fn id<T: FromStr<Err: Display>>(name: &str, text: &str) -> Result<T, Refused> {
+    text.parse().map_err(|error| Problem::new(ProblemKind::Invalid, format!("{name}: {error}")).into())
+}
+
+fn within(limit: usize, max: usize) -> Result<usize, Refused> {
+    if (1..=max).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::new(ProblemKind::Invalid, format!("expected a limit of 1 to {max}, found {limit}")).into())
+}
+
+/// A library's sentence as a fragment like our own.
+fn uncapitalized(mut text: String) -> String {
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    text
+}

@@ -1,0 +1,122 @@
+//! Proposals, ballots and certificates.
+
+use althing_engine::{Answer, Ask};
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
+
+use crate::api::{
+    Ballot, BallotRequest, ListQuery, Problem, ProblemKind, ProposeRequest, Proposed, Vote, Votes,
+};
+use crate::edge::{Edge, mismatch};
+use crate::refused::Refused;
+use crate::{body, query};
+
+/// Put a question to an electorate
+///
+/// Returns once the proposal is durable. A simple majority is refused: it is not safe without Byzantine agreement.
+#[utoipa::path(
+    post,
+    path = "/v1/votes",
+    tag = "votes",
+    request_body = ProposeRequest,
+    responses((status = 201, description = "Durable here and offered to the network.", body = Proposed))
+)]
+pub(super) async fn propose(
+    State(edge): State<Edge>,
+    request: Request,
+) -> Result<(StatusCode, Json<Proposed>), Refused> {
+    let request: ProposeRequest = body::json(&edge, request).await?;
+    let draft = request
+        .draft()
+        .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()).with_hint(error.hint()))?;
+    let agent = edge.agent(request.agent.as_deref()).await?;
+    let answer = edge.ask(Ask::Propose { agent, draft }).await?;
+    let Answer::Proposed { proposal, threshold, tolerates } = answer else { return Err(mismatch()) };
+    Ok((StatusCode::CREATED, Json(Proposed::new(proposal, agent, threshold, tolerates))))
+}
+
+/// The known proposals, newest first
+#[utoipa::path(
+    get,
+    path = "/v1/votes",
+    tag = "votes",
+    params(ListQuery),
+    responses((status = 200, description = "The proposals, without their electorates.", body = Votes))
+)]
+pub(super) async fn list(
+    State(edge): State<Edge>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<Votes>, Refused> {
+    let limit = query::limit(&query::read(query)?)?;
+    let Answer::Votes(votes) = edge.ask(Ask::Votes).await? else { return Err(mismatch()) };
+    Ok(Json(Votes::new(votes, limit)))
+}
+
+/// One proposal and how it stands, as this node sees it
+#[utoipa::path(
+    get,
+    path = "/v1/votes/{id}",
+    tag = "votes",
+    params(("id" = String, Path, description = "The proposal's id, 64 hex digits.")),
+    responses((status = 200, description = "The proposal.", body = Vote))
+)]
+pub(super) async fn show(
+    State(edge): State<Edge>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Vote>, Refused> {
+    let proposal = query::id("proposal", &query::segment(id)?)?;
+    let Answer::Vote(vote) = edge.ask(Ask::Vote { proposal }).await? else { return Err(mismatch()) };
+    Ok(Json((*vote).into()))
+}
+
+/// Sign and publish one ballot
+///
+/// Returns once the ballot is durable. An agent has one ballot: repeating it is harmless, another choice is a conflict.
+#[utoipa::path(
+    post,
+    path = "/v1/votes/{id}/ballots",
+    tag = "votes",
+    params(("id" = String, Path, description = "The proposal's id, 64 hex digits.")),
+    request_body = BallotRequest,
+    responses(
+        (status = 200, description = "This very ballot had been cast before.", body = Ballot),
+        (status = 201, description = "On disk and offered to the network.", body = Ballot),
+    )
+)]
+pub(super) async fn cast(
+    State(edge): State<Edge>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<(StatusCode, Json<Ballot>), Refused> {
+    let BallotRequest { choice, agent } = body::json(&edge, request).await?;
+    let proposal = query::id("proposal", &query::segment(id)?)?;
+    let agent = edge.agent(agent.as_deref()).await?;
+    let answer = edge.ask(Ask::Cast { agent, proposal, choice: choice.clone() }).await?;
+    let Answer::Cast { ballot, repeated } = answer else { return Err(mismatch()) };
+    let status = if repeated { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(Ballot::new(ballot, proposal, agent, choice, repeated))))
+}
+
+/// The certificate of a decided proposal
+///
+/// Anyone can verify it without a node: `althing vote verify certificate.cbor`.
+#[utoipa::path(
+    get,
+    path = "/v1/votes/{id}/certificate",
+    tag = "votes",
+    params(("id" = String, Path, description = "The proposal's id, 64 hex digits.")),
+    responses((status = 200, description = "The certificate file.", body = Vec<u8>, content_type = "application/cbor"))
+)]
+pub(super) async fn certificate(
+    State(edge): State<Edge>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refused> {
+    let proposal = query::id("proposal", &query::segment(id)?)?;
+    let answer = edge.ask(Ask::Certificate { proposal }).await?;
+    let Answer::Certificate(bytes) = answer else { return Err(mismatch()) };
+    Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/cbor"))], bytes).into_response())
+}

@@ -1,0 +1,226 @@
+use althing_engine::{Ask, Find, Method, ProposalDraft, RefusalKind};
+use althing_gateway::api::{
+    BallotRequest, Direction, FindQuery, HealthState, ListQuery, ProblemKind, ProposeRequest, Source,
+    VoteState,
+};
+use althing_gateway::{Client, ClientError};
+
+use crate::samples::{BALLOT, CARD, CARD_JSON, CERTIFICATE, HOSTED, NOON, NOON_TEXT, OTHER, PROPOSAL};
+use crate::scripted::{Node, Script, private_dir};
+
+#[tokio::test]
+async fn status_and_peers_round_trip() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    let status = client.status().await.unwrap();
+    assert_eq!(status.schema, "althing.status/v1");
+    assert_eq!(status.agents, [HOSTED.to_string()]);
+    assert_eq!(status.listen, ["/ip4/127.0.0.1/tcp/4001"]);
+    assert_eq!(status.api, node.running.address().to_string());
+    assert_eq!((status.last_sync.as_deref(), status.last_sync_ms), (Some(NOON_TEXT), Some(NOON.0)));
+    assert_eq!(status.domains[0].digest, "06".repeat(32));
+    assert!(status.ready);
+
+    let peers = client.peers().await.unwrap();
+    assert_eq!(peers.schema, "althing.peers/v1");
+    assert_eq!(peers.peers[0].direction, Direction::Inbound);
+    assert_eq!(peers.peers[0].connected.as_deref(), Some(NOON_TEXT));
+}
+
+#[tokio::test]
+async fn probes_round_trip() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    assert_eq!(client.live().await.unwrap().state, HealthState::Ok);
+    assert_eq!(client.ready().await.unwrap().state, HealthState::Ok);
+    let health = client.health().await.unwrap();
+    assert_eq!((health.state, health.protocols[0].name.as_str()), (HealthState::Ok, "kademlia"));
+    assert_eq!(client.metrics().await.unwrap(), "# EOF\n");
+    assert_eq!(client.openapi().await.unwrap()["openapi"], "3.1.0");
+
+    *node.missing.lock().unwrap() = vec!["a first round of sync".into()];
+    let ready = client.ready().await.unwrap();
+    assert_eq!(
+        (ready.state, ready.waiting_for),
+        (HealthState::Waiting, vec!["a first round of sync".into()])
+    );
+}
+
+#[tokio::test]
+async fn card_bytes_reach_the_node_unchanged() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    let published = client.publish_card(CARD_JSON.as_bytes(), Some(&OTHER.to_string())).await.unwrap();
+    assert_eq!((published.agent, published.card), (OTHER.to_string(), CARD.to_string()));
+    assert_eq!((published.expires.as_str(), published.expires_ms), (NOON_TEXT, NOON.0));
+    assert_eq!(node.last_ask(), Ask::PublishCard { agent: OTHER, json: CARD_JSON.into() });
+
+    let published = client.publish_card(CARD_JSON.as_bytes(), None).await.unwrap();
+    assert_eq!(published.agent, HOSTED.to_string(), "the default agent");
+
+    let card = client.card(&OTHER.to_string()).await.unwrap();
+    assert_eq!(node.last_ask(), Ask::Card { agent: OTHER });
+    assert_eq!(card.json, CARD_JSON);
+    assert_eq!(card.a2a["name"], "Tolk");
+    assert_eq!(card.envelope, "d284");
+    assert_eq!(card.leases[0].expires_ms, NOON.0);
+}
+
+#[tokio::test]
+async fn find_round_trips_with_its_completeness() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    let query = FindQuery { skill: "text/translate&x".into(), limit: Some(5), live: Some(true) };
+    let find = client.find(&query).await.unwrap();
+    assert_eq!(node.last_ask(), Ask::Find(Find { skill: "text/translate&x".into(), limit: 5, live: true }));
+    assert_eq!((find.live, find.complete, find.providers_silent), (true, false, 1));
+    let agent = &find.agents[0];
+    assert_eq!((agent.name.as_str(), agent.description.as_str()), ("Tolk", "ísl."));
+    assert_eq!(agent.source, Source::Lookup);
+    client.find(&FindQuery { skill: "text".into(), ..FindQuery::default() }).await.unwrap();
+    assert_eq!(node.last_ask(), Ask::Find(Find { skill: "text".into(), limit: 20, live: false }));
+}
+
+#[tokio::test]
+async fn a_vote_round_trips() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    let request = ProposeRequest {
+        question: "merge PR 12?".into(),
+        voters: vec![HOSTED.to_string(), OTHER.to_string()],
+        method: "supermajority=3/4".into(),
+        ..ProposeRequest::default()
+    };
+    let proposed = client.propose(&request).await.unwrap();
+    assert_eq!((proposed.proposal, proposed.agent), (PROPOSAL.to_string(), HOSTED.to_string()));
+    let draft = ProposalDraft {
+        question: "merge PR 12?".into(),
+        options: Vec::new(),
+        voters: vec![HOSTED, OTHER],
+        method: Method::Supermajority { num: 3, den: 4 },
+        window_ms: 3_600_000,
+    };
+    assert_eq!(node.last_ask(), Ask::Propose { agent: HOSTED, draft });
+
+    let id = PROPOSAL.to_string();
+    let ballot = BallotRequest { choice: "yes".into(), agent: Some(OTHER.to_string()) };
+    let cast = client.cast(&id, &ballot).await.unwrap();
+    assert_eq!((cast.ballot, cast.agent, cast.repeated), (BALLOT.to_string(), OTHER.to_string(), false));
+    assert_eq!(node.last_ask(), Ask::Cast { agent: OTHER, proposal: PROPOSAL, choice: "yes".into() });
+
+    let vote = client.vote(&id).await.unwrap();
+    assert_eq!((vote.summary.state, vote.summary.decided.as_deref()), (VoteState::Decided, Some("yes")));
+    assert_eq!((vote.summary.electorate, vote.summary.voted, vote.voters.len()), (2, 1, 2));
+
+    let votes = client.votes(&ListQuery { limit: Some(1) }).await.unwrap();
+    assert_eq!((votes.total, votes.votes.len()), (2, 1));
+    assert_eq!(votes.votes[0], vote.summary);
+
+    assert_eq!(client.certificate(&id).await.unwrap(), CERTIFICATE);
+    let evidence = client.evidence(&ListQuery::default()).await.unwrap();
+    assert_eq!(evidence.evidence[0].records, [CARD.to_string(), BALLOT.to_string()]);
+}
+
+#[tokio::test]
+async fn shutdown_reaches_the_node() {
+    let node = Node::start().await;
+    let stopping = node.client().await.shutdown().await.unwrap();
+    assert_eq!(stopping.pid, std::process::id());
+    node.shutdown.notified().await;
+}
+
+#[tokio::test]
+async fn majority_is_refused_with_the_reason_and_a_way_out() {
+    let node = Node::start().await;
+    let request = ProposeRequest { method: "majority".into(), ..ProposeRequest::default() };
+    let Err(ClientError::Problem(problem)) = node.client().await.propose(&request).await else { panic!() };
+    assert_eq!(problem.kind(), Some(ProblemKind::Invalid));
+    assert!(problem.detail.contains("Byzantine"), "{}", problem.detail);
+    assert!(problem.hint.unwrap().contains("supermajority"));
+    assert!(node.asks.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn refusals_of_the_node_reach_the_client() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    for (kind, problem_kind, status) in [
+        (RefusalKind::Invalid, ProblemKind::Invalid, 400),
+        (RefusalKind::NotFound, ProblemKind::NotFound, 404),
+        (RefusalKind::Conflict, ProblemKind::Conflict, 409),
+        (RefusalKind::NotReady, ProblemKind::NotReady, 409),
+        (RefusalKind::SigningStopped, ProblemKind::SigningStopped, 503),
+        (RefusalKind::Busy, ProblemKind::Busy, 503),
+        (RefusalKind::Timeout, ProblemKind::Timeout, 504),
+        (RefusalKind::Internal, ProblemKind::Internal, 500),
+    ] {
+        node.play(Script::Refuse(kind));
+        let Err(ClientError::Problem(problem)) = client.status().await else { panic!() };
+        assert_eq!((problem.kind(), problem.status), (Some(problem_kind), status));
+        assert_eq!(problem.detail, "the script refuses");
+        assert_eq!(problem.hint.as_deref(), Some("change the script"));
+        assert_eq!(problem.instance.as_deref(), Some("/v1/status"));
+    }
+}
+
+#[tokio::test]
+async fn tcp_is_used_where_there_is_no_socket() {
+    let node = Node::start().await;
+    std::fs::remove_file(node.running.socket()).unwrap();
+    assert!(node.client().await.status().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_stranger_on_the_old_port_does_not_get_the_token() {
+    // Another node with another token stands for the stranger.
+    let (node, stranger) = (Node::start().await, Node::start().await);
+    std::fs::remove_file(node.running.socket()).unwrap();
+    let address = stranger.running.address().to_string();
+    std::fs::write(node.home.path().join("api.addr"), &address).unwrap();
+    let Err(ClientError::Unreachable { address: found, cause }) = Client::connect(node.home.path()).await
+    else {
+        panic!()
+    };
+    assert_eq!(found, address);
+    assert!(cause.to_string().contains("out of date"));
+}
+
+#[tokio::test]
+async fn an_address_file_cannot_send_the_token_elsewhere() {
+    let node = Node::start().await;
+    std::fs::remove_file(node.running.socket()).unwrap();
+    for text in ["192.0.2.1:80", "example.org:80", ""] {
+        std::fs::write(node.home.path().join("api.addr"), text).unwrap();
+        let error = Client::connect(node.home.path()).await.unwrap_err();
+        assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn no_node_is_named_as_such() {
+    let home = private_dir();
+    let never = Client::connect(home.path()).await.unwrap_err();
+    assert!(matches!(never, ClientError::NotRunning { .. }), "{never}");
+    assert!(never.hint().unwrap().contains("althing up"));
+
+    let node = Node::start().await;
+    let client = node.client().await;
+    let Node { home, running, .. } = node;
+    running.stop().await;
+    let stopped = client.status().await.unwrap_err();
+    assert!(matches!(stopped, ClientError::NotRunning { .. }), "{stopped}");
+    let connected = Client::connect(home.path()).await.unwrap_err();
+    assert!(matches!(connected, ClientError::NotRunning { .. }), "{connected}");
+}
+
+#[tokio::test]
+async fn a_changed_token_is_an_auth_error() {
+    let node = Node::start().await;
+    let token = node.home.path().join("api.token");
+    std::fs::write(&token, "0".repeat(64)).unwrap();
+    let error = node.client().await.status().await.unwrap_err();
+    assert!(matches!(error, ClientError::Auth { .. }), "{error}");
+    std::fs::write(&token, "not a token").unwrap();
+    let error = Client::connect(node.home.path()).await.unwrap_err();
+    assert!(matches!(error, ClientError::Auth { hint: Some(_), .. }), "{error}");
+}

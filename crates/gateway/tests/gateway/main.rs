@@ -1,0 +1,11 @@
+//! The gateway and its client against a scripted node.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod client;
+mod documented;
+mod lifecycle;
+mod limits;
+mod raw;
+mod samples;
+mod scripted;
+mod security;

@@ -1,0 +1,136 @@
+//! Answers of the scripted node.
+
+use althing_engine as engine;
+use althing_gateway::PeerInfo;
+use althing_gateway::api::{Direction, ProtocolHealth};
+use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, RecordId};
+
+pub(crate) const HOSTED: AgentId = AgentId([1; 32]);
+pub(crate) const OTHER: AgentId = AgentId([2; 32]);
+pub(crate) const PROPOSAL: RecordId = RecordId([3; 32]);
+pub(crate) const CARD: RecordId = RecordId([4; 32]);
+pub(crate) const BALLOT: RecordId = RecordId([5; 32]);
+pub(crate) const CERTIFICATE: &[u8] = &[0xa1, 0x00, 0xff];
+/// With white space and a number that a JSON library might write differently.
+pub(crate) const CARD_JSON: &str = "{ \"name\": \"Tolk\",\n \"description\": \"ísl.\", \"x\": 1.0e2 }";
+pub(crate) const NOON: Millis = Millis(1_795_176_000_000);
+pub(crate) const NOON_TEXT: &str = "2026-11-20T12:00:00.000Z";
+
+pub(crate) fn status() -> engine::Status {
+    engine::Status {
+        node: NodeId([9; 32]),
+        network: NetworkId([8; 32]),
+        network_name: "test".into(),
+        agents: vec![HOSTED],
+        incarnation: Incarnation([7; 8]),
+        commit: 11,
+        records: 12,
+        cards: 13,
+        proposals: 14,
+        evidence: 15,
+        domains: vec![engine::DomainStatus {
+            name: "directory".into(),
+            records: 16,
+            digest: Digest([6; 32]),
+        }],
+        peers: 17,
+        sync_rounds: 18,
+        last_sync: Some(NOON),
+        voting_stopped: None,
+        clock_offset_ms: Some(-20),
+        waiting_for: Vec::new(),
+    }
+}
+
+pub(crate) fn card() -> engine::CardAnswer {
+    engine::CardAnswer {
+        agent: OTHER,
+        card: CARD,
+        revision: 2,
+        key: [2; 32],
+        made: NOON,
+        expires: NOON.plus(Millis::MINUTE),
+        skills: vec!["text/translate".into()],
+        json: CARD_JSON.into(),
+        envelope: vec![0xd2, 0x84],
+        leases: vec![engine::LeaseAnswer {
+            node: NodeId([9; 32]),
+            addresses: vec!["/ip4/127.0.0.1/tcp/4001".into()],
+            expires: NOON,
+        }],
+    }
+}
+
+pub(crate) fn vote() -> engine::Vote {
+    engine::Vote {
+        proposal: PROPOSAL,
+        proposer: HOSTED,
+        question: "merge PR 12?".into(),
+        options: vec![
+            engine::OptionTally { text: "yes".into(), votes: 2 },
+            engine::OptionTally { text: "no".into(), votes: 0 },
+        ],
+        abstentions: 0,
+        method: "unanimous".into(),
+        voters: vec![
+            engine::Voter { agent: HOSTED, choices: vec!["yes".into()] },
+            engine::Voter { agent: OTHER, choices: Vec::new() },
+        ],
+        threshold: 2,
+        tolerates: 0,
+        made: NOON,
+        closes: NOON.plus(Millis::MINUTE),
+        state: engine::VoteState::Decided { option: "yes".into() },
+    }
+}
+
+pub(crate) fn peer() -> PeerInfo {
+    PeerInfo {
+        node: NodeId([9; 32]).to_string(),
+        addresses: vec!["/ip4/127.0.0.1/udp/4001/quic-v1".into()],
+        direction: Direction::Inbound,
+        same_network: Some(true),
+        program: Some("althing/0.1.0".into()),
+        connected: Some(NOON),
+        round_trip_us: Some(180),
+    }
+}
+
+pub(crate) fn protocol() -> ProtocolHealth {
+    ProtocolHealth { name: "kademlia".into(), healthy: true, detail: "5 peers in the routing table".into() }
+}
+
+/// What the node answers when it is not scripted otherwise.
+pub(crate) fn answer(ask: &engine::Ask) -> engine::Answer {
+    match ask {
+        engine::Ask::Status => engine::Answer::Status(Box::new(status())),
+        engine::Ask::PublishCard { agent, .. } => engine::Answer::Published(engine::Published {
+            agent: *agent,
+            card: CARD,
+            revision: 1,
+            skills: vec!["text".into(), "text/translate".into()],
+            expires: NOON,
+        }),
+        engine::Ask::Card { .. } => engine::Answer::Card(Box::new(card())),
+        engine::Ask::Find(_) => engine::Answer::Found(engine::Found {
+            agents: vec![engine::FoundAgent { card: card(), from_lookup: true }],
+            pages: 2,
+            pages_answered: 2,
+            providers: 3,
+            providers_silent: 1,
+            live: true,
+        }),
+        engine::Ask::Propose { .. } => {
+            engine::Answer::Proposed { proposal: PROPOSAL, threshold: 2, tolerates: 0 }
+        }
+        engine::Ask::Cast { .. } => engine::Answer::Cast { ballot: BALLOT, repeated: false },
+        engine::Ask::Vote { .. } => engine::Answer::Vote(Box::new(vote())),
+        engine::Ask::Votes => engine::Answer::Votes(vec![vote(), vote()]),
+        engine::Ask::Certificate { .. } => engine::Answer::Certificate(CERTIFICATE.to_vec()),
+        engine::Ask::Evidence => engine::Answer::Evidence(vec![engine::EvidenceRow {
+            agent: OTHER,
+            offence: "double ballot".into(),
+            records: [CARD, BALLOT],
+        }]),
+    }
+}

@@ -1,0 +1,133 @@
+//! A node that answers from a script.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use althing_engine::{Answer, Ask, Refusal, RefusalKind};
+use althing_gateway::{Asked, Backend, Client, Config, Gateway, Running, StartError};
+use tempfile::TempDir;
+use tokio::sync::{Notify, mpsc};
+
+use crate::samples;
+
+/// What the node does with an ask.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Script {
+    /// Answers with the samples.
+    #[default]
+    Answer,
+    /// Refuses everything.
+    Refuse(RefusalKind),
+    /// Says this to everything.
+    Say(Answer),
+    /// Takes the ask and never answers.
+    Silent,
+    /// Takes the ask and forgets it.
+    Drop,
+}
+
+/// A gateway in front of a scripted node.
+pub(crate) struct Node {
+    pub(crate) home: TempDir,
+    pub(crate) running: Running,
+    pub(crate) script: Arc<Mutex<Script>>,
+    pub(crate) asks: Arc<Mutex<Vec<Ask>>>,
+    pub(crate) missing: Arc<Mutex<Vec<String>>>,
+    pub(crate) shutdown: Arc<Notify>,
+}
+
+impl Node {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let home = private_dir();
+        let mut config = Config::new(home.path());
+        change(&mut config);
+        let script = Arc::new(Mutex::new(Script::Answer));
+        let asks = Arc::new(Mutex::new(Vec::new()));
+        let missing = Arc::new(Mutex::new(Vec::new()));
+        let shutdown = Arc::new(Notify::new());
+        let (sender, receiver) = mpsc::channel(8);
+        tokio::spawn(answer(receiver, Arc::clone(&script), Arc::clone(&asks)));
+        let mut backend = backend(sender);
+        backend.shutdown = Arc::clone(&shutdown);
+        let unready = Arc::clone(&missing);
+        backend.ready = Arc::new(move || match unready.lock().unwrap().clone() {
+            missing if missing.is_empty() => Ok(()),
+            missing => Err(missing),
+        });
+        let running = Gateway::start(config, backend).await.unwrap();
+        Self { home, running, script, asks, missing, shutdown }
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.home.path()).await.unwrap()
+    }
+
+    pub(crate) fn token(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("api.token")).unwrap().trim_end().to_owned()
+    }
+
+    pub(crate) fn play(&self, script: Script) {
+        *self.script.lock().unwrap() = script;
+    }
+
+    /// The ask that reached the node last.
+    pub(crate) fn last_ask(&self) -> Ask {
+        self.asks.lock().unwrap().last().unwrap().clone()
+    }
+}
+
+/// An empty directory that only this user can look into.
+pub(crate) fn private_dir() -> TempDir {
+    tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap()
+}
+
+/// A backend whose asks go to `asks`.
+pub(crate) fn backend(asks: mpsc::Sender<Asked>) -> Backend {
+    Backend {
+        asks,
+        peers: Arc::new(|| vec![samples::peer()]),
+        listen: Arc::new(|| vec!["/ip4/127.0.0.1/tcp/4001".into()]),
+        metrics: Arc::new(|| "# EOF\n".into()),
+        ready: Arc::new(|| Ok(())),
+        health: Arc::new(|| vec![samples::protocol()]),
+        shutdown: Arc::new(Notify::new()),
+    }
+}
+
+/// Starts a gateway that nobody will ask anything.
+pub(crate) async fn start_idle(home: &Path) -> Result<Running, StartError> {
+    let (sender, _) = mpsc::channel(1);
+    Gateway::start(Config::new(home), backend(sender)).await
+}
+
+/// Short enough to wait for, long enough for what should not run into it.
+pub(crate) const SHORT: Duration = Duration::from_millis(100);
+
+async fn answer(mut receiver: mpsc::Receiver<Asked>, script: Arc<Mutex<Script>>, asks: Arc<Mutex<Vec<Ask>>>) {
+    let mut unanswered = Vec::new();
+    while let Some((ask, reply)) = receiver.recv().await {
+        let answer = match script.lock().unwrap().clone() {
+            Script::Answer => samples::answer(&ask),
+            Script::Refuse(kind) => Answer::Refused(Refusal {
+                kind,
+                cause: "the script refuses".into(),
+                hint: Some("change the script".into()),
+            }),
+            Script::Say(answer) => answer,
+            Script::Silent => {
+                unanswered.push(reply);
+                continue;
+            }
+            Script::Drop => continue,
+        };
+        asks.lock().unwrap().push(ask);
+        let _ = reply.send(answer);
+    }
+}

@@ -1,0 +1,33 @@
+use althing_record::{NodeId, Verdict};
+use libp2p::Multiaddr;
+
+use crate::{MessageRef, ReplyTo, Topic};
+
+/// What a handle asks of the swarm task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Publish { topic: Topic, bytes: Vec<u8> },
+    Verdict { message: MessageRef, verdict: Verdict },
+    Request { request: u64, to: NodeId, bytes: Vec<u8> },
+    Respond { reply: ReplyTo, bytes: Vec<u8> },
+    Provide { key: [u8; 32] },
+    StopProviding { key: [u8; 32] },
+    Lookup { query: u64, key: [u8; 32] },
+    Dial { address: Multiaddr },
+    DialNode { node: NodeId, addresses: Vec<Multiaddr> },
+}
+
+impl Command {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Publish { .. } => "publish",
+            Self::Verdict { .. } => "verdict",
+            Self::Request { .. } => "request",
+            Self::Respond { .. } => "respond",
+            Self::Provide { .. } => "provide",
+            Self::StopProviding { .. } => "stop providing",
+            Self::Lookup { .. } => "look up",
+            Self::Dial { .. } | Self::DialNode { .. } => "dial",
+        }
+    }
+}

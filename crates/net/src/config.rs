@@ -1,0 +1,21 @@
+use althing_record::{NetworkId, NodeKey};
+use libp2p::Multiaddr;
+
+use crate::{Limits, Profile};
+
+/// What one swarm needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The node's network key; its public half is the PeerId.
+    pub key: NodeKey,
+    /// Which mesh this node belongs to.
+    pub network: NetworkId,
+    /// Addresses to listen on. Port 0 lets the operating system choose.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses to dial while the node has no peers. They may end in `/p2p/…`.
+    pub bootstrap: Vec<Multiaddr>,
+    /// The open internet, or a test network on one machine.
+    pub profile: Profile,
+    /// The bounds.
+    pub limits: Limits,
+}

@@ -1,0 +1,89 @@
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::Topic;
+
+type One = [(&'static str, &'static str); 1];
+type Two = [(&'static str, &'static str); 2];
+
+/// This crate's own metrics, under `althing_net`. Labels come from fixed lists, never from peers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counters {
+    peers: Gauge,
+    gossip: Family<Two, Counter>,
+    requests: Family<Two, Counter>,
+    dropped: Family<One, Counter>,
+    refused: Family<One, Counter>,
+    lookups: Family<One, Counter>,
+    announcements: Family<One, Counter>,
+}
+
+impl Counters {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let counters = Self::default();
+        let registry = registry.sub_registry_with_prefix("althing_net");
+        registry.register("peers", "Connected peers of this network", counters.peers.clone());
+        registry.register("gossip_messages", "Gossip messages by topic and verdict", counters.gossip.clone());
+        registry.register("requests", "Requests by direction and outcome", counters.requests.clone());
+        registry.register(
+            "dropped",
+            "What a full queue or an empty bucket dropped",
+            counters.dropped.clone(),
+        );
+        registry.register("refused_connections", "Refused connections by reason", counters.refused.clone());
+        registry.register("lookups", "Provider lookups by outcome", counters.lookups.clone());
+        registry.register(
+            "announcements",
+            "Provider records of others by outcome",
+            counters.announcements.clone(),
+        );
+        counters
+    }
+
+    pub(crate) fn peers(&self, connected: usize) {
+        self.peers.set(i64::try_from(connected).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn gossip(&self, topic: Option<Topic>, verdict: &'static str) {
+        let topic = topic.map_or("unknown", Topic::name);
+        self.gossip.get_or_create(&[("topic", topic), ("verdict", verdict)]).inc();
+    }
+
+    pub(crate) fn request(&self, direction: Direction, outcome: &'static str) {
+        let direction = match direction {
+            Direction::Inbound => "inbound",
+            Direction::Outbound => "outbound",
+        };
+        self.requests.get_or_create(&[("direction", direction), ("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn dropped(&self, queue: &'static str) {
+        self.dropped.get_or_create(&[("queue", queue)]).inc();
+    }
+
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub(crate) fn lookup(&self, outcome: &'static str) {
+        self.lookups.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn announcement(&self, outcome: &'static str) {
+        self.announcements.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn drops(&self, queue: &'static str) -> u64 {
+        self.dropped.get_or_create(&[("queue", queue)]).get()
+    }
+}
+
+/// Who asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Inbound,
+    Outbound,
+}

@@ -1,0 +1,218 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use libp2p::Swarm;
+use libp2p::metrics::Metrics;
+use libp2p::swarm::dial_opts::DialOpts;
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::behaviour::Behaviour;
+use crate::bootstrap::{Bootstrap, dial_address, dial_peer, peer_in};
+use crate::command::Command;
+use crate::counters::Counters;
+use crate::directory::Directory;
+use crate::gossip_desk::GossipDesk;
+use crate::names::Names;
+use crate::outbox::Outbox;
+use crate::peers::{Peers, peer_of};
+use crate::range::dialable;
+use crate::request_desk::RequestDesk;
+use crate::{Config, Event, NetState, Topic, clock};
+
+mod swarm_events;
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// How often the state is refreshed when nothing changes.
+const REFRESH: Duration = Duration::from_secs(1);
+/// How long closing the connections may take.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// The channels' ends that the task holds.
+pub(crate) struct Ends {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) state: watch::Sender<NetState>,
+    pub(crate) events: mpsc::Sender<Event>,
+}
+
+/// The one task that owns the swarm. Nothing in it waits, except for the next thing to do.
+pub(crate) struct Task {
+    pub(crate) swarm: Swarm<Behaviour>,
+    names: Names,
+    counters: Counters,
+    metrics: Metrics,
+    caps_loopback: bool,
+    commands: mpsc::Receiver<Command>,
+    stop: watch::Receiver<bool>,
+    state: watch::Sender<NetState>,
+    outbox: Outbox,
+    peers: Peers,
+    gossip: GossipDesk,
+    requests: RequestDesk,
+    directory: Directory,
+    announcements: crate::bucket::Buckets,
+    bootstrap: Bootstrap,
+    changed: bool,
+    refreshed: Instant,
+}
+
+impl Task {
+    pub(crate) fn new(
+        swarm: Swarm<Behaviour>,
+        config: &Config,
+        names: Names,
+        ends: Ends,
+        counters: Counters,
+        metrics: Metrics,
+    ) -> Self {
+        let limits = &config.limits;
+        let outbox = Outbox::new(ends.events, limits.backlog_max, limits.backlog_bytes_max, counters.clone());
+        Self {
+            swarm,
+            names,
+            metrics,
+            caps_loopback: config.profile.caps_loopback(),
+            commands: ends.commands,
+            stop: ends.stop,
+            state: ends.state,
+            outbox,
+            peers: Peers::default(),
+            gossip: GossipDesk::new(limits, counters.clone()),
+            requests: RequestDesk::new(limits, counters.clone()),
+            directory: Directory::new(limits, counters.clone()),
+            announcements: crate::bucket::Buckets::new(limits.announcement_rate, limits.announcement_burst),
+            bootstrap: Bootstrap::new(&config.bootstrap, config.profile.redial_min()),
+            counters,
+            changed: true,
+            refreshed: clock::now(),
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let events = self.outbox.sender();
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_swarm_event(event),
+                command = self.commands.recv() => match command {
+                    Some(command) => self.on_command(command),
+                    None => break,
+                },
+                room = events.clone().reserve_owned(), if self.outbox.waits() => match room {
+                    Ok(room) => self.outbox.flush(room),
+                    Err(_) => break,
+                },
+                _ = tick.tick() => self.on_tick(),
+                _ = self.stop.changed() => break,
+                () = events.closed() => break,
+            }
+            if self.changed {
+                self.publish_state();
+            }
+        }
+        self.close().await;
+    }
+
+    fn on_command(&mut self, command: Command) {
+        let now = clock::now();
+        let behaviour = self.swarm.behaviour_mut();
+        match command {
+            Command::Publish { topic, bytes } => {
+                let outcome = match behaviour.gossip.publish(self.names.topic(topic), bytes) {
+                    Ok(_) => "published",
+                    Err(error) => {
+                        tracing::debug!(%topic, %error, "a message was not published");
+                        "unpublished"
+                    }
+                };
+                self.counters.gossip(Some(topic), outcome);
+            }
+            Command::Verdict { message, verdict } => {
+                self.gossip.decide(&mut behaviour.gossip, &message, verdict)
+            }
+            Command::Request { request, to, bytes } => {
+                let at = (&mut behaviour.requests, &mut self.outbox);
+                let settled = self.peers.settled(&peer_of(&to));
+                self.requests.request(at, request, (to, settled), bytes, now);
+            }
+            Command::Respond { reply, bytes } => {
+                self.requests.respond(&mut behaviour.requests, &reply, bytes)
+            }
+            Command::Provide { key } => {
+                self.directory.provide((&mut behaviour.kademlia, &mut self.outbox), key, now);
+            }
+            Command::StopProviding { key } => self.directory.stop_providing(&mut behaviour.kademlia, &key),
+            Command::Lookup { query, key } => {
+                self.directory.lookup((&mut behaviour.kademlia, &mut self.outbox), query, key, now);
+            }
+            Command::Dial { address } => match peer_in(&address) {
+                Some(peer) => self.dial(dial_peer(peer, vec![address])),
+                None => self.dial(dial_address(address)),
+            },
+            Command::DialNode { node, addresses } => {
+                self.dial(dial_peer(peer_of(&node), dialable(&addresses, None)));
+            }
+        }
+    }
+
+    fn dial(&mut self, target: DialOpts) {
+        if let Err(error) = self.swarm.dial(target) {
+            tracing::debug!(%error, "not dialed");
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let now = clock::now();
+        let behaviour = self.swarm.behaviour_mut();
+        self.directory.tick((&mut behaviour.kademlia, &mut self.outbox), now);
+        if now.saturating_duration_since(self.refreshed) >= REFRESH {
+            self.changed = true;
+            self.gossip.sweep(&mut behaviour.gossip, now);
+            self.requests.sweep((&mut behaviour.requests, &mut self.outbox), now);
+            self.announcements.sweep(now);
+            behaviour.kademlia.store_mut().expire(now);
+        }
+        for target in self.bootstrap.due(self.peers.members(), now) {
+            self.dial(target);
+        }
+    }
+
+    /// Lets the handles see what is.
+    pub(crate) fn publish_state(&mut self) {
+        self.changed = false;
+        self.refreshed = clock::now();
+        let listen = self.swarm.listeners().cloned().collect();
+        let behaviour = self.swarm.behaviour_mut();
+        let routing_table = behaviour.kademlia.kbuckets().map(|bucket| bucket.num_entries()).sum();
+        let provider_records = behaviour.kademlia.store_mut().len();
+        let mesh: BTreeMap<_, _> = Topic::ALL
+            .into_iter()
+            .map(|topic| (topic, behaviour.gossip.mesh_peers(&self.names.topic(topic).hash()).count()))
+            .collect();
+        let peers = self.peers.states(|peer| behaviour.gossip.peer_score(peer));
+        self.counters.peers(self.peers.members());
+        let nameless_peers = self.peers.nameless();
+        let next = NetState { listen, peers, nameless_peers, routing_table, provider_records, mesh };
+        self.state.send_replace(next);
+    }
+
+    async fn close(mut self) {
+        self.commands.close();
+        for peer in self.peers.ids() {
+            // Fails only for a peer that has just gone by itself.
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        let closed = async {
+            while self.swarm.network_info().num_peers() > 0 {
+                self.swarm.select_next_some().await;
+            }
+        };
+        if tokio::time::timeout(CLOSE_MAX, closed).await.is_err() {
+            tracing::debug!("connections were cut off, not closed");
+        }
+    }
+}

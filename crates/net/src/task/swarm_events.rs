@@ -1,0 +1,303 @@
+use libp2p::kad::{self, InboundRequest, ProviderRecord};
+use libp2p::metrics::Recorder;
+use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, ListenError, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, gossipsub, identify, memory_connection_limits, ping, request_response};
+
+use super::Task;
+use crate::behaviour::BehaviourEvent;
+use crate::duplicates::Duplicate;
+use crate::gate::Refusal;
+use crate::names::Claim;
+use crate::range::{Range, dialable};
+use crate::{Event, Membership, clock};
+
+/// How much of a peer's agent version is kept.
+const AGENT_MAX: usize = 128;
+
+impl Task {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "libp2p's event enum grows; what is not named needs no action"
+    )]
+    pub(crate) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        self.metrics.record(&event);
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.changed = true;
+                self.peers.opened(peer_id, connection_id, endpoint);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                let cause = cause.map(|cause| cause.to_string());
+                tracing::debug!(peer = %peer_id, cause, "a connection closed");
+                self.on_closed(&peer_id, connection_id);
+            }
+            SwarmEvent::NewListenAddr { address, .. } => {
+                self.changed = true;
+                self.outbox.push(Event::Listening(address));
+            }
+            SwarmEvent::ExpiredListenAddr { .. } => self.changed = true,
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+                self.changed = true;
+                tracing::warn!(
+                    ?addresses,
+                    error = reason.err().map(|error| error.to_string()),
+                    "stopped listening"
+                );
+            }
+            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "a listener failed"),
+            SwarmEvent::IncomingConnectionError { error: ListenError::Denied { cause }, .. }
+            | SwarmEvent::OutgoingConnectionError { error: DialError::Denied { cause }, .. } => {
+                self.counters.refused(reason_of(&cause));
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
+                let peer = peer_id.map(|peer| peer.to_string());
+                tracing::debug!(peer, %error, "a dial failed");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Identify(event) => {
+                if let identify::Event::Received { connection_id, peer_id, info } = event {
+                    if let Some(peer) = self.peers.peer_mut(&peer_id) {
+                        peer.identified(connection_id);
+                    }
+                    self.on_identified(peer_id, info);
+                }
+            }
+            BehaviourEvent::Ping(event) => self.on_ping(&event),
+            BehaviourEvent::Gossip(event) => self.on_gossip(event),
+            BehaviourEvent::Kademlia(event) => self.on_kademlia(event),
+            BehaviourEvent::Requests(event) => self.on_request(event),
+            BehaviourEvent::Gate(never)
+            | BehaviourEvent::Duplicates(never)
+            | BehaviourEvent::Limits(never)
+            | BehaviourEvent::Memory(never) => match never {},
+        }
+    }
+
+    fn on_closed(&mut self, id: &PeerId, connection: ConnectionId) {
+        self.changed = true;
+        let closed = self.peers.closed(id, connection);
+        if !closed.identified {
+            self.requests.refused(connection);
+        }
+        let Some(peer) = closed.gone else { return };
+        if let Some(node) = peer.node.filter(|_| peer.membership == Membership::Member) {
+            self.outbox.push(Event::Disconnected { node });
+        }
+    }
+
+    /// Identify says which network a peer belongs to; everything that takes a peer for one of ours waits for it.
+    fn on_identified(&mut self, id: PeerId, info: identify::Info) {
+        self.changed = true;
+        let protocols = info.protocols.iter().map(AsRef::as_ref);
+        let claim = self.names.claim(&info.protocol_version, &info.agent_version, protocols);
+        let Some(peer) = self.peers.peer_mut(&id) else { return };
+        let first = peer.membership != Membership::Member;
+        let listens = dialable(&info.listen_addrs, peer.ip());
+        let before = std::mem::replace(&mut peer.listens, listens.clone());
+        peer.agent = Some(info.agent_version.chars().filter(is_printable).take(AGENT_MAX).collect());
+        match claim {
+            Claim::Ours => {
+                peer.membership = Membership::Member;
+                let (node, address, outbound) = (peer.node, peer.address().clone(), peer.outbound());
+                let announced = std::mem::take(&mut peer.announced);
+                if info.protocols.contains(&self.names.kademlia) {
+                    self.route(&id, &listens, &before);
+                }
+                if let Some(node) = node.filter(|_| first) {
+                    tracing::debug!(%node, %address, outbound, "connected");
+                    self.outbox.push(Event::Connected { node, address, outbound });
+                }
+                for record in announced {
+                    self.admit(record);
+                }
+            }
+            Claim::Plain => {
+                peer.announced.clear();
+                let was_member =
+                    std::mem::replace(&mut peer.membership, Membership::Plain) == Membership::Member;
+                if let Some(node) = peer.node.filter(|_| was_member) {
+                    self.outbox.push(Event::Disconnected { node });
+                }
+            }
+            Claim::OtherTag => self.turn_away(id, "other_network"),
+            Claim::OtherId => self.turn_away(id, "other_network_id"),
+        }
+    }
+
+    /// Puts a peer into Kademlia's routing table, at the addresses it claims now and no longer at those it claimed before.
+    fn route(&mut self, peer: &PeerId, now: &[Multiaddr], before: &[Multiaddr]) {
+        let kademlia = &mut self.swarm.behaviour_mut().kademlia;
+        for address in now {
+            kademlia.add_address(peer, address.clone());
+        }
+        for address in before.iter().filter(|address| !now.is_empty() && !now.contains(address)) {
+            kademlia.remove_address(peer, address);
+        }
+    }
+
+    fn turn_away(&mut self, peer: PeerId, reason: &'static str) {
+        tracing::info!(%peer, reason, "disconnected a peer of another network");
+        self.counters.refused(reason);
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.gate.ban(peer);
+        behaviour.kademlia.remove_peer(&peer);
+        // Fails only for a peer that has just gone by itself.
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    fn on_ping(&mut self, event: &ping::Event) {
+        self.metrics.record(event);
+        if let (Some(peer), Ok(rtt)) = (self.peers.peer_mut(&event.peer), &event.result) {
+            peer.rtt = Some(*rtt);
+        }
+        if let Err(ping::Failure::Timeout) = &event.result {
+            self.swarm.close_connection(event.connection);
+        }
+    }
+
+    fn on_gossip(&mut self, event: gossipsub::Event) {
+        self.metrics.record(&event);
+        match event {
+            gossipsub::Event::Message { propagation_source, message_id, message } => self.gossip.received(
+                &mut self.swarm.behaviour_mut().gossip,
+                &mut self.outbox,
+                &self.names,
+                self.peers.membership(&propagation_source),
+                propagation_source,
+                (message_id, message),
+                clock::now(),
+            ),
+            gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
+                tracing::debug!(peer = %peer_id, ?failed_messages, "a peer does not keep up with gossip");
+                self.counters.dropped("gossip_to_slow_peer");
+            }
+            gossipsub::Event::Subscribed { .. }
+            | gossipsub::Event::Unsubscribed { .. }
+            | gossipsub::Event::GossipsubNotSupported { .. } => self.changed = true,
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not named needs no action")]
+    fn on_kademlia(&mut self, event: kad::Event) {
+        self.metrics.record(&event);
+        let now = clock::now();
+        let behaviour = self.swarm.behaviour_mut();
+        match event {
+            kad::Event::OutboundQueryProgressed { id, result, stats, step } => {
+                let at = (&mut behaviour.kademlia, &mut self.outbox);
+                let found = self.directory.progressed(at, id, (result, stats, step.last), now);
+                if let Some((peer, addresses)) = found {
+                    let at = (&mut behaviour.requests, &mut self.outbox);
+                    self.requests.found(at, peer, &dialable(&addresses, None), now);
+                }
+            }
+            kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(record) } } => {
+                self.on_announced(record);
+            }
+            kad::Event::InboundRequest { request: InboundRequest::PutRecord { record: Some(_), .. } } => {
+                self.counters.announcement("refused_value_record");
+            }
+            kad::Event::RoutingUpdated { is_new_peer: true, .. } => {
+                self.changed = true;
+                let peers = behaviour.kademlia.kbuckets().map(|bucket| bucket.num_entries()).sum();
+                self.directory.table_grew(peers, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody announces itself as a provider. Kademlia has checked that it is the sender.
+    fn on_announced(&mut self, record: ProviderRecord) {
+        if !self.announcements.take(record.provider, clock::now()) {
+            return self.counters.announcement("refused_rate");
+        }
+        let Some(peer) = self.peers.peer_mut(&record.provider) else {
+            return self.counters.announcement("refused_gone");
+        };
+        match peer.membership {
+            Membership::Member => self.admit(record),
+            Membership::Plain => self.counters.announcement("refused_stranger"),
+            Membership::Unknown => {
+                if !peer.hold(record) {
+                    self.counters.announcement("refused_early");
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, mut record: ProviderRecord) {
+        let Some(peer) = self.peers.peer(&record.provider) else { return };
+        let ip = peer.ip();
+        record.addresses = dialable(&record.addresses, ip);
+        if record.addresses.is_empty() {
+            record.addresses.clone_from(&peer.listens);
+        }
+        if record.addresses.is_empty() {
+            // Kademlia leaves a provider without addresses out of its answers, unless it is in the routing table.
+            record.addresses.push(without_peer(peer.address()));
+        }
+        let range = ip.filter(|ip| self.caps_loopback || !ip.to_canonical().is_loopback()).map(Range::of);
+        let store = self.swarm.behaviour_mut().kademlia.store_mut();
+        let outcome = match store.admit(record, range, clock::now()) {
+            Ok(()) => "stored",
+            Err(refusal) => {
+                tracing::debug!(%refusal, "an announcement was refused");
+                refusal.name()
+            }
+        };
+        self.counters.announcement(outcome);
+    }
+
+    fn on_request(&mut self, event: request_response::Event<Vec<u8>, Vec<u8>>) {
+        let now = clock::now();
+        let behaviour = self.swarm.behaviour_mut();
+        match event {
+            request_response::Event::Message { peer, message, .. } => {
+                let membership = self.peers.membership(&peer);
+                let at = (&mut behaviour.requests, &mut self.outbox);
+                self.requests.message(at, peer, membership, message, now);
+            }
+            request_response::Event::OutboundFailure { request_id, connection_id, error, .. } => {
+                let at = (&mut behaviour.requests, &mut self.outbox);
+                if let Some(peer) = self.requests.failed(at, request_id, (connection_id, &error), now) {
+                    self.directory.find((&mut behaviour.kademlia, &mut self.outbox), peer, now);
+                }
+            }
+            request_response::Event::InboundFailure { request_id, error, .. } => {
+                tracing::debug!(%error, "an inbound request failed");
+                self.requests.answered(request_id, "unanswered");
+            }
+            request_response::Event::ResponseSent { request_id, .. } => {
+                self.requests.answered(request_id, "answered");
+            }
+        }
+    }
+}
+
+/// What a peer calls itself ends up on terminals.
+fn is_printable(c: &char) -> bool {
+    c.is_ascii_graphic() || *c == ' '
+}
+
+fn without_peer(address: &Multiaddr) -> Multiaddr {
+    address.iter().filter(|part| !matches!(part, libp2p::multiaddr::Protocol::P2p(_))).collect()
+}
+
+fn reason_of(cause: &ConnectionDenied) -> &'static str {
+    match cause.downcast_ref::<Refusal>() {
+        Some(Refusal::Range) => "address_range",
+        Some(Refusal::WeakKey) => "weak_key",
+        Some(Refusal::Banned) => "banned",
+        None if cause.downcast_ref::<Duplicate>().is_some() => "duplicate",
+        None if cause.downcast_ref::<memory_connection_limits::MemoryUsageLimitExceeded>().is_some() => {
+            "memory"
+        }
+        None => "limit",
+    }
+}
