@@ -1,2 +1,16 @@
-//! Althing.
-fn main() {}
+//! The `althing` binary: a peer-to-peer node for AI agents, and the commands that talk to one.
+//!
+//! `cli` reads the command line and prints; every command that concerns a running node uses its local API and nothing
+//! else. `daemon` is the node itself.
+
+#![allow(clippy::disallowed_methods, reason = "the shell: a clock, a terminal, files")]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
+mod cli;
+mod daemon;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -4,7 +4,7 @@
 //! proposal is known, a key is on a valid branch); "not yet" is answered with Ignore, and reconciliation brings the
 //! record again. The one exception, the key that may write slots, is settled again whenever the identity chain grows.
 
-use althing_ballot::{Proposal, ballots_of};
+use althing_ballot::{CastBallot, Proposal, ballots_of};
 use althing_card::{Card, Lease};
 use althing_record::{
     AgentId, Inception, KeyHistory, Kind, Millis, Placement, Record, RecordId, Rotation, Verdict, deadline,
@@ -152,7 +152,8 @@ impl<S: Snapshot> Engine<S> {
         }
         let admission = match (&record.header().placement, &body) {
             (Placement::Slot { name, revision }, _) => self.weigh_slot(record, name, *revision)?,
-            (_, Body::Ballots(ballots)) => self.weigh_ballots(ballots)?,
+            // What was signed here is kept even if a crash took the proposal that it answers: it is never signed again.
+            (_, Body::Ballots(ballots)) if source != Source::Guard => self.weigh_ballots(ballots)?,
             _ => None,
         };
         Ok(match admission {
@@ -231,10 +232,14 @@ impl<S: Snapshot> Engine<S> {
             Placement::Chain { stream, incarnation, seq, .. } => {
                 let prefix = chain_prefix(record.agent(), stream, *incarnation);
                 let position = [&prefix[..], &seq.to_be_bytes()].concat();
-                for (key, _) in self.store.scan_prefix(Table::Chain, &position, 3)? {
-                    if let Ok(other) = RecordId::try_from(&key[position.len()..]) {
-                        self.prove(record.agent(), CHAIN_FORK, &position[32..], id, other)?;
-                    }
+                // Any two records at one position are a fork, so the two lowest ids are.
+                let mut ids = vec![id];
+                for (key, _) in self.store.scan_prefix(Table::Chain, &position, 2)? {
+                    ids.extend(RecordId::try_from(&key[position.len()..]));
+                }
+                ids.sort_unstable();
+                if let [first, second, ..] = ids[..] {
+                    self.prove(record.agent(), CHAIN_FORK, &position[32..], [first, second])?;
                 }
                 self.put(Table::Chain, chain_key(&prefix, *seq, id), Vec::new());
                 self.watch_own_chain(record, *incarnation, &prefix, *seq);
@@ -316,38 +321,34 @@ impl<S: Snapshot> Engine<S> {
         batch: &mut Batch,
     ) -> Result<(), ReadError> {
         for ballot in ballots {
-            let others = althing_ballot::ballots_for(&self.store, ballot.proposal, Some(ballot.voter))?;
-            if let Some(other) = others.iter().find(|other| other.ballot.choice != ballot.choice) {
-                self.prove(ballot.voter, DOUBLE_BALLOT, &ballot.proposal.0, record.id(), other.batch)?;
+            let mut cast = althing_ballot::ballots_for(&self.store, ballot.proposal, Some(ballot.voter))?;
+            cast.push(CastBallot { ballot: *ballot, batch: record.id() });
+            // The lowest batch of all, and the lowest that contradicts it: the same pair in whatever order they came.
+            let Some(first) = cast.iter().min_by_key(|cast| cast.batch) else { continue };
+            let others = cast.iter().filter(|cast| cast.ballot.choice != first.ballot.choice);
+            if let Some(second) = others.min_by_key(|cast| cast.batch) {
+                let ids = [first.batch, second.batch];
+                self.prove(ballot.voter, DOUBLE_BALLOT, &ballot.proposal.0, ids)?;
             }
         }
         althing_ballot::index_ballots(record.id(), ballots, batch);
         Ok(())
     }
 
-    /// Keeps the two lowest records that prove an offence.
+    /// Keeps the two records that prove an offence.
     fn prove(
         &mut self,
         agent: AgentId,
         offence: u8,
         subject: &[u8],
-        one: RecordId,
-        other: RecordId,
+        [first, second]: [RecordId; 2],
     ) -> Result<(), ReadError> {
         let key = evidence_key(agent, offence, subject);
-        let before = self.store.get(Table::EvidenceView, &key)?;
-        let mut ids = vec![one.0, other.0];
-        ids.extend(
-            before.iter().flat_map(|row| row.chunks_exact(32)).filter_map(|id| <[u8; 32]>::try_from(id).ok()),
-        );
-        ids.sort_unstable();
-        ids.dedup();
-        ids.truncate(2);
-        if before.is_none() {
+        if self.store.get(Table::EvidenceView, &key)?.is_none() {
             let name = offence_name(offence);
             self.note(Note::Misbehaviour { offence: format!("{name} by {agent}") });
         }
-        self.put(Table::EvidenceView, key, ids.concat());
+        self.put(Table::EvidenceView, key, [first.0, second.0].concat());
         Ok(())
     }
 

@@ -54,6 +54,23 @@ pub enum Ask {
     Evidence,
 }
 
+impl Ask {
+    /// Whether the node has to write in order to do it.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::PublishCard { .. } | Self::Propose { .. } | Self::Cast { .. } => true,
+            Self::Status
+            | Self::Card { .. }
+            | Self::Find(_)
+            | Self::Vote { .. }
+            | Self::Votes
+            | Self::Certificate { .. }
+            | Self::Evidence => false,
+        }
+    }
+}
+
 /// A search for agents by skill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Find {

@@ -7,6 +7,7 @@ use althing_store::{Batch, CommitNo, Guard, Head, Op, Overlay, ReadError, Snapsh
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
+use crate::admit::Admission;
 use crate::reconcile::Reconciler;
 use crate::rows::{StoredRecord, chain_prefix};
 use crate::search::Search;
@@ -39,6 +40,10 @@ pub struct Engine<S> {
     batch: Batch,
     gated: Vec<Effect>,
     signed: Vec<Vec<u8>>,
+    /// Links of own chains that were signed in commits that are not yet durable.
+    unacknowledged: VecDeque<(CommitNo, Vec<Vec<u8>>)>,
+    /// Set while the disk is full: nothing is taken in or signed.
+    read_only: bool,
 
     outputs: VecDeque<Output>,
     assigned: CommitNo,
@@ -70,6 +75,15 @@ pub(crate) struct Due {
     pub(crate) sweep: u64,
     pub(crate) lease: u64,
     pub(crate) provide: u64,
+}
+
+impl Due {
+    /// Nothing is due before then.
+    fn postpone(&mut self, ticks: u64) {
+        for due in [&mut self.sync, &mut self.sweep, &mut self.lease, &mut self.provide] {
+            *due = ticks.max(*due);
+        }
+    }
 }
 
 impl<S: Snapshot> Engine<S> {
@@ -105,6 +119,8 @@ impl<S: Snapshot> Engine<S> {
             batch: Batch::default(),
             gated: Vec::new(),
             signed: Vec::new(),
+            unacknowledged: VecDeque::new(),
+            read_only: false,
             outputs: VecDeque::new(),
             assigned: config.last_commit,
             durable: config.last_commit,
@@ -167,6 +183,19 @@ impl<S: Snapshot> Engine<S> {
         self.node_key.node()
     }
 
+    /// What is missing before the node is ready; empty when ready.
+    #[must_use]
+    pub fn waiting_for(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        if self.expects_peers && !self.met_a_peer {
+            missing.push("a first peer".to_owned());
+        }
+        if self.read_only {
+            missing.push("space on the disk".to_owned());
+        }
+        missing
+    }
+
     /// Read access to the rows as the engine sees them, its own uncommitted writes included.
     #[must_use]
     pub fn store(&self) -> &Overlay<S> {
@@ -197,14 +226,19 @@ impl<S: Snapshot> Engine<S> {
                     self.renew_leases(now)?;
                 }
             }
+            Input::Gossip { message, .. } if self.read_only => {
+                self.effect(Effect::Verdict(message, althing_record::Verdict::Ignore));
+            }
             Input::Gossip { message, record, .. } => {
                 let verdict = self.admit(&record, Source::Gossip, now)?.verdict();
                 self.effect(Effect::Verdict(message, verdict));
             }
             Input::Request { reply, request, .. } => {
                 let response = self.serve(&request, now)?;
-                self.effect(Effect::Respond(reply, response));
+                // It may hold something that was signed here a moment ago and is not on disk yet.
+                self.effect_when_durable(Effect::Respond(reply, response));
             }
+            Input::Response { request, .. } if self.read_only => self.on_request_failed(request, now)?,
             Input::Response { request, response } => self.on_response(request, response, now)?,
             Input::RequestFailed(request) => self.on_request_failed(request, now)?,
             Input::LookupFound { query, providers, last } => {
@@ -213,27 +247,74 @@ impl<S: Snapshot> Engine<S> {
             Input::Committed(no) => {
                 self.durable = self.durable.max(no);
                 self.store.committed(no);
+                while self.unacknowledged.front().is_some_and(|(commit, _)| *commit <= no) {
+                    self.unacknowledged.pop_front();
+                }
             }
-            Input::CommitFailed { no, cause } => {
-                // The overlay now shows what the disk does not hold, so nothing more may be built on it.
-                self.halt(format!("commit {} failed: {cause}", no.0));
+            Input::CommitFailed { no, cause } => self.on_disk_full(no, &cause),
+            Input::Writable => self.on_writable(now)?,
+            Input::Wake if self.read_only => {
+                self.woken_at = None;
+                self.due.postpone(now.ticks + 1_000);
+                self.end_late_searches(now)?;
             }
             Input::Wake => self.on_wake(now)?,
+            Input::Ask { no, ask } if self.read_only && ask.writes() => {
+                let hint = Some("free some space; the node goes on by itself");
+                self.refuse(no, RefusalKind::Internal, "the disk is full: nothing can be written", hint);
+            }
             Input::Ask { no, ask } => self.on_ask(no, ask, now)?,
         }
         Ok(())
     }
 
-    fn begin(&mut self, pending: &[Vec<u8>], now: Now) -> Result<(), ReadError> {
-        for bytes in pending {
-            // Signed before a crash and perhaps not in the database: stored as it was, never signed again differently.
+    /// Falls back to what the disk holds. What was signed stays signed: it is stored again, unchanged, before anything
+    /// else is.
+    fn on_disk_full(&mut self, no: CommitNo, cause: &str) {
+        if !self.read_only {
+            self.note(Note::DiskFull { cause: cause.to_owned() });
+        }
+        self.read_only = true;
+        self.store.abandon();
+        self.assigned = CommitNo(no.0.saturating_sub(1)).max(self.durable);
+        self.proposals.clear();
+        self.reconciler.changed_all();
+    }
+
+    fn on_writable(&mut self, now: Now) -> Result<(), ReadError> {
+        if !self.read_only {
+            return Ok(());
+        }
+        self.read_only = false;
+        for (_, records) in std::mem::take(&mut self.unacknowledged) {
+            self.keep_signed(&records, now)?;
+            self.signed.extend(records);
+        }
+        for hosted in self.agents.clone() {
+            self.ensure_inception(&hosted, now)?;
+        }
+        self.put(Table::Meta, b"incarnation".to_vec(), self.incarnation.0.to_vec());
+        Ok(())
+    }
+
+    /// Stores links that were signed before and may not be in the database; they are never signed again differently.
+    fn keep_signed(&mut self, links: &[Vec<u8>], now: Now) -> Result<(), ReadError> {
+        for bytes in links {
             match Record::verify(bytes, &self.network) {
                 Ok(record) => {
-                    self.admit(&record, Source::Guard, now)?;
+                    if self.admit(&record, Source::Guard, now)? == Admission::New {
+                        // The next guard no longer holds it.
+                        self.require_sync();
+                    }
                 }
                 Err(error) => self.stop_signing(format!("the vote guard holds an invalid record: {error}")),
             }
         }
+        Ok(())
+    }
+
+    fn begin(&mut self, pending: &[Vec<u8>], now: Now) -> Result<(), ReadError> {
+        self.keep_signed(pending, now)?;
         for hosted in self.agents.clone() {
             self.ensure_inception(&hosted, now)?;
         }
@@ -274,6 +355,9 @@ impl<S: Snapshot> Engine<S> {
         }
         if !batch.is_empty() {
             self.assigned = self.assigned.next();
+            if let Some(guard) = batch.guard() {
+                self.unacknowledged.push_back((self.assigned, guard.pending.clone()));
+            }
             self.effect(Effect::Commit(self.assigned, batch));
         }
         let after = (self.assigned > self.durable).then_some(self.assigned);

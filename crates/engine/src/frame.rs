@@ -213,6 +213,17 @@ impl Response {
     /// # Errors
     /// When it is too long, malformed or of a newer version. An invalid record in it is no error of the frame.
     pub fn parse(bytes: &[u8], network: &Network) -> Result<Self, FrameError> {
+        Self::parse_with(bytes, |bytes| Record::verify(bytes, network))
+    }
+
+    /// [`Response::parse`] for a caller that remembers which bytes it has verified.
+    ///
+    /// # Errors
+    /// As [`Response::parse`].
+    pub fn parse_with(
+        bytes: &[u8],
+        mut verify: impl FnMut(&[u8]) -> Result<Record, VerifyError>,
+    ) -> Result<Self, FrameError> {
         if bytes.len() > RESPONSE_BYTES_MAX {
             return Err(FrameError::TooLong(bytes.len()));
         }
@@ -233,7 +244,7 @@ impl Response {
                 }
                 let (mut records, mut invalid) = (Vec::with_capacity(count), Vec::new());
                 for _ in 0..count {
-                    match Record::verify(from.bytes()?, network) {
+                    match verify(from.bytes()?) {
                         Ok(record) => records.push(record),
                         Err(error) => invalid.push(error),
                     }

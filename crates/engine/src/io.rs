@@ -88,7 +88,9 @@ pub enum Input {
     },
     /// Everything up to this commit is as durable as it asked to be.
     Committed(CommitNo),
-    /// A commit could not be written, and none after it was.
+    /// Commits are taken again. Telling it again changes nothing.
+    Writable,
+    /// The disk is full: a commit could not be written, and none after it was.
     CommitFailed {
         /// The first that failed.
         no: CommitNo,
@@ -198,6 +200,11 @@ pub enum Note {
     /// This node signs no more ballots.
     SigningStopped {
         /// Why.
+        cause: String,
+    },
+    /// The disk is full; nothing is written until there is space.
+    DiskFull {
+        /// What the disk said.
         cause: String,
     },
     /// This node's clock differs from its peers' by more than a minute.

@@ -57,7 +57,9 @@ impl<S: Snapshot> Engine<S> {
                 seq: 0,
                 prev: None,
             },
-            made: self.signing_time(now),
+            // The same bytes wherever and whenever the agent is founded, so that two hosts or a new directory do not fork
+            // its identity.
+            made: self.network.genesis().created,
             expires: None,
             content: Content::Body(cbor::to_vec(&body)),
         };
@@ -208,7 +210,9 @@ impl<S: Snapshot> Engine<S> {
         if !self.is_own_chain(record.agent(), incarnation) {
             return;
         }
-        let known = self.head(chain).is_some_and(|head| head.seq >= seq);
+        let known = self
+            .head(chain)
+            .is_some_and(|head| seq < head.seq || (seq == head.seq && record.id().0 == head.id));
         if !known {
             self.stop_signing(format!(
                 "link {seq} of this node's own vote chain came from the network: another copy of this data directory is \

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use althing_card::Card;
-use althing_record::{Domain, Kind, Millis, NodeId, Placement, RecordId};
+use althing_record::{Domain, Kind, Millis, NodeId, Placement, Record, RecordId, Verdict};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
 use althing_sync::{Elements, FETCH_MAX, Round};
 
@@ -71,6 +71,11 @@ impl Reconciler {
     /// The set of a domain changed: what was frozen of it is stale.
     pub(crate) fn changed(&mut self, domain: Domain) {
         self.frozen.remove(&domain);
+    }
+
+    /// The sets of all domains may have changed.
+    pub(crate) fn changed_all(&mut self) {
+        self.frozen.clear();
     }
 
     /// Whether a round in this domain was completed since the start.
@@ -292,7 +297,7 @@ impl<S: Snapshot> Engine<S> {
                 }
             }
             Response::Records { served, records, invalid } if !running.page.is_empty() => {
-                if let Some(error) = invalid.first() {
+                if let Some(error) = invalid.iter().find(|error| error.verdict() == Verdict::Reject) {
                     // The peer stores what no honest node admits: nothing else of this answer is believed.
                     self.fail_round(&running, format!("the peer sent an invalid record: {error}"));
                     return Ok(());
@@ -305,6 +310,13 @@ impl<S: Snapshot> Engine<S> {
                     return Ok(());
                 }
                 running.round.put_back(rest);
+                if !invalid.is_empty() {
+                    // Of a later version: which they are is known only by what else came.
+                    let known: BTreeSet<_> = records.iter().map(Record::id).collect();
+                    for id in asked.difference(&known) {
+                        self.reconciler.remember_unwanted(*id);
+                    }
+                }
                 for record in records.iter().filter(|record| asked.contains(&record.id())) {
                     match self.admit(record, Source::Sync, now)? {
                         Admission::New => running.admitted += 1,

@@ -115,8 +115,8 @@ impl Expiring {
     }
 }
 
-/// The key of a case of misbehaviour. Of all that prove it, the row keeps the two lowest record ids, so that every
-/// node shows the same.
+/// The key of a case of misbehaviour. Of all records that prove it, the row names the lowest and the lowest that
+/// contradicts that one, so that every node shows the same.
 pub(crate) fn evidence_key(agent: AgentId, offence: u8, subject: &[u8]) -> Vec<u8> {
     [&agent.0[..], &[offence], subject].concat()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use althing_card::{Lease, Page, SkillPath, agent_key, skill_key};
-use althing_record::{AgentId, Kind, NodeId};
+use althing_record::{AgentId, Kind, NodeId, Verdict};
 use althing_store::{ReadError, Snapshot, Table};
 
 use crate::engine::Engine;
@@ -146,7 +146,9 @@ impl<S: Snapshot> Engine<S> {
     ) -> Result<(), ReadError> {
         let Some((number, mut search)) = self.take_search(no) else { return Ok(()) };
         match response {
-            Response::Records { records, invalid, .. } if invalid.is_empty() => {
+            Response::Records { records, invalid, .. }
+                if invalid.iter().all(|error| error.verdict() != Verdict::Reject) =>
+            {
                 for record in &records {
                     // Nothing that was not asked for is taken from an answer.
                     let asked = match &search.wanted {

@@ -37,10 +37,6 @@ impl<S: Snapshot> Engine<S> {
             .iter()
             .map(|domain| self.domain_status(*domain, now))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut waiting_for = Vec::new();
-        if self.expects_peers && !self.met_a_peer {
-            waiting_for.push("a first peer".to_owned());
-        }
         let mut cards = std::collections::BTreeSet::new();
         self.for_each_row(Table::CardView, &[], |key, value| {
             let live = value.try_into().is_ok_and(|bytes| u64::from_be_bytes(bytes) > now.wall.0);
@@ -65,7 +61,7 @@ impl<S: Snapshot> Engine<S> {
             last_sync: self.reconciler.last,
             voting_stopped: self.signing_stopped.clone(),
             clock_offset_ms: self.clock_offset(),
-            waiting_for,
+            waiting_for: self.waiting_for(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! The libp2p shell: one swarm behind a cloneable handle.
 //!
-//! It connects nodes of one network (TCP and QUIC), gossips on three topics, finds providers of keys through Kademlia and
+//! It connects nodes of one network (TCP and QUIC), gossips on two topics, finds providers of keys through Kademlia and
 //! carries requests and responses. It deals in bytes and small ids; what the bytes mean is the engine's business.
 //!
 //! # What it deliberately does not do

@@ -3,17 +3,15 @@ use std::fmt;
 /// What is gossiped. On the wire each is `/althing/<tag>/<name>/1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// Cards and leases.
+    /// Identities, cards and leases.
     Directory,
-    /// Attestations and everything else of the reputation ledger.
+    /// Proposals, ballots and attestations.
     Ledger,
-    /// Proposals, ballots and certificates.
-    Vote,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 3] = [Self::Directory, Self::Ledger, Self::Vote];
+    pub const ALL: [Self; 2] = [Self::Directory, Self::Ledger];
 
     /// The word on the wire and in metrics.
     #[must_use]
@@ -21,7 +19,6 @@ impl Topic {
         match self {
             Self::Directory => "directory",
             Self::Ledger => "ledger",
-            Self::Vote => "vote",
         }
     }
 }

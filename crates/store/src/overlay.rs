@@ -2,14 +2,19 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{Batch, CommitNo, MAX_SCAN, Op, ReadError, Row, Snapshot, Table};
 
+/// A row of a table.
+type Place = (Table, Vec<u8>);
+
+/// The commit that wrote a row, and the value or the deletion.
+type Change = (CommitNo, Option<Vec<u8>>);
+
 /// A snapshot with the batches that are not yet committed laid over it, so that a reader sees its own writes at once.
 #[derive(Debug)]
 pub struct Overlay<S> {
     base: S,
-    /// Row → (commit that wrote it, value or deletion).
-    rows: BTreeMap<(Table, Vec<u8>), (CommitNo, Option<Vec<u8>>)>,
-    /// Keys written by each commit, oldest first.
-    written: VecDeque<(CommitNo, Vec<(Table, Vec<u8>)>)>,
+    rows: BTreeMap<Place, Change>,
+    /// Where each commit wrote, oldest first.
+    written: VecDeque<(CommitNo, Vec<Place>)>,
 }
 
 impl<S: Snapshot> Overlay<S> {
@@ -50,6 +55,12 @@ impl<S: Snapshot> Overlay<S> {
                 }
             }
         }
+    }
+
+    /// Forgets every change that is not in the base: their commits will never be written.
+    pub fn abandon(&mut self) {
+        self.rows.clear();
+        self.written.clear();
     }
 
     /// How many rows differ from the base.

@@ -21,7 +21,7 @@ async fn two_nodes_connect_over_quic_and_notice_when_one_leaves() {
     let net = b.net.clone();
     within("shutdown", b.net.shutdown()).await;
     a.disconnected(leaver).await;
-    assert_eq!(net.publish(Topic::Vote, vec![1]), Err(Busy::Stopped { command: "publish" }));
+    assert_eq!(net.publish(Topic::Ledger, vec![1]), Err(Busy::Stopped { command: "publish" }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

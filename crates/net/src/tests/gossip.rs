@@ -71,8 +71,8 @@ async fn messages_that_the_node_has_no_room_for_are_ignored_and_counted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_verdict_counts_for_nothing() {
     let (a, mut b) = pair(config(1), config(2)).await;
-    a.meshed(Topic::Vote, 1).await;
-    a.net.publish(Topic::Vote, b"once".to_vec()).expect("room for a command");
+    a.meshed(Topic::Ledger, 1).await;
+    a.net.publish(Topic::Ledger, b"once".to_vec()).expect("room for a command");
     b.event("gossip", |net, event| {
         let Event::Gossip { message, .. } = event else { return None };
         net.verdict(message.clone(), Verdict::Accept).expect("room for a command");

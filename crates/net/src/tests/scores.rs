@@ -11,11 +11,11 @@ use crate::score::thresholds;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_invalid_messages_graylist_a_peer_and_two_do_not() {
     let (a, mut b) = pair(config(1), config(2)).await;
-    a.meshed(Topic::Vote, 1).await;
+    a.meshed(Topic::Ledger, 1).await;
     let graylist = Some(thresholds().graylist_threshold);
     let score = |state: &NetState| state.peers[0].score;
     for (number, bad) in [b"bad 1", b"bad 2", b"bad 3"].into_iter().enumerate() {
-        a.net.publish(Topic::Vote, bad.to_vec()).expect("room for a command");
+        a.net.publish(Topic::Ledger, bad.to_vec()).expect("room for a command");
         b.gossip(|_| Verdict::Reject, bad).await;
         let invalid = u32::try_from(number + 1).expect("small");
         let below = -10.0 * f64::from(invalid * invalid) * 0.9 + 5.0;
@@ -35,7 +35,7 @@ async fn three_invalid_messages_graylist_a_peer_and_two_do_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_honest_peer_stays_at_zero_or_above() {
     let (a, _b) = pair(config(1), config(2)).await;
-    a.meshed(Topic::Vote, 1).await;
+    a.meshed(Topic::Ledger, 1).await;
     let mut refreshes = 0;
     a.state("five refreshes", |state| {
         assert!(state.peers.iter().all(|peer| peer.score >= Some(0.0)), "{:?}", state.peers);

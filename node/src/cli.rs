@@ -1,0 +1,64 @@
+//! The command line: one module for each group of commands.
+
+mod agent;
+mod args;
+mod card;
+mod duration;
+mod evidence;
+mod failure;
+mod find;
+mod network;
+mod node;
+mod page;
+mod session;
+mod store;
+mod testnet;
+mod up;
+mod usage;
+mod verify;
+mod vote;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Cli, Command};
+use self::failure::Failure;
+use self::page::{Page, Screen};
+use self::session::Session;
+
+/// Reads the command line, does what it says, and prints how that went.
+pub(crate) fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&words) {
+        Ok(cli) => cli,
+        Err(error) => return usage::explain(&error, &words),
+    };
+    let screen = Screen { json: cli.json };
+    match run(cli, screen) {
+        Ok(page) => screen.show(&page),
+        Err(failure) => screen.fail(&failure),
+    }
+}
+
+fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
+    let session = Session::new(cli.home, cli.timeout)?;
+    match cli.command {
+        Command::Up(args) => up::up(args, &session, screen),
+        Command::Store { command } => store::store(command, &session),
+        Command::Network { command } => network::network(command),
+        Command::Testnet { command } => session.block_on(testnet::testnet(command, &session, screen)),
+        Command::Vote { command: args::Vote::Verify { file, genesis } } => {
+            verify::verify(&file, genesis.as_deref())
+        }
+        Command::Down => session.ask(node::down(&session)),
+        Command::Status => session.ask(node::status(&session)),
+        Command::Peers => session.ask(node::peers(&session)),
+        Command::Agent { command: args::Agent::Ls } => session.ask(agent::ls(&session)),
+        Command::Card { command } => session.ask(card::card(command, &session)),
+        Command::Find(args) => session.ask(find::find(args, &session)),
+        Command::Vote { command } => session.ask(vote::vote(command, &session)),
+        Command::Evidence { command: args::Evidence::Ls } => session.ask(evidence::ls(&session)),
+    }
+}

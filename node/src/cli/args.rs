@@ -1,0 +1,404 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use althing_card::SkillPath;
+use althing_net::Multiaddr;
+use althing_record::AgentId;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::duration;
+
+/// A peer-to-peer node for AI agents: signed cards, discovery by skill, votes with offline certificates.
+#[derive(Debug, Parser)]
+#[command(
+    name = "althing",
+    version,
+    after_help = "\
+Examples:
+  althing up                                     start a node, print how others join it
+  althing up --home /tmp/b --join /ip4/…/p2p/…   start a second one
+  althing card publish card.json                 sign and publish an agent card
+  althing find --skill text/translate            who can translate?
+  althing testnet demo                           see all of it happen
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 node down or unreachable, 4 not allowed,
+5 timeout, 6 signature or certificate invalid"
+)]
+pub(crate) struct Cli {
+    /// The node's directory [default: $XDG_DATA_HOME/althing or ~/.local/share/althing]
+    #[arg(
+        long,
+        global = true,
+        env = "ALTHING_HOME",
+        hide_env_values = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub(crate) home: Option<PathBuf>,
+    /// Print one JSON document on stdout and everything else on stderr
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// How long the command may take, such as 500ms, 10s or 2m [default: 30s]
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse, help_heading = "Global options")]
+    pub(crate) timeout: Option<Duration>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a node in the foreground; makes its keys and directory if they are not there
+    Up(Up),
+    /// Stop the node and wait until it has ended
+    Down,
+    /// What the node holds and how it is doing
+    Status,
+    /// Who the node is connected to
+    Peers,
+    /// The agents that the node hosts
+    Agent {
+        #[command(subcommand)]
+        command: Agent,
+    },
+    /// Publish and read agent cards
+    Card {
+        #[command(subcommand)]
+        command: Card,
+    },
+    /// Find agents by skill
+    Find(Find),
+    /// Put questions, vote, and get or verify certificates
+    Vote {
+        #[command(subcommand)]
+        command: Vote,
+    },
+    /// Proven misbehaviour
+    Evidence {
+        #[command(subcommand)]
+        command: Evidence,
+    },
+    /// Make and read genesis files: which network a node is in
+    Network {
+        #[command(subcommand)]
+        command: Network,
+    },
+    /// Look after the node's database
+    Store {
+        #[command(subcommand)]
+        command: Store,
+    },
+    /// Local networks of real nodes
+    Testnet {
+        #[command(subcommand)]
+        command: Testnet,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  althing up
+  althing up --join /ip4/192.0.2.7/udp/4001/quic-v1/p2p/12D3KooW…
+  althing up --home /tmp/b --listen /ip4/127.0.0.1/tcp/0 --api 127.0.0.1:0
+
+Ctrl-C, SIGTERM or `althing down` stops it.")]
+pub(crate) struct Up {
+    /// A node to join the network by; may be given several times
+    #[arg(long, value_name = "MULTIADDR")]
+    pub(crate) join: Vec<Multiaddr>,
+    /// Where to listen for peers; may be given several times [default: every address, TCP and QUIC]
+    #[arg(long, value_name = "MULTIADDR")]
+    pub(crate) listen: Vec<Multiaddr>,
+    /// Where to serve the local API: a loopback address; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) api: SocketAddr,
+    /// The network's genesis file [default: the network this home is in already, or else the built-in one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) genesis: Option<PathBuf>,
+    /// The open internet, or many nodes on one machine
+    #[arg(long, value_enum, default_value_t = Profile::Default)]
+    pub(crate) profile: Profile,
+    /// Log lines on stderr, for people or one JSON object each
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    /// What is logged, such as debug or info,althing_net=trace
+    #[arg(long, value_name = "FILTER", default_value = althing_telemetry::DEFAULT_FILTER)]
+    pub(crate) log: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    Default,
+    Testnet,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// List them, the default one first
+    Ls,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Card {
+    /// Sign an A2A AgentCard and publish it
+    #[command(after_help = "\
+Examples:
+  althing card publish examples/translator.json
+  jq '.version = \"2.0.0\"' card.json | althing card publish -")]
+    Publish {
+        /// The card's JSON; - reads standard input
+        file: PathBuf,
+        /// The hosted agent that signs [default: the node's default agent]
+        #[arg(long, value_name = "DID")]
+        agent: Option<AgentId>,
+    },
+    /// Show an agent's newest card, verified by the node
+    #[command(after_help = "\
+Examples:
+  althing card get did:key:z6Mk…
+  althing card get did:key:z6Mk… --raw > card.json
+  althing card get did:key:z6Mk… --json | jq -r .envelope")]
+    Get {
+        /// The agent
+        #[arg(value_name = "DID")]
+        agent: AgentId,
+        /// Print the exact JSON that was signed and nothing else
+        #[arg(long, conflicts_with = "json")]
+        raw: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  althing find --skill text/translate
+  althing find --skill text --limit 100 --json")]
+pub(crate) struct Find {
+    /// The skill, such as text/translate; text/translate/fr matches it too
+    #[arg(long, value_name = "SKILL")]
+    pub(crate) skill: SkillPath,
+    /// Most agents to show, up to 1000
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(crate) limit: u16,
+    /// Answer from the node's own index if it knows any; ask the network only if not
+    #[arg(long)]
+    pub(crate) local: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vote {
+    /// Put a question to voters
+    #[command(after_help = "\
+Examples:
+  althing vote propose \"merge PR 12?\" --voters did:key:z6MkA…,did:key:z6MkB…
+  althing vote propose \"which name?\" --option Thing --option Moot \\
+      --voters did:key:z6MkA…,did:key:z6MkB… --method unanimous
+
+Without --option the answers are yes and no, and only yes can be certified.")]
+    Propose {
+        /// The question
+        question: String,
+        /// Who votes, each with one vote
+        #[arg(long, value_name = "DID,DID,…", value_delimiter = ',', required = true)]
+        voters: Vec<AgentId>,
+        /// approvals[=N], supermajority[=N/D] or unanimous
+        #[arg(long, default_value = "supermajority", value_parser = method)]
+        method: String,
+        /// An answer that can be given; may be given several times
+        #[arg(long = "option", value_name = "TEXT")]
+        options: Vec<String>,
+        /// How long clients should treat the vote as open; never decides it [default: 1h]
+        #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+        window: Option<Duration>,
+        /// The hosted agent that proposes [default: the node's default agent]
+        #[arg(long, value_name = "DID")]
+        agent: Option<AgentId>,
+    },
+    /// Sign and publish one ballot
+    #[command(after_help = "\
+Examples:
+  althing vote cast 5f0c9a11 yes
+  althing vote cast 5f0c9a11 abstain --agent did:key:z6Mk…
+
+A ballot is final: the same one may be cast again, another one is refused.")]
+    Cast {
+        /// The proposal's id, or its beginning
+        id: String,
+        /// One of the proposal's options, or abstain
+        choice: String,
+        /// The hosted agent that votes [default: the node's default agent]
+        #[arg(long, value_name = "DID")]
+        agent: Option<AgentId>,
+    },
+    /// Show a proposal and how it stands
+    Show {
+        /// The proposal's id, or its beginning
+        id: String,
+    },
+    /// List the proposals, newest first
+    Ls,
+    /// Write the certificate of a decided proposal to a file
+    #[command(after_help = "\
+Examples:
+  althing vote certificate 5f0c9a11 --out certificate.cbor
+  althing vote verify certificate.cbor")]
+    Certificate {
+        /// The proposal's id, or its beginning
+        id: String,
+        /// The file, which must not exist
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Verify a certificate offline; needs no node
+    #[command(after_help = "\
+Examples:
+  althing vote verify certificate.cbor
+  althing vote verify certificate.cbor --genesis genesis.cbor --json
+
+Exit code 6: it is not valid. Without --genesis the answer names the network
+that the certificate is from, and it is for you to know whether that is yours.")]
+    Verify {
+        /// The certificate
+        file: PathBuf,
+        /// The genesis file of the network that it must be from
+        #[arg(long, value_name = "FILE")]
+        genesis: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Evidence {
+    /// List the cases, by agent
+    Ls,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Network {
+    /// Write the genesis file of a new network
+    #[command(after_help = "\
+Examples:
+  althing network init --name lab --out genesis.cbor
+  althing up --genesis genesis.cbor
+
+Every node of the network needs this very file: its hash is the network's id.")]
+    Init {
+        /// The network's name, for people
+        #[arg(long)]
+        name: String,
+        /// An agent where trust starts; may be given several times
+        #[arg(long = "anchor", value_name = "DID")]
+        anchors: Vec<AgentId>,
+        /// An agent who closes large votes and checkpoints; may be given several times
+        #[arg(long = "committee", value_name = "DID")]
+        committee: Vec<AgentId>,
+        /// The reputation ledger's time unit
+        #[arg(long, value_name = "TIME", default_value = "1d", value_parser = duration::parse)]
+        rating_epoch: Duration,
+        /// The file, which must not exist
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Show what a genesis file says
+    Show {
+        /// The file [default: the built-in network]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Read every block of the database and check it; the node must not run
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Testnet {
+    /// Start nodes on loopback, each a process with a home of its own, and leave them running
+    #[command(after_help = "\
+Examples:
+  althing testnet up --nodes 5
+  althing testnet status
+  althing testnet down")]
+    Up {
+        /// How many nodes
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=64))]
+        nodes: u16,
+        #[command(flatten)]
+        dir: TestnetDir,
+    },
+    /// How its nodes are doing, and whether they agree
+    Status {
+        #[command(flatten)]
+        dir: TestnetDir,
+    },
+    /// Stop its nodes; what they stored and logged stays until the next one starts
+    Down {
+        #[command(flatten)]
+        dir: TestnetDir,
+    },
+    /// Play the main job of a mesh on six real nodes and check every step
+    Demo {
+        /// Where logs and the certificate go [default: a fresh directory for temporary files]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestnetDir {
+    /// The testnet's directory [default: $XDG_DATA_HOME/althing-testnet or ~/.local/share/althing-testnet]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// A method that the node will take, so that a wrong one is a usage error.
+fn method(text: &str) -> Result<String, String> {
+    match althing_gateway::api::parse_method(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; {}", error.hint())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let cli = Cli::try_parse_from(["althing", "vote", "ls", "--json", "--timeout", "2m"]).unwrap();
+        assert!(cli.json);
+        assert_eq!(cli.timeout, Some(Duration::from_secs(120)));
+    }
+
+    #[test]
+    fn wrong_values_are_usage_errors() {
+        let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+        for words in [
+            vec!["find", "--skill", "Text"],
+            vec!["find", "--skill", "a", "--limit", "0"],
+            vec!["card", "get", "did:web:example.org"],
+            vec!["vote", "propose", "?", "--voters", did, "--method", "majority"],
+            vec!["vote", "propose", "?"],
+            vec!["vote", "verify", "x", "--timeout", "soon"],
+            vec!["card", "get", did, "--raw", "--json"],
+            vec![],
+        ] {
+            let error = Cli::try_parse_from(std::iter::once("althing").chain(words.clone())).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+use std::fmt;
+use std::path::Path;
+
+use althing_gateway::ClientError;
+use althing_gateway::api::{Document, Problem, ProblemKind};
+use althing_testnet::TestnetError;
+use serde_json::Value;
+
+/// How a command ended, as its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It was done.
+    Done = 0,
+    /// It was tried and did not work.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// There is no node, or it cannot be reached.
+    Down = 3,
+    /// The node does not let this caller in.
+    Auth = 4,
+    /// It took too long.
+    Timeout = 5,
+    /// A signature or certificate is not valid.
+    Invalid = 6,
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Why a command was not done: what to print, and how to exit.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    problem: Box<Problem>,
+}
+
+impl Failure {
+    /// A failure with its cause: a lowercase fragment that names the value.
+    pub(crate) fn new(exit: Exit, cause: impl fmt::Display) -> Self {
+        let (name, title, status) = match exit {
+            Exit::Done | Exit::Failed => ("failed", "It did not work", 500),
+            Exit::Usage => ("usage", "The command line is wrong", 400),
+            Exit::Down => ("down", "The node is down or cannot be reached", 503),
+            Exit::Auth => ("unauthorized", "The API token is missing or wrong", 401),
+            Exit::Timeout => ("timeout", "No answer in time", 504),
+            Exit::Invalid => ("not-genuine", "The signature or certificate is not valid", 422),
+        };
+        let problem = Problem {
+            schema: Problem::SCHEMA.to_owned(),
+            kind_urn: format!("urn:althing:problem:{name}"),
+            title: title.to_owned(),
+            status,
+            detail: cause.to_string(),
+            hint: None,
+            instance: None,
+            line: None,
+            column: None,
+        };
+        Self { exit, problem: Box::new(problem) }
+    }
+
+    /// A file that could not be handled.
+    pub(crate) fn file(what: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::new(Exit::Failed, format!("cannot {what} {}: {error}", path.display()))
+    }
+
+    /// The same failure with a next step.
+    pub(crate) fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
+        self.problem.hint = hint.into().or(self.problem.hint);
+        self
+    }
+
+    pub(crate) fn cause(&self) -> &str {
+        &self.problem.detail
+    }
+
+    pub(crate) fn next_step(&self) -> Option<&str> {
+        self.problem.hint.as_deref()
+    }
+
+    /// The problem document, with the exit code as its last field.
+    pub(crate) fn json(&self) -> Value {
+        let mut json = serde_json::to_value(&self.problem).unwrap_or_default();
+        json["exit"] = Value::from(self.exit.code());
+        json
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = match &error {
+            ClientError::NotRunning { .. } | ClientError::Unreachable { .. } => Exit::Down,
+            ClientError::Auth { .. } => Exit::Auth,
+            ClientError::Timeout { .. } => Exit::Timeout,
+            ClientError::Protocol(_) => Exit::Failed,
+            ClientError::Problem(problem) => exit_of(problem),
+        };
+        let (cause, hint) = (error.to_string(), error.hint());
+        match error {
+            ClientError::Problem(problem) => Self { exit, problem },
+            ClientError::NotRunning { .. }
+            | ClientError::Unreachable { .. }
+            | ClientError::Auth { .. }
+            | ClientError::Timeout { .. }
+            | ClientError::Protocol(_) => Self::new(exit, cause).hint(hint),
+        }
+    }
+}
+
+fn exit_of(problem: &Problem) -> Exit {
+    match problem.kind() {
+        Some(
+            ProblemKind::Unauthorized
+            | ProblemKind::Scope
+            | ProblemKind::ForeignHost
+            | ProblemKind::ForeignOrigin,
+        ) => Exit::Auth,
+        Some(ProblemKind::Timeout | ProblemKind::SlowBody) => Exit::Timeout,
+        Some(ProblemKind::Stopping) => Exit::Down,
+        Some(
+            ProblemKind::Invalid
+            | ProblemKind::NotFound
+            | ProblemKind::MethodNotAllowed
+            | ProblemKind::Conflict
+            | ProblemKind::NotReady
+            | ProblemKind::TooLarge
+            | ProblemKind::MediaType
+            | ProblemKind::Internal
+            | ProblemKind::SigningStopped
+            | ProblemKind::Busy,
+        )
+        | None => Exit::Failed,
+    }
+}
+
+impl From<TestnetError> for Failure {
+    fn from(error: TestnetError) -> Self {
+        let (cause, hint) = (error.to_string(), error.hint());
+        let exit = match error {
+            TestnetError::NotRunning { .. } => Exit::Down,
+            TestnetError::TimedOut { .. } => Exit::Timeout,
+            TestnetError::Nodes { .. } => Exit::Usage,
+            TestnetError::Api { source, .. } => Self::from(*source).exit,
+            TestnetError::AlreadyRunning { .. }
+            | TestnetError::DirInUse { .. }
+            | TestnetError::Locked { .. }
+            | TestnetError::Ended { .. }
+            | TestnetError::Unexpected { .. }
+            | TestnetError::Interrupted
+            | TestnetError::Io { .. }
+            | TestnetError::State { .. } => Exit::Failed,
+        };
+        Self::new(exit, cause).hint(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_begins_with_its_schema_and_ends_with_the_exit_code() {
+        let failure = Failure::new(Exit::Invalid, "signature 3 does not match").hint("x".to_owned());
+        let text = failure.json().to_string();
+        assert!(text.starts_with("{\"schema\":\"althing.problem/v1\""), "{text}");
+        assert!(text.ends_with("\"hint\":\"x\",\"exit\":6}"), "{text}");
+    }
+
+    #[test]
+    fn what_the_node_refuses_has_its_exit_code() {
+        for (kind, exit) in [
+            (ProblemKind::Unauthorized, Exit::Auth),
+            (ProblemKind::Timeout, Exit::Timeout),
+            (ProblemKind::Conflict, Exit::Failed),
+            (ProblemKind::Stopping, Exit::Down),
+        ] {
+            let error = ClientError::Problem(Box::new(Problem::new(kind, "because").with_hint("do")));
+            let failure = Failure::from(error);
+            assert_eq!((failure.exit, failure.cause(), failure.next_step()), (exit, "because", Some("do")));
+        }
+    }
+}

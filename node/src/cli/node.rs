@@ -1,0 +1,110 @@
+//! The node as a whole: status, peers, down.
+
+use std::time::Duration;
+
+use althing_gateway::api;
+use althing_testnet::ProcessId;
+
+use super::failure::Failure;
+use super::page::{Page, Text};
+use super::session::Session;
+
+/// How long between two looks at a process that is ending.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+pub(crate) async fn down(session: &Session) -> Result<Page, Failure> {
+    let client = session.client().await?;
+    let pid = client.status().await?.pid;
+    let process = ProcessId::of(pid);
+    let stopping = client.shutdown().await?;
+    // The time that the command has bounds this.
+    while process.as_ref().is_some_and(ProcessId::is_alive) {
+        tokio::time::sleep(INTERVAL).await;
+    }
+    let mut text = Text::default();
+    text.line(&format!("stopped (pid {})", stopping.pid));
+    Page::new(&stopping, text)
+}
+
+pub(crate) async fn status(session: &Session) -> Result<Page, Failure> {
+    let status = session.client().await?.status().await?;
+    let mut text = Text::default();
+    let state = if status.ready {
+        "ready".to_owned()
+    } else {
+        format!("waiting for {}", status.waiting_for.join(", "))
+    };
+    let mut pairs = vec![
+        ("state", state),
+        ("node", status.node.clone()),
+        ("network", format!("{} ({})", status.network_name, status.network)),
+        ("version", format!("{} (pid {})", status.version, status.pid)),
+        ("home", session.home().display().to_string()),
+        ("api", format!("http://{}", status.api)),
+    ];
+    pairs.extend(status.agents.iter().map(|agent| ("agent", agent.clone())));
+    pairs.extend(status.listen.iter().map(|address| ("listen", address.clone())));
+    pairs.push(("peers", status.peers.to_string()));
+    pairs.push(("sync", sync(&status)));
+    pairs.push(("records", format!("{} (commit {})", status.records, status.commit)));
+    pairs.push(("cards", status.cards.to_string()));
+    pairs.push(("proposals", status.proposals.to_string()));
+    pairs.push(("evidence", status.evidence.to_string()));
+    pairs.push(("incarnation", status.incarnation.clone()));
+    if let Some(why) = &status.voting_stopped {
+        pairs.push(("voting", format!("stopped: {why}")));
+    }
+    if let Some(offset) = status.clock_offset_ms {
+        pairs.push(("clock", format!("{offset} ms off its peers' median")));
+    }
+    let rows: Vec<Vec<String>> = status
+        .domains
+        .iter()
+        .map(|domain| vec![domain.name.clone(), domain.records.to_string(), domain.digest.clone()])
+        .collect();
+    text.pairs(&pairs).line("").table(&["DOMAIN", "RECORDS", "DIGEST"], &rows);
+    Page::new(&status, text)
+}
+
+pub(crate) async fn peers(session: &Session) -> Result<Page, Failure> {
+    let peers = session.client().await?.peers().await?;
+    let mut text = Text::default();
+    if peers.peers.is_empty() {
+        text.line("no peers");
+    } else {
+        let rows: Vec<Vec<String>> = peers.peers.iter().map(row).collect();
+        text.table(&["NODE", "DIALLED", "NETWORK", "ROUND TRIP", "PROGRAM", "ADDRESSES"], &rows);
+    }
+    Page::new(&peers, text)
+}
+
+fn row(peer: &api::Peer) -> Vec<String> {
+    let dialled = match peer.direction {
+        api::Direction::Inbound => "by peer",
+        api::Direction::Outbound => "by us",
+    };
+    let network = match peer.same_network {
+        Some(true) => "same",
+        Some(false) => "other",
+        None => "?",
+    };
+    let round_trip = peer.round_trip_us.map_or("-".to_owned(), |us| {
+        let tenths = us / 100;
+        format!("{}.{} ms", tenths / 10, tenths % 10)
+    });
+    vec![
+        peer.node.clone(),
+        dialled.to_owned(),
+        network.to_owned(),
+        round_trip,
+        peer.program.clone().unwrap_or_else(|| "-".to_owned()),
+        peer.addresses.join(" "),
+    ]
+}
+
+fn sync(status: &api::Status) -> String {
+    match &status.last_sync {
+        Some(last) => format!("{} rounds, the last at {last}", status.sync_rounds),
+        None => "no round finished yet".to_owned(),
+    }
+}

@@ -1,0 +1,90 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use althing_gateway::{Client, ClientError};
+use tokio::runtime::{Builder, Runtime};
+
+use super::failure::{Exit, Failure};
+use super::page::Page;
+
+/// How long a command may take unless the user says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What commands need to know: which node, and how long to wait.
+#[derive(Debug)]
+pub(crate) struct Session {
+    home: PathBuf,
+    timeout: Option<Duration>,
+}
+
+impl Session {
+    pub(crate) fn new(home: Option<PathBuf>, timeout: Option<Duration>) -> Result<Self, Failure> {
+        let home = match home.filter(|home| !home.as_os_str().is_empty()) {
+            Some(home) => home,
+            None => data_dir("althing")?,
+        };
+        Ok(Self { home, timeout })
+    }
+
+    /// The node's directory.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// How long the user wants to wait, or else `usual`.
+    pub(crate) fn timeout_or(&self, usual: Duration) -> Duration {
+        self.timeout.unwrap_or(usual)
+    }
+
+    /// Connects to the node.
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
+        match Client::connect(&self.home).await {
+            Ok(client) => Ok(client.with_timeout(self.timeout_or(TIMEOUT))),
+            // The gateway makes the token before the address and removes the address when it stops.
+            Err(ClientError::NotRunning { home })
+                if home.join("api.addr").exists() && !home.join("api.token").exists() =>
+            {
+                let token = home.join("api.token");
+                let cause =
+                    format!("not allowed to use the node: its token file {} is missing", token.display());
+                Err(Failure::new(Exit::Auth, cause).hint("restart the node: it makes a new token".to_owned()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Runs a command that talks to the node, in the time it has.
+    pub(crate) fn ask(&self, command: impl Future<Output = Result<Page, Failure>>) -> Result<Page, Failure> {
+        let limit = self.timeout_or(TIMEOUT);
+        self.block_on(async {
+            tokio::time::timeout(limit, command).await.unwrap_or_else(|_| {
+                let hint = "--timeout 2m waits longer; what was asked may still be done".to_owned();
+                Err(Failure::new(Exit::Timeout, format!("no answer from the node within {limit:?}"))
+                    .hint(hint))
+            })
+        })
+    }
+
+    /// Runs something on this thread.
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        runtime(Builder::new_current_thread())?.block_on(future)
+    }
+}
+
+/// A runtime with everything on.
+pub(crate) fn runtime(mut builder: Builder) -> Result<Runtime, Failure> {
+    builder
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot start the runtime: {error}")))
+}
+
+/// A directory for data by the XDG Base Directory specification.
+pub(crate) fn data_dir(name: &str) -> Result<PathBuf, Failure> {
+    let dir = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    match dir("XDG_DATA_HOME").or_else(|| dir("HOME").map(|home| home.join(".local/share"))) {
+        Some(data) => Ok(data.join(name)),
+        None => Err(Failure::new(Exit::Usage, "neither HOME nor XDG_DATA_HOME names a directory")
+            .hint("say where with --home DIR or ALTHING_HOME".to_owned())),
+    }
+}

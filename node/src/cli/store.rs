@@ -1,0 +1,54 @@
+use althing_rocks::{CheckError, Report, check};
+use serde_json::json;
+
+use super::args;
+use super::failure::{Exit, Failure};
+use super::page::{Page, Text, note};
+use super::session::Session;
+use crate::daemon;
+
+pub(crate) fn store(command: args::Store, session: &Session) -> Result<Page, Failure> {
+    match command {
+        args::Store::Check => {
+            let dir = daemon::store_dir(session.home());
+            let report = check(&dir).map_err(|error| match &error {
+                CheckError::NoDatabase(_) => Failure::new(Exit::Failed, &error)
+                    .hint(format!("`althing up --home {}` makes one", session.home().display())),
+                CheckError::Open(_) => Failure::new(Exit::Failed, &error)
+                    .hint("`althing down` stops the node that uses it".to_owned()),
+            })?;
+            page(&report, &dir.display().to_string())
+        }
+    }
+}
+
+fn page(report: &Report, dir: &str) -> Result<Page, Failure> {
+    let mut text = Text::default();
+    report.to_string().lines().for_each(|line| {
+        text.line(line);
+    });
+    let rows: Vec<_> =
+        report.rows.iter().map(|(table, rows)| json!({"table": table.name(), "rows": rows})).collect();
+    let damage = report
+        .damage
+        .as_ref()
+        .map(|damage| json!({"table": damage.table, "file": damage.file, "cause": damage.cause}));
+    let document = json!({
+        "schema": "althing.store-check/v1",
+        "sound": report.is_sound(),
+        "dir": dir,
+        "commit": report.commit.map(|commit| commit.0),
+        "guard": report.guard.to_string(),
+        "files": report.files,
+        "bytes": report.bytes,
+        "tables": rows,
+        "damage": damage,
+    });
+    let page = Page::new(&document, text)?;
+    if report.is_sound() {
+        return Ok(page);
+    }
+    note(&format!("error: the store in {dir} is not sound"));
+    note("hint: keep a copy of it; a node with a fresh home gets the network's records again from its peers");
+    Ok(page.exit(Exit::Failed))
+}

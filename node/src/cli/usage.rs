@@ -1,0 +1,93 @@
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use serde_json::json;
+
+use super::failure::{Exit, Failure};
+use super::page::{Page, Screen, Text, note};
+
+/// Prints what clap has to say: help or the version on standard output, a wrong command line on standard error.
+pub(crate) fn explain(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    let screen = Screen { json: words.iter().any(|word| word == "--json") };
+    let asked = match error.kind() {
+        ErrorKind::DisplayHelp => Some(json!({"schema": "althing.help/v1", "text": rendered(error)})),
+        ErrorKind::DisplayVersion => {
+            Some(json!({"schema": "althing.version/v1", "version": env!("CARGO_PKG_VERSION")}))
+        }
+        _ => None,
+    };
+    match asked {
+        Some(document) if screen.json => match Page::new(&document, Text::default()) {
+            Ok(page) => screen.show(&page),
+            Err(failure) => screen.fail(&failure),
+        },
+        // Nobody may be there to read it.
+        Some(_) => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        None if screen.json => screen.fail(&failure(error)),
+        None if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(Exit::Usage.code())
+        }
+        None => {
+            let failure = failure(error);
+            let code = screen.fail(&failure);
+            if let Some(usage) = rendered(error).lines().find(|line| line.starts_with("Usage: ")) {
+                note(usage);
+            }
+            code
+        }
+    }
+}
+
+/// Clap's message is paragraphs: the cause, tips, the usage, and where to find help.
+fn failure(error: &clap::Error) -> Failure {
+    let text = rendered(error);
+    let paragraphs: Vec<&str> = text.split("\n\n").map(str::trim).collect();
+    let cause = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
+        _ => one_line(paragraphs.first().copied().unwrap_or_default().trim_start_matches("error: ")),
+    };
+    let tip = text.lines().map(str::trim).find_map(|line| line.strip_prefix("tip: "));
+    let hint =
+        tip.map_or_else(|| "`--help` after the command shows what it takes".to_owned(), |tip| one_line(tip));
+    Failure::new(Exit::Usage, cause).hint(hint)
+}
+
+fn rendered(error: &clap::Error) -> String {
+    error.render().to_string()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::args::Cli;
+    use super::*;
+
+    fn failure_of(words: &[&str]) -> Failure {
+        let words = std::iter::once("althing").chain(words.iter().copied());
+        failure(&Cli::try_parse_from(words).unwrap_err())
+    }
+
+    #[test]
+    fn a_wrong_word_is_named_with_the_nearest_known_one() {
+        let failure = failure_of(&["statsu"]);
+        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(failure.cause(), "unrecognized subcommand 'statsu'");
+        assert!(failure.next_step().unwrap().contains("'status'"), "{failure:?}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert!(failure_of(&["card", "get"]).cause().contains("<DID>"));
+        assert_eq!(failure_of(&[]).cause(), "a command is missing");
+    }
+}

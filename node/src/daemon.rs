@@ -1,0 +1,390 @@
+//! The node itself: the engine in the middle, and around it what it needs of the world.
+//!
+//! ```text
+//!   libp2p swarm ──► inbound (verifies off the loop) ──► ┌────────────┐ ──► committer thread (guard, RocksDB)
+//!   gateway ───────► asks ─────────────────────────────► │ event loop │ ──► swarm, gateway, logs, metrics
+//!   committer ─────► durable ──────────────────────────► └────────────┘      (what waits for a commit: after it)
+//! ```
+//! Every arrow is a bounded queue or a watched value. The event loop waits for nobody but the committer.
+
+mod event_loop;
+mod home;
+mod inbound;
+mod instruments;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use althing_engine::{Config, Engine, GuardStatus, HostedAgent, Now, Timing};
+use althing_gateway::api::{Direction, ProtocolHealth};
+use althing_gateway::{Asked, Backend, Gateway, PeerInfo};
+use althing_keystore::KeystoreError;
+use althing_net::{Limits, Membership, Multiaddr, Net, NetState, Profile, Topic};
+use althing_record::{AgentId, GenesisError, Millis, Network, NetworkId, NodeId, recovery_key_hash};
+use althing_rocks::{GuardState, OpenError, Rocks};
+use althing_store::{Guard, ReadError};
+use althing_telemetry::{Build, Metrics};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc, watch};
+
+use event_loop::EventLoop;
+use inbound::Inbound;
+use instruments::Instruments;
+
+/// Events of the swarm that may wait to be taken up.
+const NET_EVENTS_MAX: usize = 1_024;
+
+/// Inputs that may wait for the event loop.
+const INPUTS_MAX: usize = 1_024;
+
+/// Asks of local clients that may wait for the event loop.
+const ASKS_MAX: usize = 256;
+
+/// What a node is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// The node's directory; made if it does not exist.
+    pub(crate) home: PathBuf,
+    /// Multiaddrs to listen on; empty: the defaults.
+    pub(crate) listen: Vec<Multiaddr>,
+    /// Multiaddrs of nodes to join by.
+    pub(crate) join: Vec<Multiaddr>,
+    /// Where to serve the local API.
+    pub(crate) api: SocketAddr,
+    /// The network; `None`: the one that this home is in already, or else the built-in one.
+    pub(crate) genesis: Option<Network>,
+    /// Where the node runs.
+    pub(crate) profile: Profile,
+}
+
+/// What `up` prints when the node is ready.
+#[derive(Clone, Debug)]
+pub(crate) struct Summary {
+    /// The node.
+    pub(crate) node: NodeId,
+    /// Its default agent.
+    pub(crate) agent: AgentId,
+    /// The network's id.
+    pub(crate) network: NetworkId,
+    /// The network's name.
+    pub(crate) network_name: String,
+    /// The addresses that peers can dial, as multiaddrs that end in `/p2p/<node>`.
+    pub(crate) listen: Vec<String>,
+    /// The address of the local API.
+    pub(crate) api: SocketAddr,
+}
+
+/// Why a node did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// A file in the home cannot be used.
+    #[error("{path}: {cause}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The home's genesis is damaged.
+    #[error("{path}: {cause}", path = path.display())]
+    Genesis {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: GenesisError,
+    },
+    /// The home belongs to another network.
+    #[error("this home is in network {found}, but --genesis names {wanted}")]
+    OtherNetwork {
+        /// The home's.
+        found: NetworkId,
+        /// The wanted one.
+        wanted: NetworkId,
+    },
+    /// A line of the file of remembered peers is wrong.
+    #[error("{path}: \"{line}\" is not a multiaddr", path = path.display())]
+    Join {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: String,
+    },
+    /// The keys cannot be opened.
+    #[error("{0}")]
+    Keystore(#[from] KeystoreError),
+    /// The store cannot be opened.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// The store cannot be read.
+    #[error("store: {0}")]
+    Read(#[from] ReadError),
+    /// The network cannot be joined.
+    #[error("{0}")]
+    Net(#[from] althing_net::StartError),
+    /// The local API cannot be served.
+    #[error("{0}")]
+    Gateway(#[from] althing_gateway::StartError),
+    /// The operating system gave no random bytes.
+    #[error("no random bytes from the operating system: {0}")]
+    Entropy(String),
+    /// The event loop stopped for good.
+    #[error("the node stopped: {0}")]
+    Halted(String),
+}
+
+impl RunError {
+    /// What to do about it, where something can be done.
+    #[must_use]
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::File { .. } => Some("the home needs a directory that this user may write".into()),
+            Self::Genesis { .. } => Some("put the network's genesis file back, or use another --home".into()),
+            Self::OtherNetwork { .. } => Some("use another --home for another network".into()),
+            Self::Join { .. } => Some("remove the line; `--join` adds addresses".into()),
+            Self::Keystore(error) => error.hint(),
+            Self::Open(error) => error.hint(),
+            Self::Read(_) => Some("`althing store check` names the damaged file".into()),
+            Self::Net(_) => Some("choose another --listen address, or port 0 for any free one".into()),
+            Self::Gateway(error) => error.hint(),
+            Self::Entropy(_) => None,
+            Self::Halted(_) => {
+                Some("the log above says what happened before; `althing store check` looks for damage".into())
+            }
+        }
+    }
+}
+
+/// Where the store is in a home.
+#[must_use]
+pub(crate) fn store_dir(home: &Path) -> PathBuf {
+    home.join("store")
+}
+
+/// Runs a node until it is asked to stop: SIGINT, SIGTERM, or `POST /v1/shutdown`.
+///
+/// # Errors
+/// When it cannot start, or has to stop by itself.
+pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Result<(), RunError> {
+    home::make(&options.home)?;
+    // Its lock tells a second node on this home whose it is, before anything else is touched.
+    let opened = Rocks::open(&store_dir(&options.home), althing_rocks::Options::default())?;
+    let network = home::network(&options.home, options.genesis.as_ref())?;
+    let join = home::remember_join(&options.home, &options.join)?;
+    let (node_key, agents) = home::keys(&options.home)?;
+    let node = node_key.node();
+
+    let mut metrics = Metrics::new(Build { version: env!("CARGO_PKG_VERSION"), revision: "unknown" });
+    let instruments = Arc::new(Instruments::register(metrics.registry_mut()));
+    let (net_sender, net_events) = mpsc::channel(NET_EVENTS_MAX);
+    let net = althing_net::start(
+        althing_net::Config {
+            key: node_key.clone(),
+            network: network.id(),
+            listen: if options.listen.is_empty() { home::default_listen() } else { options.listen.clone() },
+            bootstrap: join.clone(),
+            profile: options.profile,
+            limits: Limits::default(),
+        },
+        metrics.registry_mut(),
+        net_sender,
+    )
+    .await?;
+
+    let clock = Clock::start();
+    let default_agent = agents.first().map(|(agent, ..)| agent.agent());
+    let config = Config {
+        network: network.clone(),
+        node_key,
+        agents: agents
+            .iter()
+            .map(|(key, recovery)| HostedAgent {
+                agent: key.agent(),
+                key: key.clone(),
+                recovery_key_hash: recovery_key_hash(&recovery.public()),
+            })
+            .collect(),
+        guard: guard_status(&opened.guard),
+        last_commit: opened.commit,
+        expects_peers: !join.is_empty(),
+        timing: Timing::default(),
+    };
+    let engine = Engine::new(config, opened.rocks, seed()?, clock.now())?;
+
+    let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
+    let (asks, ask_queue) = mpsc::channel(ASKS_MAX);
+    let (missing, missing_now) = watch::channel(vec!["the event loop".to_owned()]);
+    let metrics = Arc::new(metrics);
+    let shutdown = Arc::new(Notify::new());
+    let backend = backend(asks, &net, missing_now, metrics.clone(), shutdown.clone());
+    let gateway = Gateway::start(
+        althing_gateway::Config { tcp: options.api, ..althing_gateway::Config::new(&options.home) },
+        backend,
+    )
+    .await?;
+
+    let stop = Arc::new(Notify::new());
+    let inbound = Inbound::new(network.clone(), net.clone(), inputs, instruments.clone());
+    let inbound = tokio::spawn(inbound.run(net_events));
+    let event_loop = EventLoop::new(engine, opened.committer, net.clone(), clock, instruments, missing);
+    let mut running = tokio::spawn(event_loop.run(input_queue, ask_queue, stop.clone()));
+
+    let state = net.state();
+    ready(&Summary {
+        node,
+        agent: default_agent.unwrap_or(AgentId([0; 32])),
+        network: network.id(),
+        network_name: network.genesis().name.to_string(),
+        listen: dialable(&state, node),
+        api: gateway.address(),
+    });
+    tracing::info!(%node, network = %network.id(), "node is up");
+
+    let outcome = tokio::select! {
+        outcome = &mut running => outcome.unwrap_or_else(|error| Err(RunError::Halted(error.to_string()))),
+        () = asked_to_stop(&shutdown) => {
+            tracing::info!("stopping");
+            stop.notify_one();
+            running.await.unwrap_or_else(|error| Err(RunError::Halted(error.to_string())))
+        }
+    };
+    gateway.stop().await;
+    inbound.abort();
+    net.shutdown().await;
+    tracing::info!("stopped");
+    outcome
+}
+
+async fn asked_to_stop(shutdown: &Notify) {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = shutdown.notified() => {}
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+fn guard_status(guard: &GuardState) -> GuardStatus {
+    match guard {
+        GuardState::Fresh => GuardStatus::Ready(Guard::default()),
+        GuardState::Intact(guard) => GuardStatus::Ready(guard.clone()),
+        GuardState::Missing | GuardState::Unreadable { .. } | GuardState::DatabaseBehind { .. } => {
+            GuardStatus::Stopped(guard.to_string())
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the shell draws the engine's seed")]
+fn seed() -> Result<[u8; 32], RunError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| RunError::Entropy(error.to_string()))?;
+    Ok(seed)
+}
+
+/// The two clocks of the shell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: tokio::time::Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { start: tokio::time::Instant::now() }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the shell reads the clocks for the engine")]
+    pub(crate) fn now(self) -> Now {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { wall: Millis(millis(wall)), ticks: millis(self.start.elapsed()) }
+    }
+
+    pub(crate) fn at(self, ticks: u64) -> tokio::time::Instant {
+        self.start + Duration::from_millis(ticks)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The addresses to give to others: those beyond loopback, if there are any.
+pub(crate) fn dialable(state: &NetState, node: NodeId) -> Vec<String> {
+    let loopback = |address: &Multiaddr| {
+        let text = address.to_string();
+        text.starts_with("/ip4/127.") || text.starts_with("/ip6/::1/")
+    };
+    let all_loopback = state.listen.iter().all(loopback);
+    let mut listen: Vec<_> =
+        state.listen.iter().filter(|address| all_loopback || !loopback(address)).collect();
+    listen.sort_by_key(|address| !address.to_string().contains("/tcp/"));
+    listen.into_iter().map(|address| format!("{address}/p2p/{node}")).collect()
+}
+
+fn backend(
+    asks: mpsc::Sender<Asked>,
+    net: &Net,
+    missing: watch::Receiver<Vec<String>>,
+    metrics: Arc<Metrics>,
+    shutdown: Arc<Notify>,
+) -> Backend {
+    let state = net.watch();
+    let node = net.id();
+    let (peers, listen, health) = (state.clone(), state.clone(), state);
+    let stopped = missing.clone();
+    Backend {
+        asks,
+        peers: Arc::new(move || peers.borrow().peers.iter().map(peer_info).collect()),
+        listen: Arc::new(move || dialable(&listen.borrow(), node)),
+        metrics: Arc::new(move || metrics.encode()),
+        ready: Arc::new(move || {
+            let missing = missing.borrow();
+            if missing.is_empty() { Ok(()) } else { Err(missing.clone()) }
+        }),
+        health: Arc::new(move || protocols(&health.borrow(), stopped.has_changed().is_ok())),
+        shutdown,
+    }
+}
+
+fn peer_info(peer: &althing_net::PeerState) -> PeerInfo {
+    PeerInfo {
+        node: peer.node.to_string(),
+        addresses: vec![peer.address.to_string()],
+        direction: if peer.outbound { Direction::Outbound } else { Direction::Inbound },
+        same_network: match peer.membership {
+            Membership::Unknown => None,
+            Membership::Member => Some(true),
+            Membership::Plain => Some(false),
+        },
+        program: peer.agent.clone(),
+        connected: peer.since.duration_since(UNIX_EPOCH).ok().map(|since| Millis(millis(since))),
+        round_trip_us: peer.rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+    }
+}
+
+fn protocols(state: &NetState, loop_runs: bool) -> Vec<ProtocolHealth> {
+    let members = state.peers.iter().filter(|peer| peer.membership == Membership::Member).count();
+    let mesh = |topic: Topic| state.mesh.get(&topic).copied().unwrap_or(0);
+    let protocol = |name: &str, healthy, detail| ProtocolHealth { name: name.to_owned(), healthy, detail };
+    vec![
+        protocol(
+            "transport",
+            !state.listen.is_empty(),
+            format!("{} addresses, {members} peers", state.listen.len()),
+        ),
+        protocol("kademlia", true, format!("{} peers in the routing table", state.routing_table)),
+        protocol(
+            "gossipsub",
+            true,
+            format!("mesh: {} directory, {} ledger", mesh(Topic::Directory), mesh(Topic::Ledger)),
+        ),
+        protocol("engine", loop_runs, if loop_runs { "running".to_owned() } else { "stopped".to_owned() }),
+    ]
+}
