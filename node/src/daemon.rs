@@ -282,7 +282,7 @@ fn guard_status(guard: &GuardState) -> GuardStatus {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the shell draws the engine's seed")]
+#[expect(clippy::disallowed_methods, reason = "the shell draws the engine's seed")]
 fn seed() -> Result<[u8; 32], RunError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| RunError::Entropy(error.to_string()))?;
@@ -300,7 +300,7 @@ impl Clock {
         Self { start: tokio::time::Instant::now() }
     }
 
-    #[allow(clippy::disallowed_methods, reason = "the shell reads the clocks for the engine")]
+    #[expect(clippy::disallowed_methods, reason = "the shell reads the clocks for the engine")]
     pub(crate) fn now(self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { wall: Millis(millis(wall)), ticks: millis(self.start.elapsed()) }

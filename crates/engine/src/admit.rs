@@ -78,7 +78,8 @@ fn read_body(record: &Record) -> Result<Body, Admission> {
             .map(|_| Body::Proposal)
             .map_err(|error| wrong(&error, error.is_newer())),
         Kind::BallotBatch if !record.is_whole() => {
-            Err(Admission::Unwanted("its leaves did not travel along".into()))
+            // The id is the same with them: a peer that withholds them must not make this node refuse the whole record.
+            Err(Admission::Early("its leaves did not travel along"))
         }
         Kind::BallotBatch => {
             ballots_of(record).map(Body::Ballots).map_err(|error| wrong(&error, error.is_newer()))
@@ -171,7 +172,13 @@ impl<S: Snapshot> Engine<S> {
                 let history = self.key_history(record.agent())?;
                 Ok(if history.admits(record) { None } else { unknown })
             }
-            _ => {
+            Kind::Founding
+            | Kind::Membership
+            | Kind::Card
+            | Kind::Lease
+            | Kind::Proposal
+            | Kind::BallotBatch
+            | Kind::Message => {
                 let history = self.key_history(record.agent())?;
                 if !history.knows(record) {
                     return Ok(unknown);

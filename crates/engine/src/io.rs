@@ -42,6 +42,7 @@ number! {
 pub struct Key(pub [u8; 32]);
 
 /// What the shell tells the engine.
+#[expect(clippy::large_enum_variant, reason = "each is moved once or twice, never stored in numbers")]
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A peer of this network is connected.
@@ -118,6 +119,7 @@ pub struct Output {
 }
 
 /// Something that only the shell can do.
+#[expect(clippy::large_enum_variant, reason = "each is moved once or twice, never stored in numbers")]
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Write a batch; answered by [`Input::Committed`].

@@ -29,10 +29,8 @@ impl From<ReadError> for SignError {
 
 impl From<VerifyError> for SignError {
     fn from(error: VerifyError) -> Self {
-        let kind = match error {
-            VerifyError::TooLarge { .. } | VerifyError::TooLargeForKind { .. } => RefusalKind::Invalid,
-            _ => RefusalKind::Internal,
-        };
+        let too_large = matches!(error, VerifyError::TooLarge { .. } | VerifyError::TooLargeForKind { .. });
+        let kind = if too_large { RefusalKind::Invalid } else { RefusalKind::Internal };
         Self::Refused(kind, error.to_string())
     }
 }

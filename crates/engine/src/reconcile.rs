@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use althing_card::Card;
-use althing_record::{Domain, Kind, Millis, NodeId, Placement, Record, RecordId, Verdict};
+use althing_record::{Domain, Kind, Millis, NodeId, Placement, RecordId, Verdict};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
 use althing_sync::{Elements, FETCH_MAX, Round};
 
@@ -297,6 +297,7 @@ impl<S: Snapshot> Engine<S> {
                 }
             }
             Response::Records { served, records, invalid } if !running.page.is_empty() => {
+                // What is only of a later version is passed over, and not remembered: that would let a peer hide any record.
                 if let Some(error) = invalid.iter().find(|error| error.verdict() == Verdict::Reject) {
                     // The peer stores what no honest node admits: nothing else of this answer is believed.
                     self.fail_round(&running, format!("the peer sent an invalid record: {error}"));
@@ -310,13 +311,6 @@ impl<S: Snapshot> Engine<S> {
                     return Ok(());
                 }
                 running.round.put_back(rest);
-                if !invalid.is_empty() {
-                    // Of a later version: which they are is known only by what else came.
-                    let known: BTreeSet<_> = records.iter().map(Record::id).collect();
-                    for id in asked.difference(&known) {
-                        self.reconciler.remember_unwanted(*id);
-                    }
-                }
                 for record in records.iter().filter(|record| asked.contains(&record.id())) {
                     match self.admit(record, Source::Sync, now)? {
                         Admission::New => running.admitted += 1,

@@ -19,6 +19,7 @@ const FILE_MODE: u32 = 0o600;
 const OTHERS: u32 = 0o077;
 
 /// Random bytes from the operating system.
+#[expect(clippy::disallowed_methods, reason = "keys are made of the operating system's entropy")]
 pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, KeystoreError> {
     let mut bytes = Zeroizing::new([0; N]);
     getrandom::fill(&mut bytes[..])

@@ -97,6 +97,7 @@ mod tests {
         assert!((1e5..1e11).contains(&value("process_resident_memory_bytes")));
         assert!((3.0..1e5).contains(&value("process_open_fds")));
         assert!((0.0..1e4).contains(&value("process_cpu_seconds_total")));
+        #[expect(clippy::disallowed_methods, reason = "the process's start is a wall-clock time")]
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
         let age = now - value("process_start_time_seconds");
         assert!((-2.0..3_600.0).contains(&age), "{age}");
