@@ -209,7 +209,7 @@ impl<S: Snapshot> Engine<S> {
                     self.peers.insert(peer);
                 }
                 self.met_a_peer = true;
-                self.reconciler.want_all(peer);
+                self.reconciler.welcome(peer, now.ticks);
                 // What was announced before there was anyone to tell is announced again soon.
                 self.due.provide = self.due.provide.min(now.ticks + 500);
                 self.pump_sync(now)?;
@@ -340,6 +340,7 @@ impl<S: Snapshot> Engine<S> {
             self.sync_with_someone();
         }
         self.reconciler.give_up_stale(now.ticks);
+        self.reconciler.want_due(now.ticks);
         self.pump_sync(now)?;
         self.end_late_searches(now)
     }

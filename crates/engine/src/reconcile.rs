@@ -24,6 +24,10 @@ pub const WANTED_MAX: usize = 1_024;
 /// Most ids that are remembered as not wanted; the oldest are forgotten first.
 pub const UNWANTED_MAX: usize = 16_384;
 
+/// When a peer that just connected is asked a second time, in milliseconds: what it published before gossip was set up
+/// between the two reached nobody.
+const SECOND_ROUND_MS: u64 = 2_000;
+
 /// How long a round may take, in milliseconds.
 const ROUND_MS_MAX: u64 = 30_000;
 
@@ -33,6 +37,8 @@ const ANSWER_BYTES_MAX: usize = 1_024 * 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct Reconciler {
     wanted: BTreeSet<(NodeId, Domain)>,
+    /// Peers to reconcile with again, and when.
+    later: BTreeSet<(u64, NodeId)>,
     running: BTreeMap<RequestNo, Running>,
     unwanted: BTreeSet<RecordId>,
     unwanted_order: VecDeque<RecordId>,
@@ -63,8 +69,26 @@ impl Reconciler {
         }
     }
 
+    /// Wants rounds with a peer that just connected: now, and once more soon.
+    pub(crate) fn welcome(&mut self, peer: NodeId, ticks: u64) {
+        self.want_all(peer);
+        if self.later.len() < WANTED_MAX {
+            self.later.insert((ticks + SECOND_ROUND_MS, peer));
+        }
+    }
+
+    /// Wants the rounds whose time has come.
+    pub(crate) fn want_due(&mut self, ticks: u64) {
+        while self.later.first().is_some_and(|(at, _)| *at <= ticks) {
+            if let Some((_, peer)) = self.later.pop_first() {
+                self.want_all(peer);
+            }
+        }
+    }
+
     pub(crate) fn forget(&mut self, peer: NodeId) {
         self.wanted.retain(|(wanted, _)| *wanted != peer);
+        self.later.retain(|(_, later)| *later != peer);
         self.running.retain(|_, running| running.peer != peer);
     }
 
@@ -88,7 +112,8 @@ impl Reconciler {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        self.running.values().map(|running| running.deadline).min()
+        let second = self.later.first().map(|(at, _)| *at);
+        self.running.values().map(|running| running.deadline).chain(second).min()
     }
 
     fn remember_unwanted(&mut self, id: RecordId) {
