@@ -47,6 +47,9 @@ pub struct Durable {
     /// The first commit that failed since, and why. That one and all that were submitted after it are gone, and stay so
     /// until the submitter begins again at this same number; a success clears it.
     pub failed: Option<(CommitNo, CommitFailure)>,
+    /// How many times a commit failed since the directory was opened, so that a watcher can tell a failure that it
+    /// has seen from the same one happening again.
+    pub failures: u64,
     /// Whether commits are taken now. After a full disk this turns true again when there is space.
     pub writable: bool,
 }
@@ -79,7 +82,8 @@ impl Committer {
         let queue_max = queue_max.max(1);
         let (jobs, queue) = sync_channel(queue_max);
         let room = Arc::new(Semaphore::new(queue_max));
-        let (publish, durable) = watch::channel(Durable { no: commit, failed: None, writable: true });
+        let (publish, durable) =
+            watch::channel(Durable { no: commit, failed: None, failures: 0, writable: true });
         let freed = Arc::clone(&room);
         let thread = thread::Builder::new()
             .name("committer".to_owned())

@@ -154,7 +154,9 @@ impl Worker {
             let last = CommitNo(self.written.0 + good.len() as u64);
             match self.commit(good, last) {
                 Ok(()) => {
-                    publish.send_replace(Durable { no: last, failed: None, writable: true });
+                    publish.send_modify(|durable| {
+                        (durable.no, durable.failed, durable.writable) = (last, None, true);
+                    });
                 }
                 Err(failure) => self.fail(first.no, failure, publish),
             }
@@ -165,7 +167,10 @@ impl Worker {
     fn fail(&self, no: CommitNo, failure: CommitFailure, publish: &watch::Sender<Durable>) {
         tracing::warn!(commit = no.0, cause = %failure, "commit failed");
         let writable = matches!(self.mode, Mode::Open);
-        publish.send_replace(Durable { no: self.written, failed: Some((no, failure)), writable });
+        publish.send_modify(|durable| {
+            (durable.no, durable.failed, durable.writable) = (self.written, Some((no, failure)), writable);
+            durable.failures += 1;
+        });
     }
 
     fn commit(&mut self, group: &[Job], last: CommitNo) -> Result<(), CommitFailure> {
@@ -340,7 +345,7 @@ mod tests {
         let (files, _) = GuardFiles::open(dir.path());
         let reserve = Reserve::new(dir.path(), &options);
         let mut worker = Worker::new(database, files, &GuardState::Fresh, reserve, CommitNo(0), true);
-        let start = Durable { no: CommitNo(0), failed: None, writable: true };
+        let start = Durable { no: CommitNo(0), failed: None, failures: 0, writable: true };
         let (publish, durable) = watch::channel(start);
         worker.take(&[job(1, &[])], &publish);
         assert_eq!(durable.borrow().no, CommitNo(1));

@@ -31,6 +31,8 @@ pub(super) struct EventLoop {
     /// Inputs that the shell owes the engine because an effect could not be carried out.
     owed: VecDeque<Input>,
     submitted: VecDeque<(CommitNo, Instant)>,
+    /// Failed commits that were dealt with.
+    failures: u64,
 }
 
 impl EventLoop {
@@ -56,6 +58,7 @@ impl EventLoop {
             wake: None,
             owed: VecDeque::new(),
             submitted: VecDeque::new(),
+            failures: 0,
         }
     }
 
@@ -131,8 +134,11 @@ impl EventLoop {
         for effect in self.gate.committed(durable.no) {
             self.carry_out(effect, &mut AnswerTo::Nobody).await?;
         }
-        if let Some((no, failure)) = durable.failed {
-            self.on_failure(no, &failure).await?;
+        if durable.failures > self.failures {
+            self.failures = durable.failures;
+            if let Some((no, failure)) = durable.failed {
+                self.on_failure(no, &failure).await?;
+            }
         }
         if durable.writable {
             self.step(Input::Writable, AnswerTo::Nobody).await?;
@@ -155,7 +161,6 @@ impl EventLoop {
         }
         match failure {
             CommitFailure::DiskFull { .. } => {
-                tracing::warn!(%failure, "nothing is written until there is space");
                 self.step(Input::CommitFailed { no, cause: failure.to_string() }, AnswerTo::Nobody).await
             }
             CommitFailure::Io { .. } | CommitFailure::Corrupt { .. } | CommitFailure::Refused { .. } => {

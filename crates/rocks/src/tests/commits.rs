@@ -29,7 +29,7 @@ fn commits_and_their_numbers_survive_reopening() {
     assert_eq!(commit(&opened, 1, batch).no, CommitNo(1));
     assert_eq!(commit(&opened, 2, signed(2)).no, CommitNo(2));
     let last = opened.committer.close();
-    assert_eq!(last, Durable { no: CommitNo(2), failed: None, writable: true });
+    assert_eq!(last, Durable { no: CommitNo(2), failed: None, failures: 0, writable: true });
     drop(opened.rocks);
 
     let opened = open(dir.path());
@@ -77,7 +77,10 @@ fn a_gap_is_refused_and_the_submitter_begins_again_at_it() {
     let Some((no, CommitFailure::Refused { cause })) = state.failed else { panic!("{:?}", state.failed) };
     assert_eq!((no, state.no, state.writable), (CommitNo(2), CommitNo(0), true));
     assert!(cause.contains("expected commit 1, found 2"), "{cause}");
-    assert_eq!(commit(&opened, 1, signed(1)), Durable { no: CommitNo(1), failed: None, writable: true });
+    assert_eq!(
+        commit(&opened, 1, signed(1)),
+        Durable { no: CommitNo(1), failed: None, failures: 1, writable: true }
+    );
 }
 
 #[test]
