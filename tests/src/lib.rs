@@ -1,1 +1,20 @@
-//! End-to-end tests.
+//! What end-to-end tests need: the real binary, homes that vanish, nodes that end with their test.
+//!
+//! Tests are in `e2e/`. They start real processes and use the command line as a user does; nothing here links the
+//! workspace's other crates. The binary is `ALTHING_BIN`, or else cargo builds it.
+
+#![allow(clippy::disallowed_methods, reason = "real processes, real time")]
+
+mod binary;
+mod home;
+mod http;
+mod node;
+mod poll;
+mod run;
+
+pub use binary::binary;
+pub use home::Home;
+pub use http::{Reply, get};
+pub use node::Node;
+pub use poll::poll;
+pub use run::{Run, althing, run};

@@ -9,7 +9,7 @@ use super::failure::{Exit, Failure};
 /// What a command prints when it is done: a document for programs and text for people.
 #[derive(Debug)]
 pub(crate) struct Page {
-    json: Value,
+    json: Option<Value>,
     text: Vec<u8>,
     exit: Exit,
 }
@@ -19,12 +19,12 @@ impl Page {
         let json = serde_json::to_value(document).map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot write the answer as JSON: {error}"))
         })?;
-        Ok(Self { json, text: text.0.into_bytes(), exit: Exit::Done })
+        Ok(Self { json: Some(json), text: text.0.into_bytes(), exit: Exit::Done })
     }
 
     /// For a command that has printed all it has to say.
     pub(crate) fn nothing() -> Self {
-        Self { json: Value::Null, text: Vec::new(), exit: Exit::Done }
+        Self { json: None, text: Vec::new(), exit: Exit::Done }
     }
 
     /// The same document, with these very bytes instead of text.
@@ -50,9 +50,9 @@ impl Screen {
     /// Prints a page on standard output.
     pub(crate) fn show(self, page: &Page) -> ExitCode {
         let written = match &page.json {
-            Value::Null => Ok(()),
-            json if self.json => print(&document(json)),
-            _ => print(&page.text),
+            None => Ok(()),
+            Some(json) if self.json => print(&document(json)),
+            Some(_) => print(&page.text),
         };
         match written {
             Ok(()) => ExitCode::from(page.exit.code()),

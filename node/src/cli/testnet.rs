@@ -1,9 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use althing_testnet::{
-    Demo, DemoFailure, DemoPlan, DemoStep, How, Plan, Report, TestnetError, demo, down, status, up,
-};
+use althing_testnet::{Demo, DemoFailure, DemoPlan, DemoStep, How, Plan, Report, demo, down, status, up};
 
 use super::args;
 use super::failure::{Exit, Failure};
@@ -100,11 +98,7 @@ fn demo_failure(failure: DemoFailure) -> Failure {
         (Some(log), None) => log.parent().map(|logs| format!("all logs are in {}", logs.display())),
         (None, None) => None,
     };
-    let exit = match failure.error {
-        TestnetError::Nodes { .. } => Exit::Failed,
-        error => Failure::from(error).exit,
-    };
-    Failure::new(exit, cause).hint(hint)
+    Failure::new(Failure::from(failure.error).exit, cause).hint(hint)
 }
 
 fn summary(demo: &Demo) -> Text {

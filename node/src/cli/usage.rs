@@ -10,12 +10,12 @@ use super::page::{Page, Screen, Text, note};
 /// Prints what clap has to say: help or the version on standard output, a wrong command line on standard error.
 pub(crate) fn explain(error: &clap::Error, words: &[OsString]) -> ExitCode {
     let screen = Screen { json: words.iter().any(|word| word == "--json") };
-    let asked = match error.kind() {
-        ErrorKind::DisplayHelp => Some(json!({"schema": "althing.help/v1", "text": rendered(error)})),
-        ErrorKind::DisplayVersion => {
-            Some(json!({"schema": "althing.version/v1", "version": env!("CARGO_PKG_VERSION")}))
-        }
-        _ => None,
+    let asked = if error.kind() == ErrorKind::DisplayHelp {
+        Some(json!({"schema": "althing.help/v1", "text": rendered(error)}))
+    } else if error.kind() == ErrorKind::DisplayVersion {
+        Some(json!({"schema": "althing.version/v1", "version": env!("CARGO_PKG_VERSION")}))
+    } else {
+        None
     };
     match asked {
         Some(document) if screen.json => match Page::new(&document, Text::default()) {
@@ -47,13 +47,13 @@ pub(crate) fn explain(error: &clap::Error, words: &[OsString]) -> ExitCode {
 fn failure(error: &clap::Error) -> Failure {
     let text = rendered(error);
     let paragraphs: Vec<&str> = text.split("\n\n").map(str::trim).collect();
-    let cause = match error.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
-        _ => one_line(paragraphs.first().copied().unwrap_or_default().trim_start_matches("error: ")),
+    let cause = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        "a command is missing".to_owned()
+    } else {
+        one_line(paragraphs.first().copied().unwrap_or_default().trim_start_matches("error: "))
     };
     let tip = text.lines().map(str::trim).find_map(|line| line.strip_prefix("tip: "));
-    let hint =
-        tip.map_or_else(|| "`--help` after the command shows what it takes".to_owned(), |tip| one_line(tip));
+    let hint = tip.map_or_else(|| "`--help` after the command shows what it takes".to_owned(), one_line);
     Failure::new(Exit::Usage, cause).hint(hint)
 }
 

@@ -38,7 +38,7 @@ fn page(verified: &Verified) -> Result<Page, Failure> {
         ("question", proposal.question.clone()),
         ("proposal", proposal.id.to_string()),
         ("proposer", proposal.proposer.to_string()),
-        ("network", format!("{} ({})", *network.genesis().name, network.id())),
+        ("network", format!("{} ({})", &*network.genesis().name, network.id())),
         ("method", proposal.rule.to_string()),
         ("votes", format!("{weight} of {}, needed {}", proposal.electorate.total(), proposal.threshold)),
     ]);

@@ -1,0 +1,9 @@
+//! End-to-end tests: real processes, used as a user uses them.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod commands;
+mod mesh;
+mod refusals;
+mod testnet;
+mod votes;

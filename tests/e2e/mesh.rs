@@ -1,0 +1,111 @@
+//! Joining, finding, and living through a crash.
+
+use althing_tests::{Home, Node, poll, run};
+
+use crate::commands::TRANSLATOR;
+
+/// README's quickstart, command by command.
+#[test]
+fn the_quickstart_works() {
+    let home = Home::new();
+    let one = Node::up(&home.join("1"), &[]);
+    assert!(one.up_document()["join"].as_str().unwrap().starts_with("althing up --join /ip4/"));
+    let two = Node::join(&home.join("2"), &one);
+
+    let published = one.run(&["card", "publish", TRANSLATOR]).expect(0);
+    assert!(published.stdout.contains(&one.agent()), "{published:#?}");
+    let found = poll("the other node finds the card", || {
+        let found = two.run(&["find", "--skill", "text/translate"]).expect(0).stdout;
+        found.contains(&one.agent()).then_some(found)
+    });
+    assert!(found.contains("Babel"), "{found}");
+    assert!(two.run(&["card", "get", &one.agent()]).expect(0).stdout.contains("text/translate/fr"));
+    assert!(two.run(&["peers"]).expect(0).stdout.contains(one.up_document()["node"].as_str().unwrap()));
+    assert!(two.run(&["status"]).expect(0).stdout.contains("ready"));
+
+    let voters = format!("{},{}", one.agent(), two.agent());
+    let proposed = one.ask("althing.proposed/v1", &["vote", "propose", "merge PR 12?", "--voters", &voters]);
+    let id = proposed["proposal"].as_str().unwrap();
+    let _ = one.run(&["vote", "cast", id, "yes"]).expect(0);
+    poll("the other node sees the proposal", || {
+        two.run(&["vote", "ls"]).stdout.contains("merge").then_some(())
+    });
+    let _ = two.run(&["vote", "cast", id, "yes"]).expect(0);
+    poll("both see the decision", || {
+        [&one, &two]
+            .iter()
+            .all(|node| node.run(&["vote", "show", id]).stdout.contains("decided: yes"))
+            .then_some(())
+    });
+    let file = home.join("certificate.cbor").display().to_string();
+    let _ = two.run(&["vote", "certificate", id, "--out", &file]).expect(0);
+    assert!(run(&["vote", "verify", &file]).expect(0).stdout.contains("yes"));
+
+    let _ = one.run(&["down"]).expect(0);
+    assert!(one.ended().success());
+    let _ = two.run(&["down"]).expect(0);
+    assert!(two.ended().success());
+}
+
+#[test]
+fn a_third_node_finds_by_live_lookup_what_it_never_heard_of() {
+    let home = Home::new();
+    let one = Node::up(&home.join("1"), &[]);
+    let two = Node::join(&home.join("2"), &one);
+    let _ = one.ask("althing.published/v1", &["card", "publish", TRANSLATOR]);
+    let late = Node::join(&home.join("3"), &two);
+    let found = poll("a live lookup finds the agent", || {
+        let found = late.ask("althing.find/v1", &["find", "--skill", "text"]);
+        let agent =
+            found["agents"].as_array()?.iter().find(|agent| agent["agent"] == one.agent().as_str())?;
+        (found["live"] == true && agent["source"] == "lookup").then(|| agent.clone())
+    });
+    assert_eq!(found["name"], "Babel");
+    let nothing = late.ask("althing.find/v1", &["find", "--skill", "no/such/skill"]);
+    assert_eq!(
+        (nothing["live"].as_bool(), nothing["agents"].as_array().map(Vec::len)),
+        (Some(true), Some(0))
+    );
+}
+
+#[test]
+fn a_node_killed_with_sigkill_keeps_everything() {
+    let home = Home::new();
+    let one = Node::up(&home.join("1"), &[]);
+    let published = one.ask("althing.published/v1", &["card", "publish", TRANSLATOR]);
+    let proposed = one.ask("althing.proposed/v1", &["vote", "propose", "ship?", "--voters", &one.agent()]);
+    let id = proposed["proposal"].as_str().unwrap().to_owned();
+    let _ = one.ask("althing.ballot/v1", &["vote", "cast", &id, "yes"]);
+    let before = one.status();
+    one.kill();
+
+    let again = Node::up(&home.join("1"), &[]);
+    let after = again.status();
+    for field in ["node", "agents", "network", "incarnation", "cards", "proposals"] {
+        assert_eq!(before[field], after[field], "{field}");
+    }
+    let ledger = |status: &serde_json::Value| {
+        status["domains"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|domain| domain["name"] == "ledger")
+            .cloned()
+            .unwrap()
+    };
+    assert_eq!(ledger(&before), ledger(&after));
+    let card = again.ask("althing.card/v1", &["card", "get", &again.agent()]);
+    assert_eq!(card["card"], published["card"]);
+    let vote = again.ask("althing.vote/v1", &["vote", "show", &id]);
+    assert_eq!((vote["state"].as_str(), vote["decided"].as_str()), (Some("decided"), Some("yes")));
+    let file = home.join("c.cbor").display().to_string();
+    let _ = again.ask("althing.certificate-file/v1", &["vote", "certificate", &id, "--out", &file]);
+    let _ = run(&["vote", "verify", &file]).expect(0);
+
+    let repeated = poll("it signs again", || {
+        let cast = again.run(&["--json", "vote", "cast", &id, "yes"]);
+        (cast.code == Some(0)).then(|| cast.json("althing.ballot/v1"))
+    });
+    assert_eq!(repeated["repeated"], true);
+    let _ = again.run(&["vote", "cast", &id, "abstain"]).expect(1).says("error: ");
+}
