@@ -17,14 +17,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use althing_engine::{Config, Engine, GuardStatus, HostedAgent, Now, Timing};
+use althing_engine::{Config, Engine, GuardStatus, Now, Timing};
 use althing_gateway::api::{Direction, ProtocolHealth};
 use althing_gateway::{Asked, Backend, Gateway, PeerInfo};
 use althing_keystore::KeystoreError;
 use althing_net::{Limits, Membership, Multiaddr, Net, NetState, Profile, Topic};
-use althing_record::{AgentId, GenesisError, Millis, Network, NetworkId, NodeId, recovery_key_hash};
+use althing_record::{AgentId, GenesisError, Millis, Network, NetworkId, NodeId};
 use althing_rocks::{GuardState, OpenError, Rocks};
-use althing_store::{Guard, ReadError};
+use althing_store::{CommitNo, Guard, ReadError};
 use althing_telemetry::{Build, Metrics};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
@@ -57,6 +57,8 @@ pub(crate) struct Options {
     pub(crate) genesis: Option<Network>,
     /// Where the node runs.
     pub(crate) profile: Profile,
+    /// Run, without voting, on a store that is older than its vote guard.
+    pub(crate) accept_rollback: bool,
 }
 
 /// What `up` prints when the node is ready.
@@ -111,6 +113,30 @@ pub(crate) enum RunError {
         /// The line.
         line: String,
     },
+    /// Others may look into the home.
+    #[error("{path} has mode {mode:04o}, expected 0700", path = path.display())]
+    HomeOpen {
+        /// The home.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A file of the home has a line that makes no sense.
+    #[error("{path}: \"{line}\" is not a name and a hash", path = path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: String,
+    },
+    /// It is not known any more which recovery key an agent has.
+    #[error("{path} does not name the recovery key of agent \"{agent}\"", path = path.display())]
+    Recovery {
+        /// The file.
+        path: PathBuf,
+        /// The agent's name.
+        agent: String,
+    },
     /// The keys cannot be opened.
     #[error("{0}")]
     Keystore(#[from] KeystoreError),
@@ -143,6 +169,10 @@ impl RunError {
             Self::Genesis { .. } => Some("put the network's genesis file back, or use another --home".into()),
             Self::OtherNetwork { .. } => Some("use another --home for another network".into()),
             Self::Join { .. } => Some("remove the line; `--join` adds addresses".into()),
+            Self::HomeOpen { path, .. } => Some(format!("chmod 700 {}", path.display())),
+            Self::Line { .. } | Self::Recovery { .. } => Some(
+                "put the file or the recovery key back; a new one would look like a forged identity".into(),
+            ),
             Self::Keystore(error) => error.hint(),
             Self::Open(error) => error.hint(),
             Self::Read(_) => Some("`althing store check` names the damaged file".into()),
@@ -169,10 +199,11 @@ pub(crate) fn store_dir(home: &Path) -> PathBuf {
 pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Result<(), RunError> {
     home::make(&options.home)?;
     // Its lock tells a second node on this home whose it is, before anything else is touched.
-    let opened = Rocks::open(&store_dir(&options.home), althing_rocks::Options::default())?;
+    let store = althing_rocks::Options { accept_rollback: options.accept_rollback, ..Default::default() };
+    let opened = Rocks::open(&store_dir(&options.home), store)?;
     let network = home::network(&options.home, options.genesis.as_ref())?;
     let join = home::remember_join(&options.home, &options.join)?;
-    let (node_key, agents) = home::keys(&options.home)?;
+    let (node_key, agents) = home::keys(&options.home, opened.commit == CommitNo(0))?;
     let node = node_key.node();
 
     let mut metrics = Metrics::new(Build { version: env!("CARGO_PKG_VERSION"), revision: "unknown" });
@@ -193,18 +224,11 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
     .await?;
 
     let clock = Clock::start();
-    let default_agent = agents.first().map(|(agent, ..)| agent.agent());
+    let default_agent = agents.first().map(|hosted| hosted.agent);
     let config = Config {
         network: network.clone(),
         node_key,
-        agents: agents
-            .iter()
-            .map(|(key, recovery)| HostedAgent {
-                agent: key.agent(),
-                key: key.clone(),
-                recovery_key_hash: recovery_key_hash(&recovery.public()),
-            })
-            .collect(),
+        agents,
         guard: guard_status(&opened.guard),
         last_commit: opened.commit,
         expects_peers: !join.is_empty(),

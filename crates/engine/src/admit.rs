@@ -101,7 +101,7 @@ impl<S: Snapshot> Engine<S> {
     ) -> Result<Admission, ReadError> {
         let admission = match self.weigh(record, source, now)? {
             Ok((body, until)) => {
-                self.fold(record, body, until)?;
+                self.fold(record, body, until, source)?;
                 Admission::New
             }
             Err(admission) => admission,
@@ -220,7 +220,7 @@ impl<S: Snapshot> Engine<S> {
         }))
     }
 
-    fn fold(&mut self, record: &Record, body: Body, until: Millis) -> Result<(), ReadError> {
+    fn fold(&mut self, record: &Record, body: Body, until: Millis, source: Source) -> Result<(), ReadError> {
         let id = record.id();
         self.put(
             Table::Records,
@@ -249,7 +249,9 @@ impl<S: Snapshot> Engine<S> {
                     self.prove(record.agent(), CHAIN_FORK, &position[32..], [first, second])?;
                 }
                 self.put(Table::Chain, chain_key(&prefix, *seq, id), Vec::new());
-                self.watch_own_chain(record, *incarnation, &prefix, *seq);
+                if !matches!(source, Source::Own | Source::Guard) {
+                    self.watch_own_chain(record, *incarnation, *seq);
+                }
             }
             Placement::Pair { .. } | Placement::Round { .. } => {}
         }

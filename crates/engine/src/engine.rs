@@ -19,6 +19,9 @@ use crate::{
 /// Most parsed proposals that are kept in memory.
 const PROPOSALS_CACHED: usize = 512;
 
+/// The row that remembers why this directory must not sign votes any more.
+const SIGNING_STOPPED: &[u8] = b"signing_stopped";
+
 /// Most peers that the engine keeps state about.
 pub const PEERS_MAX: usize = 4_096;
 
@@ -59,8 +62,6 @@ pub struct Engine<S> {
     pub(crate) clock_offsets: BTreeMap<NodeId, i64>,
     pub(crate) clock_warned: bool,
     pub(crate) proposals: BTreeMap<RecordId, Arc<Proposal>>,
-    /// Proposals that were here when this engine started: before a ballot on one, peers are asked.
-    pub(crate) opened_before_start: BTreeSet<RecordId>,
     pub(crate) provided: BTreeSet<Key>,
     pub(crate) reconciler: Reconciler,
     pub(crate) searches: BTreeMap<u64, Search>,
@@ -106,7 +107,7 @@ impl<S: Snapshot> Engine<S> {
             GuardStatus::Ready(guard) => (guard, None),
             GuardStatus::Stopped(cause) => (Guard::default(), Some(cause)),
         };
-        let opened_before_start = althing_ballot::proposals(&store, usize::MAX)?.into_iter().collect();
+        let stopped_before = store.get(Table::Meta, SIGNING_STOPPED)?;
         let mut engine = Self {
             network: config.network,
             node_key: config.node_key,
@@ -125,7 +126,7 @@ impl<S: Snapshot> Engine<S> {
             assigned: config.last_commit,
             durable: config.last_commit,
             heads: guard.heads.into_iter().map(|head| (head.chain.clone(), head)).collect(),
-            signing_stopped,
+            signing_stopped: None,
             halted: false,
             woken_at: None,
             peers: BTreeSet::new(),
@@ -134,7 +135,6 @@ impl<S: Snapshot> Engine<S> {
             clock_offsets: BTreeMap::new(),
             clock_warned: false,
             proposals: BTreeMap::new(),
-            opened_before_start,
             provided: BTreeSet::new(),
             reconciler: Reconciler::default(),
             searches: BTreeMap::new(),
@@ -148,6 +148,11 @@ impl<S: Snapshot> Engine<S> {
         };
         if fresh {
             engine.put(Table::Meta, b"incarnation".to_vec(), incarnation.0.to_vec());
+        }
+        let stopped_before = stopped_before.map(|cause| String::from_utf8_lossy(&cause).into_owned());
+        if let Some(cause) = stopped_before.or(signing_stopped) {
+            engine.note(Note::SigningStopped { cause: cause.clone() });
+            engine.signing_stopped = Some(cause);
         }
         engine.begin(&guard.pending, now)?;
         engine.finish(now);
@@ -289,6 +294,8 @@ impl<S: Snapshot> Engine<S> {
         for (_, records) in std::mem::take(&mut self.unacknowledged) {
             self.keep_signed(&records, now)?;
             self.signed.extend(records);
+            // One commit for each that failed, so that no guard holds more than one did before.
+            self.finish(now);
         }
         for hosted in self.agents.clone() {
             self.ensure_inception(&hosted, now)?;
@@ -418,6 +425,8 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn stop_signing(&mut self, cause: String) {
         if self.signing_stopped.is_none() {
             self.note(Note::SigningStopped { cause: cause.clone() });
+            // What proved it once may not come again.
+            self.put(Table::Meta, SIGNING_STOPPED.to_vec(), cause.clone().into_bytes());
             self.signing_stopped = Some(cause);
         }
     }

@@ -39,7 +39,7 @@ impl Gate {
         free.into_iter().map(|(_, effect)| effect).collect()
     }
 
-    /// A commit failed: drops what waited for it or a later one, and returns the local clients' answers among that.
+    /// A commit failed: what waited for it or a later one, which must not leave. Local clients are owed another answer.
     pub fn failed(&mut self, no: CommitNo) -> Vec<Effect> {
         let (dropped, kept) = std::mem::take(&mut self.held).into_iter().partition(|(after, _)| *after >= no);
         self.held = kept;

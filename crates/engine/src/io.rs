@@ -209,10 +209,12 @@ pub enum Note {
         /// What the disk said.
         cause: String,
     },
-    /// This node's clock differs from its peers' by more than a minute.
-    ClockOff {
-        /// Their median minus ours, in milliseconds.
+    /// A peer's clock was seen.
+    Clock {
+        /// The median of the peers' clocks minus ours, in milliseconds.
         offset_ms: i64,
+        /// Whether that is now more than a minute and was not before.
+        off: bool,
     },
 }
 

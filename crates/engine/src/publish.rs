@@ -197,21 +197,9 @@ impl<S: Snapshot> Engine<S> {
         Ok(Some(low))
     }
 
-    /// A link of an own chain that was signed elsewhere: another copy of this directory is alive.
-    pub(crate) fn watch_own_chain(
-        &mut self,
-        record: &Record,
-        incarnation: Option<Incarnation>,
-        chain: &[u8],
-        seq: u64,
-    ) {
-        if !self.is_own_chain(record.agent(), incarnation) {
-            return;
-        }
-        let known = self
-            .head(chain)
-            .is_some_and(|head| seq < head.seq || (seq == head.seq && record.id().0 == head.id));
-        if !known {
+    /// A link of an own chain that is not in the store came from outside: another copy of this directory is alive.
+    pub(crate) fn watch_own_chain(&mut self, record: &Record, incarnation: Option<Incarnation>, seq: u64) {
+        if self.is_own_chain(record.agent(), incarnation) {
             self.stop_signing(format!(
                 "link {seq} of this node's own vote chain came from the network: another copy of this data directory is \
                  running, or this one was restored from a backup"

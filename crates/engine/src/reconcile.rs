@@ -390,14 +390,12 @@ impl<S: Snapshot> Engine<S> {
         }
         if let Some(offset_ms) = self.clock_offset() {
             let off = offset_ms.unsigned_abs() > Millis::MINUTE;
-            if off && !self.clock_warned {
-                self.note(Note::ClockOff { offset_ms });
-            }
+            self.note(Note::Clock { offset_ms, off: off && !self.clock_warned });
             self.clock_warned = off;
         }
     }
 
-    /// The addresses and leases that an agent's current leases give.
+    /// An agent's current card, the record that carries it, and its revision.
     pub(crate) fn current_card(
         &self,
         agent: althing_record::AgentId,
@@ -409,5 +407,35 @@ impl<S: Snapshot> Engine<S> {
             Placement::Chain { .. } | Placement::Pair { .. } | Placement::Round { .. } => 0,
         };
         Ok(Card::from_record(&record).ok().flatten().map(|card| (record, card, revision)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: usize) -> RecordId {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        RecordId(id)
+    }
+
+    #[test]
+    fn unwanted_ids_beyond_the_bound_displace_the_oldest() {
+        let mut reconciler = Reconciler::default();
+        for n in 0..UNWANTED_MAX + 10 {
+            reconciler.remember_unwanted(id(n));
+            reconciler.remember_unwanted(id(n));
+        }
+        assert_eq!(reconciler.unwanted.len(), UNWANTED_MAX);
+        assert_eq!(reconciler.unwanted_order.len(), UNWANTED_MAX);
+        assert!(!reconciler.unwanted.contains(&id(9)) && reconciler.unwanted.contains(&id(10)));
+    }
+
+    #[test]
+    fn wanted_rounds_stop_at_their_bound() {
+        let mut reconciler = Reconciler::default();
+        (0..WANTED_MAX).for_each(|n| reconciler.want_all(NodeId(id(n).0)));
+        assert_eq!(reconciler.wanted.len(), WANTED_MAX);
     }
 }

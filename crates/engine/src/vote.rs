@@ -108,12 +108,11 @@ impl<S: Snapshot> Engine<S> {
             self.refuse(no, RefusalKind::Conflict, cause, Some("propose the question again"));
             return Ok(());
         }
-        // Another copy of this directory may have voted on what was open before this start: peers are asked first.
+        // What this agent said before this start, from here or from a copy, is asked of a peer first.
         let alone = proposal.electorate.voters().iter().all(|voter| self.hosted(voter.agent).is_some());
-        if self.opened_before_start.contains(&id) && !alone && !self.reconciler.has_synced(Domain::Ledger) {
-            let cause = format!(
-                "{id} was opened before this node started, and no peer has confirmed yet what it voted"
-            );
+        if !alone && !self.reconciler.has_synced(Domain::Ledger) {
+            let cause =
+                format!("no peer has told this node since its start how {agent} voted on {id} before");
             self.refuse(
                 no,
                 RefusalKind::NotReady,
@@ -229,8 +228,15 @@ impl<S: Snapshot> Engine<S> {
             Some(certificate) => self.answer(no, Answer::Certificate(certificate.to_bytes())),
             None => {
                 let tally = self.tally(&proposal)?;
-                let most = tally.weights.iter().max().copied().unwrap_or(0);
-                let cause = format!("{id} is not decided: {most} of {} needed votes", proposal.threshold);
+                let conflict = matches!(tally.outcome(&proposal), Outcome::Conflicting(_));
+                let certifiable =
+                    (0..).zip(&tally.weights).filter(|(index, _)| proposal.against != Some(*index));
+                let most = certifiable.map(|(_, weight)| *weight).max().unwrap_or(0);
+                let cause = if conflict {
+                    format!("{id} has no outcome: too many voters voted twice")
+                } else {
+                    format!("{id} is not decided: {most} of {} needed votes", proposal.threshold)
+                };
                 self.refuse(
                     no,
                     RefusalKind::NotReady,
@@ -249,9 +255,15 @@ impl<S: Snapshot> Engine<S> {
         let mut seen = BTreeSet::new();
         let mut signers = BTreeSet::from([proposal.proposer]);
         for cast in ballots_for(&self.store, proposal.id, None)? {
-            if seen.insert(cast.batch) {
-                batches.extend(self.record(cast.batch)?);
+            if !seen.insert(cast.batch) {
+                continue;
+            }
+            let Some(record) = self.record(cast.batch)? else { continue };
+            let history = self.key_history_if_rotated(cast.ballot.voter)?;
+            // A ballot under a key that lost a fork of its voter's identity would make the whole certificate invalid.
+            if history.is_none_or(|history| history.rank(&record).is_some()) {
                 signers.insert(cast.ballot.voter);
+                batches.push(record);
             }
         }
         for agent in signers {

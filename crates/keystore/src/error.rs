@@ -205,8 +205,10 @@ impl KeystoreError {
             }
             Self::WrongPassphrase { .. } => "try again; there is no way around a lost passphrase".to_owned(),
             Self::WrongMachineSecret { .. } => "restore the key together with its machine.secret".to_owned(),
-            Self::PassphraseNeeded { .. } | Self::PassphraseEmpty => "give the passphrase".to_owned(),
-            Self::PassphraseUnexpected { .. } => "start without a passphrase".to_owned(),
+            Self::PassphraseNeeded { .. } | Self::PassphraseEmpty => {
+                "name a file with the passphrase in ALTHING_PASSPHRASE_FILE".to_owned()
+            }
+            Self::PassphraseUnexpected { .. } => "start without ALTHING_PASSPHRASE_FILE".to_owned(),
             Self::MachineSecretMissing { path, .. } => format!("restore {} from a backup", path.display()),
             Self::OtherKey { .. } => "give the file back its own name".to_owned(),
             Self::NoSuchAgent { .. } => "list the agents, or create this one".to_owned(),

@@ -17,7 +17,7 @@ use libp2p::{Multiaddr, PeerId};
 use crate::clock;
 
 /// How long two connections to one peer may overlap before the older one is closed.
-const SETTLE: Duration = Duration::from_secs(10);
+const SETTLE: Duration = Duration::from_secs(3);
 
 /// Keeps one connection per peer.
 ///

@@ -12,7 +12,8 @@ use crate::{MessageRef, ReplyTo, RequestFailure, Topic};
 pub enum Event {
     /// The swarm listens on this address.
     Listening(Multiaddr),
-    /// The first connection to a peer of this network, after Identify said so.
+    /// A connection to a peer of this network, after Identify said so. Seen again for a peer that is connected already
+    /// when it connects anew: it may have restarted without the old connection's noticing.
     Connected {
         /// Who.
         node: NodeId,

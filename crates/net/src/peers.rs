@@ -51,11 +51,10 @@ pub(crate) struct Closed {
 }
 
 impl Peer {
-    /// Notes that Identify was answered on a connection.
-    pub(crate) fn identified(&mut self, connection: ConnectionId) {
-        for open in self.connections.iter_mut().filter(|open| open.id == connection) {
-            open.identified = true;
-        }
+    /// Notes that Identify was answered on a connection. Returns whether that is news.
+    pub(crate) fn identified(&mut self, connection: ConnectionId) -> bool {
+        let open = self.connections.iter_mut().find(|open| open.id == connection && !open.identified);
+        open.map(|open| open.identified = true).is_some()
     }
 
     /// The remote's address on the oldest connection.

@@ -101,16 +101,16 @@ impl OpenError {
             Self::Locked { pid: Some(pid), .. } => format!("stop process {pid}, or use another directory"),
             Self::Locked { pid: None, .. } => "stop the other node, or use another directory".to_owned(),
             Self::Corrupt { .. } => {
-                "run `althing store check`; restore a backup without safety.0 and safety.1, or start with an empty \
-                 directory and the same keys: records come back from the network"
+                "`althing store check` says what is damaged; put a whole copy of the store back (with its own vote guard), \
+                 or start with another home: a new agent never contradicts what this one signed"
                     .to_owned()
             }
             Self::NewerSchema { .. } | Self::UnknownTable { .. } => {
                 "run the newer version of althing that wrote it".to_owned()
             }
             Self::DatabaseBehind { .. } => {
-                "put the newer database back, or accept the rollback: the node then runs without voting, because it \
-                 may have signed what it no longer knows"
+                "put the newer store back, or run without voting: `althing up --accept-rollback`; this node may have \
+                 signed what it no longer knows"
                     .to_owned()
             }
             Self::DiskFull { .. } => "free some space on this disk and start again".to_owned(),

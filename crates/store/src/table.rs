@@ -7,19 +7,19 @@ pub enum Table {
     Chain,
     /// (agent, kind, name) → head of the slot.
     Slot,
-    /// (deadline, id) → empty.
+    /// (time, what ends then, its key) → empty.
     Expiry,
-    /// Schema version, commit number, incarnation, cursors.
+    /// Schema version, commit number, guard counter, incarnation.
     Meta,
-    /// Skill index, derived from cards and leases.
+    /// Skill index, derived from cards.
     CardView,
-    /// Proposals, ballots and outcomes, derived from the vote chains.
+    /// Proposals and ballots, derived from the vote chains.
     VoteView,
-    /// Key history of agents, derived from the identity chains.
+    /// (agent, id) of every identity record → empty.
     IdentityView,
-    /// (domain, made, id) → empty: what set reconciliation runs over.
+    /// (domain, made, id) → deadline: what set reconciliation runs over.
     SyncView,
-    /// Proven misbehaviour: (agent, subject) → the two records.
+    /// Proven misbehaviour: (agent, offence, subject) → the two records.
     EvidenceView,
 }
 

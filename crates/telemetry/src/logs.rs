@@ -5,7 +5,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// What is logged when the operator says nothing.
-pub const DEFAULT_FILTER: &str = "info,libp2p=warn";
+pub const DEFAULT_FILTER: &str = "info,libp2p=warn,libp2p_kad=error";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 

@@ -102,6 +102,9 @@ Examples:
   althing up --join /ip4/192.0.2.7/udp/4001/quic-v1/p2p/12D3KooW…
   althing up --home /tmp/b --listen /ip4/127.0.0.1/tcp/0 --api 127.0.0.1:0
 
+Keys are sealed with the passphrase in the file that ALTHING_PASSPHRASE_FILE names; without one they are as safe as the
+modes of the home.
+
 Ctrl-C, SIGTERM or `althing down` stops it.")]
 pub(crate) struct Up {
     /// A node to join the network by; may be given several times
@@ -119,6 +122,9 @@ pub(crate) struct Up {
     /// The open internet, or many nodes on one machine
     #[arg(long, value_enum, default_value_t = Profile::Default)]
     pub(crate) profile: Profile,
+    /// Run without voting on a store that is older than its vote guard
+    #[arg(long)]
+    pub(crate) accept_rollback: bool,
     /// Log lines on stderr, for people or one JSON object each
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,

@@ -33,6 +33,7 @@ pub(crate) fn up(args: args::Up, session: &Session, screen: Screen) -> Result<Pa
             args::Profile::Default => Profile::Default,
             args::Profile::Testnet => Profile::Testnet,
         },
+        accept_rollback: args.accept_rollback,
     };
     let ready = |summary: &Summary| {
         if let Ok(page) = ready_page(summary, args.genesis.as_deref()) {

@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use althing_engine::{
-    Answer, AskNo, Deadline, Effect, Engine, Gate, Input, Note, Now, Refusal, RefusalKind, Response,
+    Answer, AskNo, Deadline, Effect, Engine, Gate, Input, Note, Now, Refusal, RefusalKind, ReplyNo, Response,
 };
 use althing_gateway::Asked;
-use althing_net::Net;
+use althing_net::{Net, ReplyTo};
 use althing_record::{NodeId, Verdict};
 use althing_rocks::{CommitFailure, Committer, Durable, Rocks};
 use althing_store::CommitNo;
@@ -26,6 +26,8 @@ pub(super) struct EventLoop {
     missing: watch::Sender<Vec<String>>,
     gate: Gate,
     asks: BTreeMap<AskNo, oneshot::Sender<Answer>>,
+    /// Peers' requests whose answers wait for a commit. The swarm bounds how many requests are open at once.
+    requests: BTreeMap<ReplyNo, ReplyTo>,
     asked: u64,
     wake: Option<Deadline>,
     /// Inputs that the shell owes the engine because an effect could not be carried out.
@@ -54,6 +56,7 @@ impl EventLoop {
             missing,
             gate: Gate::new(durable),
             asks: BTreeMap::new(),
+            requests: BTreeMap::new(),
             asked: 0,
             wake: None,
             owed: VecDeque::new(),
@@ -107,6 +110,13 @@ impl EventLoop {
     }
 
     async fn step(&mut self, input: Input, answer_to: AnswerTo) -> Result<(), RunError> {
+        let answer_to = match (&input, answer_to) {
+            (Input::Request { reply, .. }, AnswerTo::Request(to)) => {
+                self.requests.insert(*reply, to);
+                AnswerTo::Nobody
+            }
+            (_, answer_to) => answer_to,
+        };
         let now = self.now();
         self.engine.handle(now, input);
         self.drain(answer_to).await?;
@@ -150,6 +160,10 @@ impl EventLoop {
         self.submitted.clear();
         self.instruments.commit_failed();
         for effect in self.gate.failed(no) {
+            if let Effect::Respond(no, _) = &effect {
+                self.carry_out(Effect::Respond(*no, Response::Busy.to_bytes()), &mut AnswerTo::Nobody)
+                    .await?;
+            }
             if let Effect::Reply(ask, _) = effect {
                 let refusal = Refusal {
                     kind: RefusalKind::Internal,
@@ -197,9 +211,8 @@ impl EventLoop {
                     self.owed.push_back(Input::RequestFailed(no));
                 }
             }
-            Effect::Respond(_, bytes) => {
-                if let AnswerTo::Request(reply) = std::mem::replace(answer_to, AnswerTo::Nobody) {
-                    let bytes = if bytes.is_empty() { Response::Busy.to_bytes() } else { bytes };
+            Effect::Respond(no, bytes) => {
+                if let Some(reply) = self.requests.remove(&no) {
                     self.count_busy("response", self.net.respond(reply, bytes).is_err());
                 }
             }
@@ -266,9 +279,10 @@ impl EventLoop {
             Note::Misbehaviour { offence } => tracing::warn!(offence, "misbehaviour proved"),
             Note::SigningStopped { cause } => tracing::warn!(cause, "this node signs no votes"),
             Note::DiskFull { cause } => tracing::warn!(cause, "disk full: read-only until there is space"),
-            Note::ClockOff { offset_ms } => {
+            Note::Clock { offset_ms, off: true } => {
                 tracing::warn!(offset_ms, "this clock differs from its peers' by more than a minute");
             }
+            Note::Clock { .. } => {}
         }
     }
 }

@@ -1,13 +1,15 @@
 //! What lies in a node's directory beside the store and the API's files: `genesis.cbor`, `join` and `keys/`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use althing_engine::HostedAgent;
 use althing_keystore::{DEFAULT_AGENT, Keystore, Unlock};
 use althing_net::Multiaddr;
-use althing_record::{AgentKey, Network, NodeKey};
+use althing_record::{Digest, Network, NodeKey, recovery_key_hash};
 use zeroize::Zeroizing;
 
 use super::RunError;
@@ -22,7 +24,9 @@ const RECOVERY_SUFFIX: &str = "-recovery";
 const JOIN_MAX: usize = 64;
 
 pub(super) fn make(home: &Path) -> Result<(), RunError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(file_error(home))
+    DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(file_error(home))?;
+    let mode = fs::metadata(home).map_err(file_error(home))?.mode() & 0o7777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(RunError::HomeOpen { path: home.to_owned(), mode }) }
 }
 
 fn file_error(path: &Path) -> impl Fn(std::io::Error) -> RunError {
@@ -77,25 +81,51 @@ pub(super) fn remember_join(home: &Path, given: &[Multiaddr]) -> Result<Vec<Mult
     Ok(all)
 }
 
-/// The node's key, and the agents hosted here with their recovery keys, the default agent first. Made at the first
-/// start.
-pub(super) fn keys(home: &Path) -> Result<(NodeKey, Vec<(AgentKey, AgentKey)>), RunError> {
+/// The node's key, and the agents hosted here, the default agent first, each with the hash of its recovery key. Made at
+/// the first start; `unused` says that nothing was stored here yet, and so nothing signed. A recovery key may be moved
+/// away; its hash stays in the file `recovery`.
+pub(super) fn keys(home: &Path, unused: bool) -> Result<(NodeKey, Vec<HostedAgent>), RunError> {
+    let path = home.join("recovery");
     let keystore = Keystore::open_or_create(&home.join("keys"), unlock()?)?;
-    let mut names: Vec<String> =
-        keystore.agent_names()?.into_iter().filter(|name| !name.ends_with(RECOVERY_SUFFIX)).collect();
+    let (recovery, mut names): (Vec<String>, Vec<String>) =
+        keystore.agent_names()?.into_iter().partition(|name| name.ends_with(RECOVERY_SUFFIX));
     names.sort_by_key(|name| (name != DEFAULT_AGENT, name.clone()));
-    let present = keystore.agent_names()?;
+    let mut known = read_recovery(&path)?;
+    let before = known.len();
     let mut agents = Vec::new();
     for name in names {
-        let recovery = format!("{name}{RECOVERY_SUFFIX}");
-        let recovery = if present.contains(&recovery) {
-            keystore.agent_key(&recovery)?
-        } else {
-            keystore.create_agent(&recovery)?
+        let file = format!("{name}{RECOVERY_SUFFIX}");
+        let hash = match known.get(&name) {
+            Some(hash) => *hash,
+            None if recovery.contains(&file) => recovery_key_hash(&keystore.agent_key(&file)?.public()),
+            None if unused => recovery_key_hash(&keystore.create_agent(&file)?.public()),
+            None => return Err(RunError::Recovery { path, agent: name }),
         };
-        agents.push((keystore.agent_key(&name)?, recovery));
+        known.insert(name.clone(), hash);
+        let key = keystore.agent_key(&name)?;
+        agents.push(HostedAgent { agent: key.agent(), key, recovery_key_hash: hash });
+    }
+    if known.len() > before {
+        // On disk before the first record that names it.
+        let lines: String = known.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
+        write_whole(&path, lines.as_bytes())?;
     }
     Ok((keystore.node_key(), agents))
+}
+
+/// The lines of the file `recovery`: an agent's name and the SHA-256 of its recovery key in hex.
+fn read_recovery(path: &Path) -> Result<BTreeMap<String, Digest>, RunError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(cause) => return Err(RunError::File { path: path.to_owned(), cause }),
+    };
+    let line = |line: &str| {
+        let parsed =
+            line.split_once(' ').and_then(|(name, hash)| Some((name.to_owned(), hash.parse().ok()?)));
+        parsed.ok_or_else(|| RunError::Line { path: path.to_owned(), line: line.chars().take(80).collect() })
+    };
+    text.lines().map(line).collect()
 }
 
 fn unlock() -> Result<Unlock, RunError> {

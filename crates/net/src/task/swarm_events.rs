@@ -62,10 +62,9 @@ impl Task {
         match event {
             BehaviourEvent::Identify(event) => {
                 if let identify::Event::Received { connection_id, peer_id, info } = event {
-                    if let Some(peer) = self.peers.peer_mut(&peer_id) {
-                        peer.identified(connection_id);
-                    }
-                    self.on_identified(peer_id, info);
+                    let peer = self.peers.peer_mut(&peer_id);
+                    let fresh = peer.is_some_and(|peer| peer.identified(connection_id));
+                    self.on_identified(peer_id, info, fresh);
                 }
             }
             BehaviourEvent::Ping(event) => self.on_ping(&event),
@@ -91,13 +90,14 @@ impl Task {
         }
     }
 
-    /// Identify says which network a peer belongs to; everything that takes a peer for one of ours waits for it.
-    fn on_identified(&mut self, id: PeerId, info: identify::Info) {
+    /// Identify says which network a peer belongs to; everything that takes a peer for one of ours waits for it. `fresh`:
+    /// it is the first answer on this connection.
+    fn on_identified(&mut self, id: PeerId, info: identify::Info, fresh: bool) {
         self.changed = true;
         let protocols = info.protocols.iter().map(AsRef::as_ref);
         let claim = self.names.claim(&info.protocol_version, &info.agent_version, protocols);
         let Some(peer) = self.peers.peer_mut(&id) else { return };
-        let first = peer.membership != Membership::Member;
+        let news = fresh || peer.membership != Membership::Member;
         let listens = dialable(&info.listen_addrs, peer.ip());
         let before = std::mem::replace(&mut peer.listens, listens.clone());
         peer.agent = Some(info.agent_version.chars().filter(is_printable).take(AGENT_MAX).collect());
@@ -109,7 +109,7 @@ impl Task {
                 if info.protocols.contains(&self.names.kademlia) {
                     self.route(&id, &listens, &before);
                 }
-                if let Some(node) = node.filter(|_| first) {
+                if let Some(node) = node.filter(|_| news) {
                     tracing::debug!(%node, %address, outbound, "connected");
                     self.outbox.push(Event::Connected { node, address, outbound });
                 }

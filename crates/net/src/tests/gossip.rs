@@ -46,7 +46,7 @@ async fn topics_are_kept_apart_and_the_same_bytes_on_two_topics_are_two_messages
         if let Event::Gossip { topic, .. } = event {
             seen.push(topic);
         }
-        (seen.len() == 3).then_some(())
+        (seen.len() == Topic::ALL.len()).then_some(())
     })
     .await;
     seen.sort();

@@ -1,0 +1,155 @@
+//! Every queue of the engine, filled to its bound.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use althing_engine::{
+    Answer, Ask, AskNo, Config, Effect, Engine, Find, GuardStatus, HostedAgent, Input, MAX_FOUND, Now,
+    Output, PEERS_MAX, PROVIDERS_MAX, QueryNo, ROUNDS_MAX, RefusalKind, Request, Response, SEARCHES_MAX,
+    Timing,
+};
+use althing_record::{NodeId, recovery_key_hash};
+use althing_store::{CommitNo, Guard, Memory};
+use althing_testkit::{MADE, agent, network, node};
+
+fn now(ticks: u64) -> Now {
+    Now { wall: MADE.plus(ticks), ticks }
+}
+
+fn engine() -> Engine<Memory> {
+    let key = agent(1);
+    let config = Config {
+        network: network(),
+        node_key: node(1),
+        agents: vec![HostedAgent {
+            agent: key.agent(),
+            key,
+            recovery_key_hash: recovery_key_hash(&agent(2).public()),
+        }],
+        guard: GuardStatus::Ready(Guard::default()),
+        last_commit: CommitNo(0),
+        expects_peers: false,
+        timing: Timing::default(),
+    };
+    let mut engine = Engine::new(config, Memory::default(), [7; 32], now(0)).unwrap();
+    drain(&mut engine);
+    engine.handle(now(0), Input::Committed(CommitNo(1)));
+    drain(&mut engine);
+    engine
+}
+
+fn drain(engine: &mut Engine<Memory>) -> Vec<Effect> {
+    std::iter::from_fn(|| engine.poll()).map(|Output { effect, .. }| effect).collect()
+}
+
+fn peer(n: usize) -> NodeId {
+    let mut id = [0xee; 32];
+    id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+    NodeId(id)
+}
+
+fn requests(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::Request(..))).count()
+}
+
+#[test]
+fn rounds_stop_at_their_bound_and_go_on_as_others_end() {
+    let mut engine = engine();
+    let mut first = None;
+    let mut started = 0;
+    for n in 0..20 {
+        engine.handle(now(1), Input::Connected(peer(n)));
+        let effects = drain(&mut engine);
+        started += requests(&effects);
+        first = first.or(effects.iter().find_map(|effect| match effect {
+            Effect::Request(no, ..) => Some(*no),
+            _ => None,
+        }));
+    }
+    assert_eq!(started, ROUNDS_MAX);
+    engine.handle(now(2), Input::RequestFailed(first.unwrap()));
+    assert_eq!(requests(&drain(&mut engine)), 1);
+}
+
+#[test]
+fn peers_beyond_the_bound_are_not_remembered() {
+    let mut engine = engine();
+    for n in 0..PEERS_MAX + 5 {
+        engine.handle(now(1), Input::Connected(peer(n)));
+        drain(&mut engine);
+    }
+    engine.handle(now(2), Input::Ask { no: AskNo(1), ask: Ask::Status });
+    let status = drain(&mut engine).into_iter().find_map(|effect| match effect {
+        Effect::Reply(_, Answer::Status(status)) => Some(status),
+        _ => None,
+    });
+    assert_eq!(status.unwrap().peers, PEERS_MAX as u64);
+}
+
+fn find(engine: &mut Engine<Memory>, no: u64, limit: usize) -> Vec<Effect> {
+    let find = Find { skill: "text".into(), limit, live: true };
+    engine.handle(now(1), Input::Ask { no: AskNo(no), ask: Ask::Find(find) });
+    drain(engine)
+}
+
+fn is_refused(effects: &[Effect], kind: RefusalKind) -> bool {
+    effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Reply(_, Answer::Refused(refusal)) if refusal.kind == kind))
+}
+
+#[test]
+fn searches_beyond_the_bound_are_refused_as_busy_until_others_end() {
+    let mut engine = engine();
+    for no in 0..SEARCHES_MAX as u64 {
+        assert!(!is_refused(&find(&mut engine, no, 10), RefusalKind::Busy));
+    }
+    assert!(is_refused(&find(&mut engine, 1_000, 10), RefusalKind::Busy));
+    engine.handle(now(Timing::default().search_ms + 1), Input::Wake);
+    let ended = drain(&mut engine).iter().filter(|effect| matches!(effect, Effect::Reply(..))).count();
+    assert_eq!(ended, SEARCHES_MAX);
+    assert!(!is_refused(&find(&mut engine, 1_001, 10), RefusalKind::Busy));
+}
+
+#[test]
+fn search_results_are_limited() {
+    let mut engine = engine();
+    assert!(is_refused(&find(&mut engine, 1, MAX_FOUND + 1), RefusalKind::Invalid));
+    assert!(is_refused(&find(&mut engine, 2, 0), RefusalKind::Invalid));
+}
+
+#[test]
+fn search_asks_only_so_many_providers() {
+    let mut engine = engine();
+    let effects = find(&mut engine, 1, 10);
+    let query = effects.iter().find_map(|effect| match effect {
+        Effect::Lookup(query, _) => Some(*query),
+        _ => None,
+    });
+    let providers = (0..2 * PROVIDERS_MAX).map(peer).collect();
+    engine.handle(now(2), Input::LookupFound { query: query.unwrap(), providers, last: true });
+    assert_eq!(requests(&drain(&mut engine)), PROVIDERS_MAX);
+}
+
+#[test]
+fn answers_that_nobody_asked_for_change_nothing() {
+    let mut engine = engine();
+    let no = althing_engine::RequestNo(99);
+    let response = Response::Records { served: 1, records: Vec::new(), invalid: Vec::new() };
+    engine.handle(now(1), Input::Response { request: no, response });
+    engine.handle(now(1), Input::RequestFailed(no));
+    engine.handle(now(1), Input::LookupFound { query: QueryNo(99), providers: vec![peer(1)], last: true });
+    assert_eq!(requests(&drain(&mut engine)), 0);
+    assert!(!engine.is_halted());
+}
+
+#[test]
+fn frames_beyond_their_bounds_are_refused() {
+    let long = vec![0; althing_engine::REQUEST_BYTES_MAX + 1];
+    assert!(Request::parse(&long).is_err());
+    let long = vec![0; althing_engine::RESPONSE_BYTES_MAX + 1];
+    assert!(Response::parse(&long, &network()).is_err());
+    for bytes in [&[][..], &[0x80], &[0x81, 0x18, 0x40], &[0x82, 0x01, 0x41, 0x00], &[0xa0]] {
+        assert!(Request::parse(bytes).is_err(), "{bytes:x?}");
+        assert!(Response::parse(bytes, &network()).is_err(), "{bytes:x?}");
+    }
+}
