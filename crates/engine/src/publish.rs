@@ -151,7 +151,10 @@ impl<S: Snapshot> Engine<S> {
         self.guard_link(chain, seq, &record);
         match self.keep_own(&record, now)? {
             Admission::New => Ok(record),
-            other => {
+            other @ (Admission::Known
+            | Admission::Early(_)
+            | Admission::Unwanted(_)
+            | Admission::Wrong(_)) => {
                 Err(SignError::Refused(RefusalKind::Internal, format!("own record was not kept: {other:?}")))
             }
         }

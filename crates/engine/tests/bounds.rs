@@ -60,10 +60,9 @@ fn rounds_stop_at_their_bound_and_go_on_as_others_end() {
         engine.handle(now(1), Input::Connected(peer(n)));
         let effects = drain(&mut engine);
         started += requests(&effects);
-        first = first.or(effects.iter().find_map(|effect| match effect {
-            Effect::Request(no, ..) => Some(*no),
-            _ => None,
-        }));
+        first = first.or(effects
+            .iter()
+            .find_map(|effect| if let Effect::Request(no, ..) = effect { Some(*no) } else { None }));
     }
     assert_eq!(started, ROUNDS_MAX);
     engine.handle(now(2), Input::RequestFailed(first.unwrap()));
@@ -78,9 +77,8 @@ fn peers_beyond_the_bound_are_not_remembered() {
         drain(&mut engine);
     }
     engine.handle(now(2), Input::Ask { no: AskNo(1), ask: Ask::Status });
-    let status = drain(&mut engine).into_iter().find_map(|effect| match effect {
-        Effect::Reply(_, Answer::Status(status)) => Some(status),
-        _ => None,
+    let status = drain(&mut engine).into_iter().find_map(|effect| {
+        if let Effect::Reply(_, Answer::Status(status)) = effect { Some(status) } else { None }
     });
     assert_eq!(status.unwrap().peers, PEERS_MAX as u64);
 }
@@ -121,10 +119,9 @@ fn search_results_are_limited() {
 fn search_asks_only_so_many_providers() {
     let mut engine = engine();
     let effects = find(&mut engine, 1, 10);
-    let query = effects.iter().find_map(|effect| match effect {
-        Effect::Lookup(query, _) => Some(*query),
-        _ => None,
-    });
+    let query = effects
+        .iter()
+        .find_map(|effect| if let Effect::Lookup(query, _) = effect { Some(*query) } else { None });
     let providers = (0..2 * PROVIDERS_MAX).map(peer).collect();
     engine.handle(now(2), Input::LookupFound { query: query.unwrap(), providers, last: true });
     assert_eq!(requests(&drain(&mut engine)), PROVIDERS_MAX);

@@ -58,7 +58,8 @@ impl fmt::Display for Report {
         write!(f, "{}", self.guard)?;
         match &self.damage {
             Some(Damage { table, file, cause }) => {
-                let mut place = [*table, file.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+                let mut place =
+                    [*table, file.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
                 if place.is_empty() {
                     place = "the database (RocksDB names no file)".to_owned();
                 }

@@ -1,0 +1,36 @@
+use althing_engine::{Method, ProposalDraft};
+use althing_record::{AgentId, AgentKey, NodeKey};
+use sha2::{Digest as _, Sha256};
+
+/// The key of the `n`th agent of a simulation.
+#[must_use]
+pub fn agent_key(n: usize) -> AgentKey {
+    AgentKey::from_seed(&seed("agent", n))
+}
+
+/// The key of the `n`th node of a simulation.
+pub(crate) fn node_key(n: usize) -> NodeKey {
+    NodeKey::from_seed(&seed("node", n))
+}
+
+pub(crate) fn seed(what: &str, n: usize) -> [u8; 32] {
+    Sha256::new().chain_update(what).chain_update((n as u64).to_be_bytes()).finalize().into()
+}
+
+/// A card with one skill, `text/<name>`.
+#[must_use]
+pub fn card(name: &str) -> Vec<u8> {
+    format!(r#"{{"name":"{name}","skills":[{{"id":"text/{name}"}}]}}"#).into_bytes()
+}
+
+/// "yes" or "no", decided by the safe threshold alone.
+#[must_use]
+pub fn motion(question: &str, voters: &[AgentId]) -> ProposalDraft {
+    ProposalDraft {
+        question: question.into(),
+        options: Vec::new(),
+        voters: voters.to_vec(),
+        method: Method::Approvals(0),
+        window_ms: 24 * 60 * 60_000,
+    }
+}

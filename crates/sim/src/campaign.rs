@@ -1,0 +1,246 @@
+//! One random life of a network: everything that may happen to honest nodes, and villains up to what is tolerated.
+
+use althing_ballot::Choice;
+use althing_engine::{Answer, AskNo};
+use althing_record::{Kind, Record, RecordId};
+
+use crate::{Links, Sim, Villain, WALL_START, card, motion};
+
+/// Most nodes that a campaign ends with.
+const NODES_MAX: usize = 8;
+
+/// What a campaign did.
+pub struct Report {
+    /// The network at its end.
+    pub sim: Sim,
+    /// How many proposals were made.
+    pub proposals: usize,
+    /// How many ballots were acknowledged to clients.
+    pub cast: usize,
+    /// How many crashes there were, of any kind.
+    pub crashes: usize,
+}
+
+struct Campaign {
+    sim: Sim,
+    villains: Vec<Villain>,
+    proposals: Vec<RecordId>,
+    proposing: Vec<AskNo>,
+    casting: Vec<AskNo>,
+    /// Pairs of records that prove a villain's misbehaviour.
+    pairs: Vec<(usize, [Record; 2])>,
+    crashes: usize,
+}
+
+/// Plays the campaign of a seed and checks every promise on the way and at the end.
+///
+/// # Panics
+/// When a promise was broken; the message names the seed.
+#[must_use]
+pub fn run(seed: u64) -> Report {
+    let mut sim = Sim::seed(seed);
+    let nodes = 3 + sim.below(4);
+    let loss = [0, 0, 2, 10, 20][usize::try_from(sim.below(5)).unwrap_or(0)];
+    // A slow disk leaves time for much to happen before anything is durable.
+    let commit_ms = [(1, 6), (1, 40), (200, 4_000)][usize::try_from(sim.below(3)).unwrap_or(0)];
+    sim.set_links(Links { commit_ms, ..Links::lossy(loss) });
+    for _ in 0..nodes {
+        let skew = if sim.below(3) == 0 { sim.below(600_000).cast_signed() - 300_000 } else { 0 };
+        sim.join(skew);
+    }
+    let villains = (0..2).map(Villain::new).collect();
+    let mut campaign = Campaign {
+        sim,
+        villains,
+        proposals: Vec::new(),
+        proposing: Vec::new(),
+        casting: Vec::new(),
+        pairs: Vec::new(),
+        crashes: 0,
+    };
+    for _ in 0..40 {
+        campaign.act();
+        let pause = campaign.sim.below(6_000);
+        campaign.sim.run_for(pause);
+        campaign.sim.check();
+        campaign.learn();
+    }
+    campaign.end()
+}
+
+impl Campaign {
+    fn act(&mut self) {
+        let node = self.pick_node();
+        match self.sim.below(24) {
+            0..=2 => {
+                let skill = ["translate", "summarise", "route"][self.index(3)];
+                self.sim.node(node).publish(card(skill));
+            }
+            3..=5 => self.propose(node),
+            6..=9 => self.cast(node),
+            10 => {
+                let (one, other) = (0..self.sim.len()).partition::<Vec<_>, _>(|_| self.sim.below(2) == 0);
+                self.sim.partition(&one, &other);
+            }
+            11 => self.sim.heal(),
+            12 => {
+                self.crashes += 1;
+                if self.sim.below(2) == 0 { self.sim.crash(node) } else { self.sim.lose_power(node) }
+            }
+            13 => {
+                self.crashes += 1;
+                self.sim.crash_after_next_guard(node);
+                self.cast(node);
+            }
+            14 | 15 => (0..self.sim.len()).for_each(|node| self.sim.restart(node)),
+            16 => {
+                if self.sim.len() < NODES_MAX {
+                    self.sim.join(0);
+                }
+            }
+            17 => self.equivocate(),
+            20 | 21 => self.change_mind(node),
+            22 => {
+                self.sim.fill_disk(node);
+                self.cast(node);
+            }
+            23 => (0..self.sim.len()).for_each(|node| self.sim.free_disk(node)),
+            18 => self.annoy(node),
+            _ => {
+                let skill = ["text", "text/translate", "text/none"][self.index(3)];
+                self.sim.node(node).find(skill, true);
+                self.sim.collect_certificates();
+            }
+        }
+    }
+
+    /// Takes in what clients were answered since.
+    fn learn(&mut self) {
+        let sim = &self.sim;
+        self.proposing.retain(|no| match sim.answered(*no) {
+            Some(Answer::Proposed { proposal, .. }) => {
+                self.proposals.push(*proposal);
+                false
+            }
+            Some(_) => false,
+            None => true,
+        });
+    }
+
+    fn propose(&mut self, node: usize) {
+        let mut voters = self.sim.agents(0..self.sim.len());
+        // F = ⌊(n − 1)/3⌋: as many villains as are tolerated, and sometimes none.
+        let tolerated = (voters.len().saturating_sub(1) / 2).min(self.villains.len());
+        let count = self.index(tolerated + 1);
+        voters.extend(self.villains[..count].iter().map(Villain::agent));
+        while (voters.len() - 1) / 3 < count {
+            voters.pop();
+        }
+        let question = format!("question {}", self.proposing.len() + self.proposals.len());
+        let no = self.sim.node(node).propose(motion(&question, &voters));
+        self.proposing.push(no);
+    }
+
+    fn cast(&mut self, node: usize) {
+        let Some(proposal) = self.pick_proposal() else { return };
+        let choice = ["yes", "yes", "yes", "no", "abstain"][self.index(5)];
+        let no = self.sim.node(node).cast(proposal, choice);
+        self.casting.push(no);
+    }
+
+    /// Votes, crashes soon after, and tries to vote otherwise: only one of the two may ever be seen.
+    fn change_mind(&mut self, node: usize) {
+        let Some(proposal) = self.pick_proposal() else { return };
+        self.crashes += 1;
+        self.casting.push(self.sim.node(node).cast(proposal, "yes"));
+        let pause = self.sim.below(3_000);
+        self.sim.run_for(pause);
+        if self.sim.below(2) == 0 {
+            self.sim.crash(node)
+        } else {
+            self.sim.lose_power(node)
+        }
+        self.sim.restart(node);
+        let pause = self.sim.below(30_000);
+        self.sim.run_for(pause);
+        self.casting.push(self.sim.node(node).cast(proposal, "no"));
+    }
+
+    fn equivocate(&mut self) {
+        let at = self.index(self.villains.len());
+        let made = WALL_START.plus(self.sim.time());
+        let (one, other) = (0..self.sim.len()).partition::<Vec<_>, _>(|node| node % 2 == 0);
+        if self.sim.below(3) == 0 {
+            let [first, second] = self.villains[at].fork(made);
+            self.tell(at, &one, &first);
+            self.tell(at, &other, &second);
+            self.pairs.push((at, [first, second]));
+        } else if let Some(proposal) = self.pick_proposal() {
+            let choices = [Choice::Option(0), Choice::Option(1)];
+            let [first, second] = self.villains[at].two_ballots(proposal, choices, made);
+            self.tell(at, &one, &first);
+            self.tell(at, &other, &second);
+            self.pairs.push((at, [first, second]));
+        }
+    }
+
+    fn tell(&mut self, villain: usize, nodes: &[usize], record: &Record) {
+        self.villains[villain].tell(&mut self.sim, nodes, record.kind(), record.bytes());
+    }
+
+    /// A forgery, noise, or the ballots of somebody who may not vote.
+    fn annoy(&mut self, node: usize) {
+        let made = WALL_START.plus(self.sim.time());
+        let forged = self.villains[0].fork(made)[0].clone();
+        let forged = althing_testkit::forger(&forged, &crate::agent_key(3_000_000));
+        self.villains[0].tell(&mut self.sim, &[node], Kind::Proposal, &forged);
+        self.villains[0].tell(&mut self.sim, &[node], Kind::Card, &forged[..forged.len() / 2]);
+        if let Some(proposal) = self.pick_proposal() {
+            let mut stranger = Villain::new(9);
+            for _ in 0..10 {
+                let ballot = stranger.ballot(proposal, Choice::Option(0), made);
+                stranger.tell(&mut self.sim, &[node], Kind::BallotBatch, ballot.bytes());
+            }
+        }
+    }
+
+    fn end(mut self) -> Report {
+        self.sim.heal();
+        self.sim.spare();
+        (0..self.sim.len()).for_each(|node| self.sim.free_disk(node));
+        (0..self.sim.len()).for_each(|node| self.sim.restart(node));
+        self.sim.run_until_quiet();
+        self.sim.collect_certificates();
+        let is_quiet = self.sim.run_until_quiet();
+        self.sim.check_converged();
+        assert!(is_quiet, "seed {}: the network did not come to rest", self.sim.seed_no());
+        for node in 0..self.sim.len() {
+            let accused = self.sim.accused(node);
+            for (villain, [first, second]) in &self.pairs {
+                let is_known = self.sim.holds(node, first.id()) && self.sim.holds(node, second.id());
+                assert!(
+                    !is_known || accused.contains(&self.villains[*villain].agent()),
+                    "seed {}: node {node} holds both records of villain {villain} and no evidence",
+                    self.sim.seed_no()
+                );
+            }
+        }
+        let cast =
+            self.casting.iter().filter(|no| matches!(self.sim.answered(**no), Some(Answer::Cast { .. })));
+        let cast = cast.count();
+        Report { proposals: self.proposals.len(), cast, crashes: self.crashes, sim: self.sim }
+    }
+
+    fn pick_node(&mut self) -> usize {
+        self.index(self.sim.len())
+    }
+
+    fn pick_proposal(&mut self) -> Option<RecordId> {
+        let at = self.index(self.proposals.len());
+        self.proposals.get(at).copied()
+    }
+
+    fn index(&mut self, bound: usize) -> usize {
+        usize::try_from(self.sim.below(bound as u64)).unwrap_or(0)
+    }
+}

@@ -1,0 +1,67 @@
+use althing_engine::{Answer, Ask, AskNo, Find, ProposalDraft};
+use althing_record::{AgentId, RecordId};
+
+use crate::Sim;
+
+/// A local client of one node. What it asks is handed over at once; the answer comes as the network runs.
+pub struct Client<'a> {
+    pub(crate) sim: &'a mut Sim,
+    pub(crate) node: usize,
+}
+
+impl Client<'_> {
+    /// The node's first agent.
+    #[must_use]
+    pub fn agent(&self) -> AgentId {
+        self.sim.agent(self.node)
+    }
+
+    /// Hands over any ask.
+    pub fn ask(self, ask: Ask) -> AskNo {
+        self.sim.ask(self.node, ask)
+    }
+
+    /// Publishes a card for the node's agent.
+    pub fn publish(self, json: Vec<u8>) -> AskNo {
+        let agent = self.agent();
+        self.ask(Ask::PublishCard { agent, json })
+    }
+
+    /// Puts a question in the name of the node's agent.
+    pub fn propose(self, draft: ProposalDraft) -> AskNo {
+        let agent = self.agent();
+        self.ask(Ask::Propose { agent, draft })
+    }
+
+    /// Casts a ballot of the node's agent.
+    pub fn cast(self, proposal: RecordId, choice: &str) -> AskNo {
+        let agent = self.agent();
+        self.ask(Ask::Cast { agent, proposal, choice: choice.into() })
+    }
+
+    /// Looks for a skill, in the network if `live`.
+    pub fn find(self, skill: &str, live: bool) -> AskNo {
+        self.ask(Ask::Find(Find { skill: skill.into(), limit: 100, live }))
+    }
+
+    /// Proposes and waits for the id.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn proposes(self, draft: ProposalDraft) -> RecordId {
+        let (sim, node) = (self.sim, self.node);
+        let no = sim.node(node).propose(draft);
+        let answer = sim.answer(no);
+        let Answer::Proposed { proposal, .. } = answer else {
+            panic!("seed {}: expected a proposal, found {answer:?}", sim.seed_no())
+        };
+        proposal
+    }
+
+    /// The certificate of a proposal, if it is decided here.
+    pub fn certificate(self, proposal: RecordId) -> Option<Vec<u8>> {
+        let (sim, node) = (self.sim, self.node);
+        let no = sim.node(node).ask(Ask::Certificate { proposal });
+        if let Answer::Certificate(bytes) = sim.answer(no) { Some(bytes) } else { None }
+    }
+}

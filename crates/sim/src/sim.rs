@@ -1,0 +1,480 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use althing_engine::{
+    Answer, Ask, AskNo, Config, Engine, Gate, HostedAgent, Input, MessageNo, Now, ReplyNo, RequestNo, Timing,
+};
+use althing_record::{AgentId, Millis, Network, NodeId, RecordId, Verdict, recovery_key_hash};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use sha2::{Digest as _, Sha256};
+
+use crate::build::{agent_key, node_key, seed};
+use crate::disk::Disk;
+use crate::event::{Event, Message};
+use crate::kademlia::Kademlia;
+use crate::memo::Memo;
+use crate::node::{Life, Node};
+use crate::{Client, Links};
+
+/// The wall-clock time at which a simulation begins.
+pub const WALL_START: Millis = althing_testkit::MADE;
+
+/// Up to so many nodes, everybody is connected to everybody; beyond, each to some.
+const FULL_MESH_MAX: usize = 9;
+
+/// Nothing but renewed leases for so long, in milliseconds, counts as quiet: two periodic reconciliations and a bit.
+const QUIET_MS: u64 = 70_000;
+
+/// Longest wait for quiet in milliseconds of simulated time: what is left of a dead node's lease may differ that long.
+const QUIET_MS_MAX: u64 = 45 * 60_000;
+
+/// Longest wait for an answer in milliseconds of simulated time.
+const ANSWER_MS_MAX: u64 = 60_000;
+
+/// A network of engines.
+pub struct Sim {
+    pub(crate) seed: u64,
+    pub(crate) network: Network,
+    pub(crate) random: ChaCha8Rng,
+    pub(crate) links: Links,
+    /// Milliseconds since the start.
+    pub(crate) time: u64,
+    pub(crate) queue: BTreeMap<(u64, u64), Event>,
+    pub(crate) queued: u64,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) index: BTreeMap<NodeId, usize>,
+    pub(crate) kademlia: Kademlia,
+    pub(crate) memo: Memo,
+    pub(crate) trace: Sha256,
+    pub(crate) asked: u64,
+    pub(crate) numbered: u64,
+    pub(crate) answers: BTreeMap<AskNo, Answer>,
+    pub(crate) verdicts: Vec<(MessageNo, Verdict)>,
+    pub(crate) replies: BTreeMap<ReplyNo, (usize, u64, RequestNo)>,
+    pub(crate) news_at: u64,
+    /// Records that an honest engine gossiped, or let pass.
+    pub(crate) honest: BTreeSet<RecordId>,
+    pub(crate) certified: BTreeMap<RecordId, BTreeSet<String>>,
+    pub(crate) violations: Vec<String>,
+    pub(crate) log: Vec<String>,
+}
+
+impl Sim {
+    /// A network without nodes. Everything that happens in it follows from the seed.
+    #[must_use]
+    pub fn seed(seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_be_bytes());
+        Self {
+            seed,
+            network: althing_testkit::network(),
+            random: ChaCha8Rng::from_seed(bytes),
+            links: Links::default(),
+            time: 0,
+            queue: BTreeMap::new(),
+            queued: 0,
+            nodes: Vec::new(),
+            index: BTreeMap::new(),
+            kademlia: Kademlia::default(),
+            memo: Memo::default(),
+            trace: Sha256::new(),
+            asked: 0,
+            numbered: 0,
+            answers: BTreeMap::new(),
+            verdicts: Vec::new(),
+            replies: BTreeMap::new(),
+            news_at: 0,
+            honest: BTreeSet::new(),
+            certified: BTreeMap::new(),
+            violations: Vec::new(),
+            log: Vec::new(),
+        }
+    }
+
+    /// How links and disks behave from now on.
+    #[must_use]
+    pub fn links(mut self, links: Links) -> Self {
+        self.links = links;
+        self
+    }
+
+    /// Changes how links and disks behave.
+    pub fn set_links(&mut self, links: Links) {
+        self.links = links;
+    }
+
+    /// Adds nodes with one agent each, starts and connects them.
+    #[must_use]
+    pub fn nodes(mut self, count: usize) -> Self {
+        for _ in 0..count {
+            self.add(0);
+        }
+        self.connect();
+        self
+    }
+
+    /// Adds one node whose wall clock is off by `skew_ms`, starts and connects it. Gives its number.
+    pub fn join(&mut self, skew_ms: i64) -> usize {
+        let node = self.add(skew_ms);
+        self.connect();
+        node
+    }
+
+    /// Starts a copy of a node's directory, taken now, on another machine: same agents, same incarnation, same guard,
+    /// another network key. Gives its number.
+    pub fn clone_directory(&mut self, of: usize) -> usize {
+        let disk = self.nodes[of].disk.copy();
+        let agents = self.nodes[of].agents.clone();
+        let node = self.place(agents, disk, 0);
+        for copy in [of, node] {
+            self.nodes[copy].is_copied = true;
+        }
+        self.connect();
+        node
+    }
+
+    fn add(&mut self, skew_ms: i64) -> usize {
+        let number = self.nodes.len();
+        let key = agent_key(number);
+        let recovery = agent_key(number + 1_000_000);
+        let hosted =
+            HostedAgent { agent: key.agent(), key, recovery_key_hash: recovery_key_hash(&recovery.public()) };
+        self.place(vec![hosted], Disk::default(), skew_ms)
+    }
+
+    fn place(&mut self, agents: Vec<HostedAgent>, disk: Disk, skew_ms: i64) -> usize {
+        let number = self.nodes.len();
+        let key = node_key(number);
+        let mut neighbours = BTreeSet::new();
+        if number < FULL_MESH_MAX {
+            neighbours.extend(0..number);
+        } else {
+            while neighbours.len() < FULL_MESH_MAX / 2 {
+                let other = self.below(number as u64);
+                neighbours.insert(usize::try_from(other).unwrap_or(0));
+            }
+        }
+        for other in &neighbours {
+            self.nodes[*other].neighbours.insert(number);
+        }
+        self.index.insert(key.node(), number);
+        self.nodes.push(Node {
+            key,
+            agents,
+            disk,
+            skew_ms,
+            life: None,
+            run: 0,
+            crashes_after_guard: false,
+            disk_is_full: false,
+            garbles: false,
+            side: 0,
+            neighbours,
+            promises: Vec::new(),
+            is_copied: false,
+        });
+        self.start(number);
+        number
+    }
+
+    /// A client of a node.
+    pub fn node(&mut self, node: usize) -> Client<'_> {
+        Client { sim: self, node }
+    }
+
+    /// The first agent of a node.
+    #[must_use]
+    pub fn agent(&self, node: usize) -> AgentId {
+        self.nodes[node].agents[0].agent
+    }
+
+    /// The first agents of some nodes.
+    #[must_use]
+    pub fn agents(&self, nodes: impl IntoIterator<Item = usize>) -> Vec<AgentId> {
+        nodes.into_iter().map(|node| self.agent(node)).collect()
+    }
+
+    /// How many nodes there are, down ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is no node.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Whether a node runs.
+    #[must_use]
+    pub fn is_up(&self, node: usize) -> bool {
+        self.nodes[node].life.is_some()
+    }
+
+    /// The seed.
+    #[must_use]
+    pub fn seed_no(&self) -> u64 {
+        self.seed
+    }
+
+    /// Milliseconds of simulated time since the start.
+    #[must_use]
+    pub fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// A digest of everything that every engine was told and did so far: equal for equal runs.
+    #[must_use]
+    pub fn trace(&self) -> [u8; 32] {
+        self.trace.clone().finalize().into()
+    }
+
+    /// What went on, a line for each thing that a person would want to see.
+    #[must_use]
+    pub fn log(&self) -> &[String] {
+        &self.log
+    }
+
+    /// Cuts the network: nodes of different sides do not reach each other. Nodes in no list are alone together.
+    pub fn partition(&mut self, one: &[usize], other: &[usize]) {
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            node.side = match (one.contains(&number), other.contains(&number)) {
+                (true, _) => 1,
+                (false, true) => 2,
+                (false, false) => 3,
+            };
+        }
+        self.say(format!("partition {one:?} | {other:?}"));
+        self.connect();
+    }
+
+    /// Ends every partition.
+    pub fn heal(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.side = 0);
+        self.say("heal".into());
+        self.connect();
+    }
+
+    /// Kills a node's process: what was on its way to its disk is lost.
+    pub fn crash(&mut self, node: usize) {
+        self.say(format!("crash {node}"));
+        self.nodes[node].disk.crash();
+        self.stop(node);
+    }
+
+    /// Cuts a node's power: what was not synced is lost too.
+    pub fn lose_power(&mut self, node: usize) {
+        self.say(format!("power loss {node}"));
+        self.nodes[node].disk.lose_power();
+        self.stop(node);
+    }
+
+    /// Has a node crash exactly between the next vote guard that it writes and the batch which that guards.
+    pub fn crash_after_next_guard(&mut self, node: usize) {
+        self.nodes[node].crashes_after_guard = true;
+    }
+
+    /// Leaves no space on a node's disk.
+    pub fn fill_disk(&mut self, node: usize) {
+        self.say(format!("disk of {node} is full"));
+        self.nodes[node].disk_is_full = true;
+    }
+
+    /// Makes space on a node's disk.
+    pub fn free_disk(&mut self, node: usize) {
+        if std::mem::take(&mut self.nodes[node].disk_is_full) {
+            self.say(format!("disk of {node} has space"));
+            self.handle(node, Input::Writable);
+        }
+    }
+
+    /// Takes back every [`Sim::crash_after_next_guard`].
+    pub fn spare(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.crashes_after_guard = false);
+    }
+
+    /// Starts a node that is down.
+    pub fn restart(&mut self, node: usize) {
+        if self.nodes[node].life.is_none() {
+            self.say(format!("restart {node}"));
+            self.start(node);
+            self.connect();
+        }
+    }
+
+    /// Damages every response of a node on its way, or no longer.
+    pub fn garble(&mut self, node: usize, garbles: bool) {
+        self.nodes[node].garbles = garbles;
+    }
+
+    /// Hands an ask to a node. A node that is down never answers.
+    pub fn ask(&mut self, node: usize, ask: Ask) -> AskNo {
+        self.asked += 1;
+        let no = AskNo(self.asked);
+        if let Some(life) = &mut self.nodes[node].life {
+            life.asks.insert(no);
+            self.handle(node, Input::Ask { no, ask });
+        }
+        no
+    }
+
+    /// The answer to an ask, if it has come.
+    #[must_use]
+    pub fn answered(&self, no: AskNo) -> Option<&Answer> {
+        self.answers.get(&no)
+    }
+
+    /// Runs until an ask is answered.
+    ///
+    /// # Panics
+    /// When no answer comes within a minute.
+    pub fn answer(&mut self, no: AskNo) -> Answer {
+        let until = self.time + ANSWER_MS_MAX;
+        loop {
+            if let Some(answer) = self.answers.get(&no) {
+                return answer.clone();
+            }
+            assert!(self.step(until), "seed {}: ask {} was not answered", self.seed, no.0);
+        }
+    }
+
+    /// Runs for some time.
+    pub fn run_for(&mut self, ms: u64) {
+        let until = self.time + ms;
+        while self.step(until) {}
+        self.time = until;
+    }
+
+    /// Runs until the nodes have no news for each other and agree, and says whether that came about.
+    pub fn run_until_quiet(&mut self) -> bool {
+        let limit = self.time + QUIET_MS_MAX;
+        self.news_at = self.time;
+        while self.time < limit {
+            let is_quiet = self.time >= self.news_at + QUIET_MS;
+            if is_quiet && self.digests_agree() {
+                return true;
+            }
+            self.run_for(if is_quiet { 1_000 } else { self.news_at + QUIET_MS - self.time });
+        }
+        false
+    }
+
+    /// Plays the next event that is due by `until`.
+    fn step(&mut self, until: u64) -> bool {
+        let Some(entry) = self.queue.first_entry() else { return false };
+        if entry.key().0 > until {
+            return false;
+        }
+        let ((at, _), event) = entry.remove_entry();
+        self.time = at;
+        self.play(event);
+        true
+    }
+
+    pub(crate) fn start(&mut self, number: usize) {
+        let engine_seed = {
+            let mut bytes = seed("engine", number);
+            self.random.fill_bytes(&mut bytes);
+            bytes
+        };
+        let now = self.now(number);
+        let node = &mut self.nodes[number];
+        node.run += 1;
+        let config = Config {
+            network: self.network.clone(),
+            node_key: node.key.clone(),
+            agents: node.agents.clone(),
+            guard: node.disk.guard(),
+            last_commit: node.disk.written(),
+            expects_peers: true,
+            timing: Timing::default(),
+        };
+        let engine = Engine::new(config, node.disk.database(), engine_seed, now).expect("memory can be read");
+        node.life = Some(Life {
+            engine,
+            gate: Gate::new(node.disk.written()),
+            commit_is_due: false,
+            wake_at: 0,
+            seen: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            asks: BTreeSet::new(),
+            connected: BTreeSet::new(),
+        });
+        self.drain(number);
+        self.handle(number, Input::Addresses(vec![format!("/memory/{number}")]));
+    }
+
+    fn stop(&mut self, node: usize) {
+        self.nodes[node].life = None;
+        self.nodes[node].crashes_after_guard = false;
+        self.kademlia.forget(self.nodes[node].id());
+        self.connect();
+    }
+
+    pub(crate) fn stop_in_commit(&mut self, node: usize) {
+        self.say(format!("crash {node} between guard and batch"));
+        self.nodes[node].disk.crash();
+        self.stop(node);
+    }
+
+    /// Makes connections what partitions and crashes allow, and tells the engines.
+    fn connect(&mut self) {
+        for one in 0..self.nodes.len() {
+            for other in self.nodes[one].neighbours.clone() {
+                let Some(life) = &mut self.nodes[one].life else { continue };
+                let is = life.connected.contains(&other);
+                let can = self.reaches(one, other);
+                let peer = self.nodes[other].id();
+                let Some(life) = &mut self.nodes[one].life else { continue };
+                match (is, can) {
+                    (false, true) => {
+                        life.connected.insert(other);
+                        self.handle(one, Input::Connected(peer));
+                    }
+                    (true, false) => {
+                        life.connected.remove(&other);
+                        self.handle(one, Input::Disconnected(peer));
+                    }
+                    (true, true) | (false, false) => {}
+                }
+            }
+        }
+    }
+
+    /// Whether both nodes run and no partition is between them.
+    pub(crate) fn reaches(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.nodes[one], &self.nodes[other]);
+        one.life.is_some() && other.life.is_some() && one.side == other.side
+    }
+
+    pub(crate) fn now(&self, node: usize) -> Now {
+        let wall = WALL_START.plus(self.time).0.saturating_add_signed(self.nodes[node].skew_ms);
+        Now { wall: Millis(wall), ticks: self.time }
+    }
+
+    pub(crate) fn schedule(&mut self, after_ms: u64, event: Event) {
+        self.queued += 1;
+        self.queue.insert((self.time + after_ms, self.queued), event);
+    }
+
+    /// A random number below `bound`; 0 if that is 0.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.random.next_u64() % bound.max(1)
+    }
+
+    pub(crate) fn between(&mut self, (least, most): (u64, u64)) -> u64 {
+        least + self.below(most.saturating_sub(least) + 1)
+    }
+
+    /// A message from a peer that is no engine.
+    pub(crate) fn gossip_to(&mut self, to: usize, from: NodeId, message: &Message) {
+        let after = self.between(self.links.delay_ms);
+        self.schedule(after, Event::Gossip { to, from, message: message.clone() });
+    }
+
+    pub(crate) fn say(&mut self, line: String) {
+        let at = self.time;
+        self.log.push(format!("{at:>9} ms  {line}"));
+    }
+}

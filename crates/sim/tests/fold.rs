@@ -1,0 +1,216 @@
+//! The fold law: one set of records, in whatever order, repeated, and with a crash anywhere, gives one set of views.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use althing_ballot::{Choice, Electorate, ProposalBody, Rule, leaf};
+use althing_card::Card;
+use althing_engine::{Config, Effect, Engine, Gate, GuardStatus, Input, MessageNo, Now, Timing};
+use althing_record::{AgentKey, Digest, Domain, Draft, Kind, NodeId, Placement, Record, RecordId, cbor};
+use althing_sim::Views;
+use althing_store::{Batch, CommitNo, Guard, Memory};
+use althing_testkit::{MADE, agent, chain, identity, leaves, network, node, rotation, sign, slot};
+use proptest::prelude::*;
+
+const NOW: Now = Now { wall: MADE, ticks: 0 };
+
+/// An engine whose batches may be kept back, and then be lost.
+struct Player {
+    store: Memory,
+    engine: Engine<Memory>,
+    written: CommitNo,
+    held: Vec<(CommitNo, Batch)>,
+    gate: Gate,
+    messages: u64,
+}
+
+impl Player {
+    fn new() -> Self {
+        let store = Memory::default();
+        Self {
+            engine: start(&store, CommitNo(0)),
+            store,
+            written: CommitNo(0),
+            held: Vec::new(),
+            gate: Gate::new(CommitNo(0)),
+            messages: 0,
+        }
+    }
+
+    fn deliver(&mut self, record: &Record) {
+        self.messages += 1;
+        let (message, from) = (MessageNo(self.messages), NodeId([1; 32]));
+        self.engine.handle(NOW, Input::Gossip { message, from, record: record.clone() });
+        while let Some(output) = self.engine.poll() {
+            match self.gate.pass(output) {
+                Some(Effect::Commit(no, batch)) => self.held.push((no, batch)),
+                Some(Effect::Halt(cause)) => panic!("halted: {cause}"),
+                _ => {}
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        for (no, batch) in std::mem::take(&mut self.held) {
+            self.store.apply(&batch);
+            self.written = no;
+        }
+        self.engine.handle(NOW, Input::Committed(self.written));
+        while self.engine.poll().is_some() {}
+    }
+
+    fn crash(&mut self) {
+        self.held.clear();
+        self.engine = start(&self.store, self.written);
+        self.gate = Gate::new(self.written);
+        while let Some(output) = self.engine.poll() {
+            if let Effect::Commit(no, batch) = output.effect {
+                self.held.push((no, batch));
+            }
+        }
+    }
+
+    fn sees(&self) -> (Views, Vec<Digest>) {
+        let digests = Domain::ALL.iter().map(|domain| self.engine.digest(*domain, NOW).unwrap());
+        (Views::read(self.engine.store(), NOW.wall), digests.collect())
+    }
+}
+
+fn start(store: &Memory, last_commit: CommitNo) -> Engine<Memory> {
+    let config = Config {
+        network: network(),
+        node_key: node(1),
+        agents: Vec::new(),
+        guard: GuardStatus::Ready(Guard::default()),
+        last_commit,
+        expects_peers: false,
+        timing: Timing::default(),
+    };
+    Engine::new(config, store.clone(), [7; 32], NOW).unwrap()
+}
+
+fn card(key: &AgentKey, event: Option<RecordId>, by: &AgentKey, revision: u64, skill: &str) -> Record {
+    let json = format!(r#"{{"name":"n{revision}","skills":[{{"id":"{skill}"}}]}}"#);
+    let body = cbor::to_vec(&Card::new(json.into_bytes()).unwrap().body());
+    let draft = slot(key, Kind::Card, "", body);
+    let placement = Placement::Slot { name: "".try_into().unwrap(), revision };
+    sign(Draft { key_event: event, placement, ..draft }, by)
+}
+
+fn ballots(key: &AgentKey, seq: u64, proposals: &[(RecordId, Choice)]) -> Record {
+    let draft = leaves(key, None, proposals.iter().map(|(id, choice)| leaf(*id, *choice)).collect());
+    let Placement::Chain { stream, incarnation, .. } = draft.placement.clone() else { panic!("a chain") };
+    let prev = (seq > 0).then_some(RecordId([9; 32]));
+    sign(Draft { placement: Placement::Chain { stream, incarnation, seq, prev }, ..draft }, key)
+}
+
+/// Cards under keys that were replaced and stolen, forks, double and triple ballots, batches over several proposals.
+fn records() -> Vec<Record> {
+    let (alice, recovery, thief, second) = (agent(1), agent(2), agent(3), agent(4));
+    let inception = sign(identity(&alice, &recovery), &alice);
+    let theft = sign(rotation(&inception, None, &thief), &alice);
+    let rescue =
+        sign(Draft { key_event: Some(inception.id()), ..rotation(&inception, None, &second) }, &recovery);
+    let mut all = vec![
+        card(&alice, None, &alice, 10, "text/translate"),
+        card(&alice, None, &alice, 11, "text/summarise"),
+        card(&alice, Some(theft.id()), &thief, 99, "text/steal"),
+        card(&alice, Some(rescue.id()), &second, 12, "text/translate/fr"),
+        card(&agent(5), None, &agent(5), 7, "text/translate"),
+        card(&agent(5), None, &agent(5), 7, "image/draw"),
+    ];
+    all.extend([inception, theft, rescue]);
+    let voters = |count| Electorate::equal((5..5 + count).map(|n| agent(n).agent()).collect()).unwrap();
+    let motion = |count: u8, by: u8| {
+        let body = ProposalBody::direct("?", &[], Rule::Approvals(0), &voters(count), 1, [count; 8]).unwrap();
+        sign(chain(&agent(by), Kind::Proposal, None, cbor::to_vec(&body)), &agent(by))
+    };
+    // The last two stand at one position of one chain.
+    let motions = [motion(4, 20), motion(3, 21), motion(5, 21)];
+    let [one, two, three] = [0, 1, 2].map(|n| motions[n].id());
+    let (yes, no) = (Choice::Option(0), Choice::Option(1));
+    all.extend(motions);
+    for seq in 0..3 {
+        // Two batches say the same and one says otherwise, whichever has the lowest id.
+        let choice = if seq == 2 { no } else { yes };
+        all.push(ballots(&agent(5), seq, &[(one, choice), (RecordId([seq as u8; 32]), yes)]));
+        all.push(ballots(&agent(6), seq, &[(one, yes), (two, [yes, no, Choice::Abstain][seq as usize])]));
+    }
+    all.push(ballots(&agent(7), 0, &[(one, yes), (three, no)]));
+    all.push(ballots(&agent(7), 0, &[(one, yes), (three, yes)]));
+    // Of nobody's electorate.
+    all.push(ballots(&agent(30), 0, &[(one, yes)]));
+    all
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Deliver(usize),
+    Write,
+    Crash,
+}
+
+fn steps(count: usize) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        12 => (0..count).prop_map(Step::Deliver),
+        2 => Just(Step::Write),
+        1 => Just(Step::Crash),
+    ];
+    proptest::collection::vec(step, 0..60)
+}
+
+fn play(records: &[Record], steps: &[Step], rest: &[usize]) -> (Views, Vec<Digest>) {
+    let mut player = Player::new();
+    for step in steps {
+        match step {
+            Step::Deliver(at) => player.deliver(&records[*at]),
+            Step::Write => player.write(),
+            Step::Crash => player.crash(),
+        }
+    }
+    // Reconciliation offers again what came before its time, until nothing is left to offer.
+    for _ in 0..4 {
+        rest.iter().for_each(|at| player.deliver(&records[*at]));
+        player.write();
+    }
+    let seen = player.sees();
+    player.crash();
+    assert_eq!(player.sees(), seen, "a restart shows the same");
+    seen
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn order_repetition_and_crashes_do_not_change_the_views(
+        steps in steps(records().len()),
+        rest in Just((0..records().len()).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let records = records();
+        let plain: Vec<_> = (0..records.len()).collect();
+        let expected = play(&records, &[], &plain);
+        prop_assert_eq!(play(&records, &steps, &rest), expected);
+    }
+}
+
+#[test]
+fn views_show_what_they_should() {
+    use althing_store::Table;
+    let records = records();
+    let plain: Vec<_> = (0..records.len()).collect();
+    let (views, _) = play(&records, &[], &plain);
+    let rows = |table| views.rows.iter().filter(move |((of, _), _)| *of == table);
+    // The double ballots of agents 5, 6 and 7, the forks of the chains of 7 and 21, and Alice's fork of her identity.
+    assert_eq!(rows(Table::EvidenceView).count(), 6);
+    for (_, value) in rows(Table::EvidenceView) {
+        assert_ne!(value[..32], value[32..]);
+        let named = |at| records.iter().find(|record| record.id().0[..] == value[at..at + 32]).unwrap();
+        let (first, second) = (named(0), named(32));
+        let is_fork = althing_record::Fork::prove(first, second).is_some();
+        assert!(is_fork || !althing_ballot::DoubleBallot::prove(first, second).is_empty());
+    }
+    // Of Alice only the card under the key that her recovery key chose is left.
+    assert_eq!(rows(Table::Slot).count(), 2);
+    let alice = rows(Table::CardView).find(|((_, key), _)| key.ends_with(&agent(1).agent().0)).unwrap();
+    assert!(alice.0.1.starts_with(b"text/translate/fr\0"));
+}
