@@ -67,3 +67,42 @@ fn a_certificate_with_any_byte_changed_is_exit_6() {
     let _ = run(&["vote", "verify", &long]).expect(6);
     let _ = run(&["vote", "verify", "/nonexistent"]).expect(1).says("/nonexistent");
 }
+
+/// Somebody deletes a damaged store and keeps the keys: the peers remember what the agent said.
+#[test]
+fn an_emptied_store_with_the_same_keys_does_not_vote_again() {
+    let home = Home::new();
+    let one = Node::up(&home.join("1"), &[]);
+    let two = Node::join(&home.join("2"), &one);
+    let (agent, voters) = (two.agent(), format!("{},{}", one.agent(), two.agent()));
+    let proposed = one.ask("althing.proposed/v1", &["vote", "propose", "which?", "--voters", &voters]);
+    let id = proposed["proposal"].as_str().unwrap();
+    poll("the proposal arrives and the ballot is taken", || {
+        (two.run(&["vote", "cast", id, "yes"]).code == Some(0)).then_some(())
+    });
+    poll("the ballot reaches the other node", || {
+        one.run(&["vote", "show", id]).stdout.contains(&format!("{agent}  yes")).then_some(())
+    });
+    let _ = two.run(&["down"]).expect(0);
+    assert!(two.ended().success());
+    std::fs::remove_dir_all(home.join("2").join("store")).unwrap();
+    // The recovery key may be kept elsewhere; that must not make a second identity of the first.
+    for file in std::fs::read_dir(home.join("2").join("keys").join("agents")).unwrap().flatten() {
+        if file.file_name().to_string_lossy().contains("recovery") {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+
+    let two = Node::join(&home.join("2"), &one);
+    assert_eq!(two.agent(), agent);
+    let refused = poll("the peers tell what was said", || {
+        let cast = two.run(&["vote", "cast", id, "no"]);
+        assert_ne!(cast.code, Some(0), "a second ballot was signed: {cast:#?}");
+        cast.stderr.contains("already voted").then_some(cast)
+    });
+    assert!(refused.stderr.contains("\"yes\""), "{refused:#?}");
+    assert_eq!(two.run(&["vote", "cast", id, "yes"]).code, Some(0), "repeating it is no second ballot");
+    for node in [&one, &two] {
+        assert_eq!(node.status()["evidence"], 0, "nobody is accused");
+    }
+}

@@ -47,10 +47,10 @@ fn proofs(batches: &[Record]) -> List<VoteProof, VOTERS_MAX> {
 }
 
 fn fault(error: CertificateError) -> &'static str {
-    match error {
-        CertificateError::Vote { cause, .. } => cause,
-        other => panic!("expected a vote at fault, found {other}"),
-    }
+    let CertificateError::Vote { cause, .. } = error else {
+        panic!("expected a vote at fault, found {error}")
+    };
+    cause
 }
 
 #[test]

@@ -1,0 +1,62 @@
+//! A disk that fills up and is emptied again, under a running node.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use althing_tests::{Home, Node, poll};
+
+use crate::commands::TRANSLATOR;
+
+/// A small file system of its own, unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=96m,mode=700", "tmpfs"]).arg(at).output();
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_stops_writing_only_and_writing_resumes_without_a_restart() {
+    let home = Home::new();
+    let Some(disk) = SmallDisk::mount(&home.join("disk")) else {
+        println!("SKIPPED: mounting a small tmpfs needs root");
+        return;
+    };
+    let node = Node::up(&disk.0.join("node"), &[]);
+    let _ = node.run(&["card", "publish", TRANSLATOR]).expect(0);
+    let before = node.status();
+
+    let filler = disk.0.join("filler");
+    let full = std::fs::write(&filler, vec![0; 200 << 20]);
+    assert!(full.is_err(), "the disk is full");
+    let refused = node.run(&["card", "publish", TRANSLATOR]).expect(1);
+    assert!(refused.stderr.contains("disk full") && refused.stderr.contains("hint:"), "{refused:#?}");
+    let voters = node.agent();
+    let _ =
+        node.run(&["vote", "propose", "still there?", "--voters", &voters]).expect(1).says("disk is full");
+    assert_eq!(
+        node.status()["records"],
+        before["records"],
+        "reading goes on, and nothing half done is shown"
+    );
+    assert!(node.run(&["card", "get", &node.agent()]).expect(0).stdout.contains("Babel"));
+
+    std::fs::remove_file(&filler).unwrap();
+    poll("writing resumes by itself", || {
+        let proposed = node.run(&["vote", "propose", "back?", "--voters", &voters, "--json"]);
+        (proposed.code == Some(0)).then_some(())
+    });
+    let _ = node.run(&["card", "publish", TRANSLATOR]).expect(0);
+    let _ = node.run(&["down"]).expect(0);
+    assert!(node.ended().success());
+}
