@@ -123,6 +123,26 @@ fn crash_between_guard_and_batch_keeps_the_first_ballot() {
 }
 
 #[test]
+fn signed_ballot_outlives_the_loss_of_the_proposal_that_it_answers() {
+    let mut net = Sim::seed(22).nodes(3);
+    net.run_for(1_000);
+    let voters = net.agents(0..3);
+    let proposal = net.node(0).proposes(motion("merge?", &voters));
+    net.run_for(2_000);
+    // The proposal came by gossip, so it is not synced; the guard is, and the power fails right after it.
+    net.crash_after_next_guard(1);
+    net.node(1).cast(proposal, "yes");
+    net.run_for(1_000);
+    net.lose_power(1);
+    net.restart(1);
+    net.run_for(5_000);
+    let other = net.node(1).cast(proposal, "no");
+    assert_eq!(refusal(net.answer(other)), RefusalKind::Conflict);
+    assert!(net.run_until_quiet());
+    net.check_converged();
+}
+
+#[test]
 fn ballot_that_is_not_on_disk_leaves_by_no_way() {
     // The disk is slow, so peers reconcile many times while the ballot is on its way to it.
     let links = Links { commit_ms: (60_000, 60_000), ..Links::default() };
