@@ -104,7 +104,7 @@ ensure_rocksdb() {
         if [ ! -s "$dir/librocksdb.a" ]; then
             say "building RocksDB $version once, about 11 minutes of CPU time; it is kept in $dir"
             build="$ALTHING_CACHE/rocksdb-build"
-            env -u ROCKSDB_LIB_DIR -u ROCKSDB_STATIC CARGO_TARGET_DIR="$build" \
+            env -u ROCKSDB_LIB_DIR -u ROCKSDB_STATIC CARGO_TARGET_DIR="$build" CARGO_PROFILE_RELEASE_DEBUG=false \
                 cargo build --release --locked -p librocksdb-sys >&2
             built="$(find "$build/release/build" -path '*/librocksdb-sys-*/out/librocksdb.a' -print -quit)"
             [ -n "$built" ] || die "the build of librocksdb-sys left no librocksdb.a in $build"
