@@ -43,22 +43,17 @@ impl Line {
     }
 }
 
-/// The value of a metric with these labels, 0 if it is not there yet.
+/// The sum of a metric over all series that have these labels.
 fn metric(node: &Node, name: &str, labels: &[&str]) -> f64 {
     let api = node.api();
     let text = get(&api, "/metrics", &[("Host", &api)]).body;
-    let line = text
-        .lines()
-        .filter(|line| line.starts_with(name))
-        .find(|line| labels.iter().all(|label| line.contains(label)));
-    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+    let series = text.lines().filter(|line| line.starts_with(name));
+    let wanted = series.filter(|line| labels.iter().all(|label| line.contains(label)));
+    wanted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
 fn invalid(node: &Node) -> f64 {
-    let api = node.api();
-    let text = get(&api, "/metrics", &[("Host", &api)]).body;
-    let lines = text.lines().filter(|line| line.starts_with("althing_invalid_messages_total"));
-    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    metric(node, "althing_invalid_messages_total", &[])
 }
 
 fn now() -> Millis {
