@@ -51,7 +51,7 @@ pub struct NodeRow {
     pub records: Option<u64>,
     /// Its sync domains.
     pub domains: Vec<api::Domain>,
-    /// Whether it holds the records that most nodes hold.
+    /// Whether it holds the records that more than half of the answering nodes hold.
     pub agrees: bool,
     /// Why it does not answer, if it does not.
     pub problem: Option<String>,
@@ -140,13 +140,15 @@ impl NodeRow {
     }
 }
 
-/// Marks the nodes whose digests are those that most nodes have.
+/// Marks the nodes whose digests are those of more than half of the nodes that answer. If there is no such half, none:
+/// nobody can say then which nodes are behind.
 fn mark_agreement(rows: &mut [NodeRow]) {
     let mut counts: BTreeMap<Vec<(&str, &str)>, usize> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.problem.is_none()) {
         *counts.entry(row.digests()).or_default() += 1;
     }
-    let Some((most, _)) = counts.into_iter().max_by_key(|(_, count)| *count) else { return };
+    let answering: usize = counts.values().sum();
+    let Some((most, _)) = counts.into_iter().find(|(_, count)| 2 * count > answering) else { return };
     let most: Vec<(String, String)> =
         most.into_iter().map(|(name, digest)| (name.to_owned(), digest.to_owned())).collect();
     for row in rows {
@@ -178,6 +180,19 @@ mod tests {
             agrees: false,
             problem: digest.is_none().then(|| "gone".to_owned()),
         }
+    }
+
+    #[test]
+    fn without_a_strict_majority_nobody_agrees() {
+        let mut tie = [row(Some("a")), row(Some("b")), row(None)];
+        mark_agreement(&mut tie);
+        assert_eq!(tie.map(|row| row.agrees), [false; 3]);
+        let mut split = [row(Some("a")), row(Some("b")), row(Some("b")), row(Some("c"))];
+        mark_agreement(&mut split);
+        assert_eq!(split.map(|row| row.agrees), [false; 4]);
+        let mut single = [row(Some("a")), row(None)];
+        mark_agreement(&mut single);
+        assert_eq!(single.map(|row| row.agrees), [true, false]);
     }
 
     #[test]

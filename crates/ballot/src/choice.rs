@@ -1,6 +1,6 @@
 use althing_record::cbor::{Decode, DecodeError, Encode, Reader, Writer};
 
-use crate::{BallotError, Proposal};
+use crate::{BallotError, OPTIONS_MAX, Proposal};
 
 /// What a ballot says: an array of a tag and its value. Later versions add tags; see docs/spec/voting.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,7 +64,14 @@ impl Decode for Choice {
         let tag = if len == 0 { 0 } else { from.uint()? };
         match (tag, len) {
             (0, 1) => Ok(Self::Abstain),
-            (1, 2) => Ok(Self::Option(Decode::decode(from)?)),
+            (1, 2) => {
+                let index: u32 = Decode::decode(from)?;
+                if index as usize >= OPTIONS_MAX {
+                    let expected = format!("below {OPTIONS_MAX}");
+                    return Err(DecodeError::OutOfBounds { what: "option", value: index.into(), expected });
+                }
+                Ok(Self::Option(index))
+            }
             (0 | 1, _) => Err(DecodeError::Invalid(format!("choice {tag} has {len} parts"))),
             (value, _) => Err(DecodeError::Newer { of: "choice", what: "tag", value }),
         }

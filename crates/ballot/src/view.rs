@@ -1,8 +1,9 @@
-//! The rows of [`Table::VoteView`]: `p` ‖ proposal → empty, and `b` ‖ proposal ‖ voter ‖ batch → index and choice.
-//! Ballots are indexed whether or not their proposal is known yet; whether they count is asked when they are tallied.
+//! The rows of [`Table::VoteView`]: `p` ‖ proposal → empty, and `b` ‖ proposal ‖ voter ‖ signing key ‖ choice → the lowest
+//! batch that says so, and the ballot's index in it. A voter who repeats a choice adds no row. Ballots are indexed whether
+//! or not their proposal is known yet; whether they count is asked when they are tallied.
 
 use althing_record::cbor::{self, Limits};
-use althing_record::{AgentId, RecordId};
+use althing_record::{AgentId, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot, Table, prefix_end};
 
 use crate::{Ballot, Choice};
@@ -14,6 +15,8 @@ pub struct CastBallot {
     pub ballot: Ballot,
     /// The record of the batch.
     pub batch: RecordId,
+    /// The key that signed it.
+    pub key: [u8; 32],
 }
 
 /// Adds a proposal to the view.
@@ -22,12 +25,24 @@ pub fn index_proposal(proposal: RecordId, batch: &mut Batch) {
 }
 
 /// Adds the ballots of the batch `record` to the view.
-pub fn index_ballots(record: RecordId, ballots: &[Ballot], batch: &mut Batch) {
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn index_ballots(
+    store: &impl Snapshot,
+    record: &Record,
+    ballots: &[Ballot],
+    batch: &mut Batch,
+) -> Result<(), ReadError> {
     for ballot in ballots {
-        let key = [b"b", &ballot.proposal.0[..], &ballot.voter.0, &record.0].concat();
-        let value = [&ballot.index.to_be_bytes()[..], &cbor::to_vec(&ballot.choice)].concat();
-        batch.put(Table::VoteView, key, value);
+        let choice = cbor::to_vec(&ballot.choice);
+        let key = [b"b", &ballot.proposal.0[..], &ballot.voter.0, record.signing_key(), &choice].concat();
+        let lower = store.get(Table::VoteView, &key)?.is_some_and(|row| row[..] < record.id().0[..]);
+        if !lower {
+            batch.put(Table::VoteView, key, [&record.id().0[..], &ballot.index.to_be_bytes()].concat());
+        }
     }
+    Ok(())
 }
 
 /// Whether a proposal is in the view.
@@ -47,7 +62,7 @@ pub fn proposals(store: &impl Snapshot, limit: usize) -> Result<Vec<RecordId>, R
     Ok(rows.iter().filter_map(|(key, _)| RecordId::try_from(&key[1..]).ok()).collect())
 }
 
-/// The ballots for a proposal, of one voter or of all, ascending by (voter, batch).
+/// The ballots for a proposal, of one voter or of all, ascending by (voter, signing key, choice).
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -70,16 +85,18 @@ pub fn ballots_for(
 
 fn cast_ballot(key: &[u8], value: &[u8]) -> Option<CastBallot> {
     let (proposal, rest) = key.get(1..)?.split_first_chunk::<32>()?;
-    let (voter, batch) = rest.split_first_chunk::<32>()?;
-    let (index, choice) = value.split_first_chunk::<4>()?;
+    let (voter, rest) = rest.split_first_chunk::<32>()?;
+    let (signing_key, choice) = rest.split_first_chunk::<32>()?;
+    let (batch, index) = value.split_first_chunk::<32>()?;
     let choice: Choice = cbor::from_slice(choice, Limits { depth: 4, items: 128 }).ok()?;
     Some(CastBallot {
         ballot: Ballot {
             proposal: RecordId(*proposal),
             voter: AgentId(*voter),
             choice,
-            index: u32::from_be_bytes(*index),
+            index: u32::from_be_bytes(index.try_into().ok()?),
         },
-        batch: RecordId::try_from(batch).ok()?,
+        batch: RecordId(*batch),
+        key: *signing_key,
     })
 }

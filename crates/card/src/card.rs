@@ -98,11 +98,17 @@ impl Card {
         if json.len() > JSON_BYTES_MAX {
             return Err(CardError::TooLong { found: json.len() });
         }
-        let card: AgentCard =
-            serde_json::from_slice(&json).map_err(|error| CardError::Json(error.to_string()))?;
         if nesting(&json) > NESTING_MAX {
             return Err(CardError::Json(format!("nested deeper than {NESTING_MAX}")));
         }
+        let fault = |error: serde_json::Error| CardError::Json(error.to_string());
+        // Read twice: as a value, so that every string and number in it is one; and as a card, which sees double names.
+        let value: serde_json::Value = serde_json::from_slice(&json).map_err(fault)?;
+        let skills = value.get("skills").and_then(serde_json::Value::as_array);
+        if !value.is_object() || skills.is_some_and(|skills| !skills.iter().all(serde_json::Value::is_object)) {
+            return Err(CardError::Json("expected a JSON object, its \"skills\" a list of objects".into()));
+        }
+        let card: AgentCard = serde_json::from_slice(&json).map_err(fault)?;
         if card.name.trim().is_empty() {
             return Err(CardError::Json("\"name\" is empty".into()));
         }
@@ -205,11 +211,15 @@ mod tests {
         let error = |json: &str| Card::new(json.as_bytes().to_vec()).unwrap_err().to_string();
         assert!(error("{}").contains("missing field `name`"));
         assert!(error("{\"name\":\" \"}").contains("\"name\" is empty"));
-        assert!(error("[1]").contains("AgentCard"));
+        assert!(error("[1]").contains("expected a JSON object"));
         assert!(error("{\"name\":\"x\",\"name\":\"y\"}").contains("duplicate field `name`"));
         assert!(error("{\"name\":\"x\",\"skills\":[{}]}").contains("missing field `id`"));
         assert!(error("{\"name\":\"x\",\"skills\":[{\"id\":\"/\"}]}").contains("skill is empty"));
         assert!(error(&format!("{{\"name\":\"{}\"}}", "x".repeat(JSON_BYTES_MAX))).contains("at most 15360"));
+        assert!(error("[\"x\",[[\"a\"]]]").contains("expected a JSON object"));
+        assert!(error("{\"name\":\"x\",\"skills\":[[\"a\"]]}").contains("a list of objects"));
+        assert!(error("{\"name\":\"x\",\"n\":1e999999}").contains("number out of range"));
+        assert!(Card::new(b"{\"name\":\"x\",\"n\":\"\xff\"}".to_vec()).is_err());
         let deep = format!("{{\"name\":\"x\",\"deep\":{}{}}}", "[".repeat(200), "]".repeat(200));
         assert!(error(&deep).contains("nested deeper than 32"));
         let skills = vec!["{\"id\":\"a\"}"; SKILLS_MAX + 1].join(",");

@@ -4,6 +4,8 @@
 //! proposal is known, a key is on a valid branch); "not yet" is answered with Ignore, and reconciliation brings the
 //! record again. The one exception, the key that may write slots, is settled again whenever the identity chain grows.
 
+use std::sync::Arc;
+
 use althing_ballot::{CastBallot, Proposal, ballots_of};
 use althing_card::{Card, Lease};
 use althing_record::{
@@ -18,8 +20,11 @@ use crate::rows::{
 };
 use crate::{Note, Now, Source};
 
-/// Most identity records that are read of one agent.
-const IDENTITY_RECORDS_MAX: usize = 4_096;
+/// When a sweep that did not come to its end goes on, in milliseconds.
+const SWEEP_AGAIN_MS: u64 = 50;
+
+/// Most key histories that are kept in memory.
+const HISTORIES_CACHED: usize = 4_096;
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,14 +197,25 @@ impl<S: Snapshot> Engine<S> {
         }
     }
 
-    fn weigh_slot(&self, record: &Record, name: &str, revision: u64) -> Result<Option<Admission>, ReadError> {
-        let head = self.slot_head(&slot_key(record.agent(), record.kind(), name))?;
-        Ok(match head {
-            Some(head) if (revision, record.id()) <= (head.revision, head.id) => {
-                Some(Admission::Unwanted("a newer revision is here".into()))
-            }
-            Some(_) | None => None,
-        })
+    fn weigh_slot(
+        &mut self,
+        record: &Record,
+        name: &str,
+        revision: u64,
+    ) -> Result<Option<Admission>, ReadError> {
+        let key = slot_key(record.agent(), record.kind(), name);
+        let Some(head) = self.slot_head(&key)? else { return Ok(None) };
+        if (revision, record.id()) > (head.revision, head.id) {
+            return Ok(None);
+        }
+        // What was refused here must not come back after what it lost against is forgotten.
+        let outlived = outlived(record);
+        if outlived > head.keep_until {
+            self.delete(Table::Expiry, Expiring::Slot(key.clone()).key(head.keep_until));
+            self.put(Table::Expiry, Expiring::Slot(key.clone()).key(outlived), Vec::new());
+            self.put(Table::Slot, key, SlotHead { keep_until: outlived, ..head }.to_row());
+        }
+        Ok(Some(Admission::Unwanted("a newer revision is here".into())))
     }
 
     /// A batch is taken when one of its ballots answers a known proposal and comes from a voter; so nobody outside an
@@ -249,7 +265,8 @@ impl<S: Snapshot> Engine<S> {
                     self.prove(record.agent(), CHAIN_FORK, &position[32..], [first, second])?;
                 }
                 self.put(Table::Chain, chain_key(&prefix, *seq, id), Vec::new());
-                if !matches!(source, Source::Own | Source::Guard) {
+                let own = matches!(source, Source::Own | Source::Guard);
+                if !own && self.key_history(record.agent())?.speaks(record.signing_key()) {
                     self.watch_own_chain(record, *incarnation, *seq);
                 }
             }
@@ -260,8 +277,12 @@ impl<S: Snapshot> Engine<S> {
             Body::Card(Some(card)) => althing_card::index(record.agent(), &card, until, &mut batch),
             Body::Card(None) | Body::Lease => {}
             Body::Identity => {
+                let before = self.key_history(record.agent())?.current_key();
                 self.put(Table::IdentityView, identity_key(record.agent(), id), Vec::new());
-                self.purge_replaced_keys(record.agent())?;
+                self.histories.borrow_mut().remove(&record.agent());
+                if self.key_history(record.agent())?.current_key() != before {
+                    self.purge_replaced_keys(record.agent())?;
+                }
             }
             Body::Proposal => althing_ballot::index_proposal(id, &mut batch),
             Body::Ballots(ballots) => {
@@ -290,7 +311,7 @@ impl<S: Snapshot> Engine<S> {
             self.drop_slot_record(head)?;
         }
         // Past this time no record that ever held the slot is accepted any more.
-        let outlived = record.expires().unwrap_or(NEVER).plus(10 * Millis::MINUTE);
+        let outlived = outlived(record);
         let keep_until = before.map_or(outlived, |head| head.keep_until.max(outlived));
         if before.is_none_or(|head| head.keep_until != keep_until) {
             if let Some(head) = before {
@@ -301,7 +322,8 @@ impl<S: Snapshot> Engine<S> {
         self.put(
             Table::Slot,
             key,
-            SlotHead { revision, id: record.id(), deadline: until, keep_until }.to_row(),
+            SlotHead { revision, id: record.id(), deadline: until, keep_until, key: *record.signing_key() }
+                .to_row(),
         );
         Ok(())
     }
@@ -331,7 +353,7 @@ impl<S: Snapshot> Engine<S> {
     ) -> Result<(), ReadError> {
         for ballot in ballots {
             let mut cast = althing_ballot::ballots_for(&self.store, ballot.proposal, Some(ballot.voter))?;
-            cast.push(CastBallot { ballot: *ballot, batch: record.id() });
+            cast.push(CastBallot { ballot: *ballot, batch: record.id(), key: *record.signing_key() });
             // The lowest batch of all, and the lowest that contradicts it: the same pair in whatever order they came.
             let Some(first) = cast.iter().min_by_key(|cast| cast.batch) else { continue };
             let others = cast.iter().filter(|cast| cast.ballot.choice != first.ballot.choice);
@@ -340,8 +362,7 @@ impl<S: Snapshot> Engine<S> {
                 self.prove(ballot.voter, DOUBLE_BALLOT, &ballot.proposal.0, ids)?;
             }
         }
-        althing_ballot::index_ballots(record.id(), ballots, batch);
-        Ok(())
+        althing_ballot::index_ballots(&self.store, record, ballots, batch)
     }
 
     /// Keeps the two records that prove an offence.
@@ -361,8 +382,12 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    pub(crate) fn key_history(&self, agent: AgentId) -> Result<KeyHistory, ReadError> {
-        let rows = self.store.scan_prefix(Table::IdentityView, &agent.0, IDENTITY_RECORDS_MAX)?;
+    /// The fold of an agent's identity chain, kept until the chain grows.
+    pub(crate) fn key_history(&self, agent: AgentId) -> Result<Arc<KeyHistory>, ReadError> {
+        if let Some(history) = self.histories.borrow().get(&agent) {
+            return Ok(history.clone());
+        }
+        let rows = self.store.scan_prefix(Table::IdentityView, &agent.0, usize::MAX)?;
         let mut records = Vec::with_capacity(rows.len());
         for (key, _) in rows {
             if let Ok(id) = RecordId::try_from(&key[32..])
@@ -371,7 +396,13 @@ impl<S: Snapshot> Engine<S> {
                 records.push(record);
             }
         }
-        Ok(KeyHistory::fold(agent, &records))
+        let history = Arc::new(KeyHistory::fold(agent, &records));
+        let mut histories = self.histories.borrow_mut();
+        if histories.len() >= HISTORIES_CACHED {
+            histories.clear();
+        }
+        histories.insert(agent, history.clone());
+        Ok(history)
     }
 
     pub(crate) fn slot_head(&self, key: &[u8]) -> Result<Option<SlotHead>, ReadError> {
@@ -391,7 +422,7 @@ impl<S: Snapshot> Engine<S> {
         let current = self.key_history(agent)?.current_key();
         for (key, row) in self.store.scan(Table::Slot, &agent.0, &prefix_end(&agent.0), usize::MAX)? {
             let Some(head) = SlotHead::read(&row) else { continue };
-            if self.record(head.id)?.is_some_and(|record| *record.signing_key() != current) {
+            if head.key != current {
                 self.drop_slot_record(head)?;
                 self.delete(Table::Slot, key.clone());
                 self.delete(Table::Expiry, Expiring::Slot(key).key(head.keep_until));
@@ -405,7 +436,7 @@ impl<S: Snapshot> Engine<S> {
         const ROWS_MAX: usize = 1_024;
         let rows = self.store.scan(Table::Expiry, &[], &now.wall.plus(1).0.to_be_bytes(), ROWS_MAX)?;
         if rows.len() == ROWS_MAX {
-            self.due.sweep = now.ticks + 1;
+            self.due.sweep = now.ticks + SWEEP_AGAIN_MS;
         }
         for (key, _) in rows {
             match Expiring::read(&key) {
@@ -436,6 +467,11 @@ impl<S: Snapshot> Engine<S> {
         self.put(Table::Expiry, Expiring::Trace(id).key(forget.max(now.wall.plus(1))), Vec::new());
         Ok(())
     }
+}
+
+/// From when on no clock within bounds accepts a slot's record any more.
+fn outlived(record: &Record) -> Millis {
+    record.expires().unwrap_or(NEVER).plus(10 * Millis::MINUTE)
 }
 
 /// What an offence is called.

@@ -1,8 +1,9 @@
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use althing_ballot::Proposal;
-use althing_record::{AgentId, Incarnation, Millis, Network, NodeId, NodeKey, Record, RecordId};
+use althing_record::{AgentId, Incarnation, KeyHistory, Millis, Network, NodeId, NodeKey, Record, RecordId};
 use althing_store::{Batch, CommitNo, Guard, Head, Op, Overlay, ReadError, Snapshot, Table};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -21,6 +22,10 @@ const PROPOSALS_CACHED: usize = 512;
 
 /// The row that remembers why this directory must not sign votes any more.
 const SIGNING_STOPPED: &[u8] = b"signing_stopped";
+
+/// The largest correction of this clock, in milliseconds: what this node's own admission tolerates. Peers that tell of
+/// more are warned about and not believed.
+const CORRECTION_MS_MAX: u64 = 11 * Millis::MINUTE;
 
 /// Most peers that the engine keeps state about.
 pub const PEERS_MAX: usize = 4_096;
@@ -62,6 +67,7 @@ pub struct Engine<S> {
     pub(crate) clock_offsets: BTreeMap<NodeId, i64>,
     pub(crate) clock_warned: bool,
     pub(crate) proposals: BTreeMap<RecordId, Arc<Proposal>>,
+    pub(crate) histories: RefCell<BTreeMap<AgentId, Arc<KeyHistory>>>,
     pub(crate) provided: BTreeSet<Key>,
     pub(crate) reconciler: Reconciler,
     pub(crate) searches: BTreeMap<u64, Search>,
@@ -135,6 +141,7 @@ impl<S: Snapshot> Engine<S> {
             clock_offsets: BTreeMap::new(),
             clock_warned: false,
             proposals: BTreeMap::new(),
+            histories: RefCell::default(),
             provided: BTreeSet::new(),
             reconciler: Reconciler::default(),
             searches: BTreeMap::new(),
@@ -226,8 +233,9 @@ impl<S: Snapshot> Engine<S> {
                 self.pump_sync(now)?;
             }
             Input::Addresses(addresses) => {
-                if self.addresses != addresses {
-                    self.addresses = addresses;
+                let changed = self.addresses != addresses;
+                self.addresses = addresses;
+                if changed && !self.read_only {
                     self.renew_leases(now)?;
                 }
             }
@@ -283,6 +291,7 @@ impl<S: Snapshot> Engine<S> {
         self.store.abandon();
         self.assigned = CommitNo(no.0.saturating_sub(1)).max(self.durable);
         self.proposals.clear();
+        self.histories.borrow_mut().clear();
         self.reconciler.changed_all();
     }
 
@@ -513,7 +522,10 @@ impl<S: Snapshot> Engine<S> {
     /// than a minute.
     pub(crate) fn signing_time(&self, now: Now) -> Millis {
         match self.clock_offset() {
-            Some(offset) if self.clock_offsets.len() >= 3 && offset.unsigned_abs() > Millis::MINUTE => {
+            Some(offset)
+                if self.clock_offsets.len() >= 3
+                    && (Millis::MINUTE..=CORRECTION_MS_MAX).contains(&offset.unsigned_abs()) =>
+            {
                 Millis(now.wall.0.saturating_add_signed(offset))
             }
             Some(_) | None => now.wall,

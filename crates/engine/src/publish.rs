@@ -148,9 +148,11 @@ impl<S: Snapshot> Engine<S> {
             content,
         };
         let record = draft.sign(&hosted.key, &self.network)?;
-        self.guard_link(chain, seq, &record);
         match self.keep_own(&record, now)? {
-            Admission::New => Ok(record),
+            Admission::New => {
+                self.guard_link(chain, seq, &record);
+                Ok(record)
+            }
             other @ (Admission::Known
             | Admission::Early(_)
             | Admission::Unwanted(_)

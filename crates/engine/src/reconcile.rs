@@ -8,6 +8,7 @@ use althing_card::Card;
 use althing_record::{Domain, Kind, Millis, NodeId, Placement, RecordId, Verdict};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
 use althing_sync::{Elements, FETCH_MAX, Round};
+use rand_core::Rng;
 
 use crate::admit::Admission;
 use crate::engine::Engine;
@@ -28,8 +29,11 @@ pub const UNWANTED_MAX: usize = 16_384;
 /// between the two reached nobody.
 const SECOND_ROUND_MS: u64 = 2_000;
 
-/// How long a round may take, in milliseconds.
-const ROUND_MS_MAX: u64 = 30_000;
+/// How long a peer may take for one answer, in milliseconds.
+const ANSWER_MS_MAX: u64 = 30_000;
+
+/// How long a round may take, in milliseconds; what is left by then is left to a later one.
+const ROUND_MS_MAX: u64 = 300_000;
 
 /// Most bytes of records in one answer.
 const ANSWER_BYTES_MAX: usize = 1_024 * 1_024;
@@ -57,7 +61,10 @@ struct Running {
     page: Vec<RecordId>,
     admitted: u64,
     early: u64,
+    /// When the answer that it waits for is too late.
     deadline: u64,
+    /// When the whole of it has to be over.
+    until: u64,
 }
 
 impl Reconciler {
@@ -127,8 +134,8 @@ impl Reconciler {
         }
     }
 
-    fn is_busy_with(&self, peer: NodeId, domain: Domain) -> bool {
-        self.running.values().any(|running| running.peer == peer && running.domain == domain)
+    fn is_busy_with(&self, peer: NodeId) -> bool {
+        self.running.values().any(|running| running.peer == peer)
     }
 }
 
@@ -144,15 +151,25 @@ impl<S: Snapshot> Engine<S> {
     /// Starts wanted rounds while there is room.
     pub(crate) fn pump_sync(&mut self, now: Now) -> Result<(), ReadError> {
         while self.reconciler.running.len() < ROUNDS_MAX {
-            let Some((peer, domain)) = self.reconciler.wanted.pop_first() else { return Ok(()) };
-            if !self.peers.contains(&peer) || self.reconciler.is_busy_with(peer, domain) {
+            // One round for each peer, and by chance, so that no peer can hold all places or be first in every queue.
+            let free: Vec<_> = self
+                .reconciler
+                .wanted
+                .iter()
+                .filter(|(peer, _)| !self.reconciler.is_busy_with(*peer))
+                .collect();
+            let chosen = free.get(self.random.next_u64() as usize % free.len().max(1)).map(|wanted| **wanted);
+            let Some((peer, domain)) = chosen else { return Ok(()) };
+            self.reconciler.wanted.remove(&(peer, domain));
+            if !self.peers.contains(&peer) {
                 continue;
             }
             let elements = self.elements(domain, now)?;
             let Ok((round, message)) = Round::open(elements) else { continue };
             let no = self.request_no();
-            let deadline = now.ticks + ROUND_MS_MAX;
-            let running = Running { peer, domain, round, page: Vec::new(), admitted: 0, early: 0, deadline };
+            let (deadline, until) = (now.ticks + ANSWER_MS_MAX, now.ticks + ROUND_MS_MAX);
+            let running =
+                Running { peer, domain, round, page: Vec::new(), admitted: 0, early: 0, deadline, until };
             self.reconciler.running.insert(no, running);
             self.effect(Effect::Request(no, peer, Request::Reconcile { domain, cut: Millis(0), message }));
         }
@@ -217,8 +234,11 @@ impl<S: Snapshot> Engine<S> {
             }
             Request::Fetch { ids } => {
                 let (mut served, mut rows, mut size) = (0, Vec::new(), 0);
+                let mut given = BTreeSet::new();
                 for id in ids.iter().take(FETCH_MAX) {
-                    if let Some(bytes) = self.live_bytes(*id, now)? {
+                    if given.insert(id)
+                        && let Some(bytes) = self.live_bytes(*id, now)?
+                    {
                         size += bytes.len();
                         if size > ANSWER_BYTES_MAX {
                             break;
@@ -231,13 +251,14 @@ impl<S: Snapshot> Engine<S> {
             }
             Request::Providers { skill } => {
                 let hits = althing_card::find(&self.store, skill, now.wall, RECORDS_MAX / 4)?;
-                let mut rows = Vec::new();
+                let (mut rows, mut size) = (Vec::new(), 0);
                 for hit in hits {
-                    rows.extend(self.agent_rows(hit.agent, now)?);
-                    let size: usize = rows.iter().map(Vec::len).sum();
-                    if size > ANSWER_BYTES_MAX || rows.len() > RECORDS_MAX - 8 {
+                    let agent = self.agent_rows(hit.agent, now)?;
+                    size += agent.iter().map(Vec::len).sum::<usize>();
+                    if size > ANSWER_BYTES_MAX || rows.len() + agent.len() > RECORDS_MAX {
                         break;
                     }
+                    rows.extend(agent);
                 }
                 Ok(records_response(rows.len() as u64, &rows))
             }
@@ -335,6 +356,10 @@ impl<S: Snapshot> Engine<S> {
                     self.fail_round(&running, "the peer serves nothing of what it has".into());
                     return Ok(());
                 }
+                if !records.iter().any(|record| asked.contains(&record.id())) {
+                    self.fail_round(&running, "the peer has none of what it named".into());
+                    return Ok(());
+                }
                 running.round.put_back(rest);
                 for record in records.iter().filter(|record| asked.contains(&record.id())) {
                     match self.admit(record, Source::Sync, now)? {
@@ -360,9 +385,13 @@ impl<S: Snapshot> Engine<S> {
     }
 
     fn continue_round(&mut self, running: Running, request: Request, now: Now) {
+        if now.ticks >= running.until {
+            return self.fail_round(&running, "it took too long".into());
+        }
         let no = self.request_no();
         self.effect(Effect::Request(no, running.peer, request));
-        self.reconciler.running.insert(no, Running { deadline: now.ticks + ROUND_MS_MAX, ..running });
+        let deadline = running.until.min(now.ticks + ANSWER_MS_MAX);
+        self.reconciler.running.insert(no, Running { deadline, ..running });
     }
 
     fn fetch_page(&mut self, mut running: Running, now: Now) {

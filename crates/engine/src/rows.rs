@@ -30,6 +30,8 @@ pub(crate) struct SlotHead {
     pub(crate) id: RecordId,
     pub(crate) deadline: Millis,
     pub(crate) keep_until: Millis,
+    /// The key that signed the record: a head goes when its key is replaced, record or not.
+    pub(crate) key: [u8; 32],
 }
 
 impl SlotHead {
@@ -40,6 +42,7 @@ impl SlotHead {
             id: RecordId::try_from(row.get(8..40)?).ok()?,
             deadline: Millis(word(40)?),
             keep_until: Millis(word(48)?),
+            key: row.get(56..88)?.try_into().ok()?,
         })
     }
 
@@ -49,6 +52,7 @@ impl SlotHead {
             &self.id.0,
             &self.deadline.0.to_be_bytes(),
             &self.keep_until.0.to_be_bytes(),
+            &self.key,
         ]
         .concat()
     }

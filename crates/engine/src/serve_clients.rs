@@ -1,11 +1,12 @@
 //! Answers to local clients that only read.
 
-use althing_record::{AgentId, Digest, Domain, Millis, RecordId};
+use althing_record::{AgentId, Digest, Domain, Kind, Millis, RecordId};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
 use sha2::{Digest as _, Sha256};
 
 use crate::admit::offence_name;
 use crate::engine::Engine;
+use crate::rows::SlotHead;
 use crate::{Answer, Ask, AskNo, DomainStatus, EvidenceRow, Now, Status};
 
 impl<S: Snapshot> Engine<S> {
@@ -37,12 +38,10 @@ impl<S: Snapshot> Engine<S> {
             .iter()
             .map(|domain| self.domain_status(*domain, now))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut cards = std::collections::BTreeSet::new();
-        self.for_each_row(Table::CardView, &[], |key, value| {
-            let live = value.try_into().is_ok_and(|bytes| u64::from_be_bytes(bytes) > now.wall.0);
-            if let (true, Some(at)) = (live, key.len().checked_sub(32)) {
-                cards.insert(key[at..].to_vec());
-            }
+        let mut cards = 0;
+        self.for_each_row(Table::Slot, &[], |key, value| {
+            let is_card = key.get(32..34) == Some(&Kind::Card.code().to_be_bytes()[..]);
+            cards += u64::from(is_card && SlotHead::read(value).is_some_and(|head| head.deadline > now.wall));
         })?;
         Ok(Status {
             node: self.node(),
@@ -52,9 +51,9 @@ impl<S: Snapshot> Engine<S> {
             incarnation: self.incarnation,
             commit: self.durable.0,
             records: domains.iter().map(|domain| domain.records).sum(),
-            cards: cards.len() as u64,
+            cards,
             proposals: self.count(Table::VoteView, b"p")?,
-            evidence: self.count(Table::EvidenceView, &[])?,
+            evidence: self.evidence()?.len() as u64,
             domains,
             peers: self.peers.len() as u64,
             sync_rounds: self.reconciler.rounds,
@@ -105,7 +104,27 @@ impl<S: Snapshot> Engine<S> {
                 rows.push(EvidenceRow { agent, offence, records: [first, second] });
             }
         })?;
-        Ok(rows)
+        let mut shown = Vec::with_capacity(rows.len());
+        for row in rows {
+            if self.binds(&row)? {
+                shown.push(row);
+            }
+        }
+        Ok(shown)
+    }
+
+    /// Whether both records were signed by keys that speak for the agent: what a thief signed after the recovery key
+    /// spoke is kept, but does not bind its victim.
+    fn binds(&self, row: &EvidenceRow) -> Result<bool, ReadError> {
+        let history = self.key_history(row.agent)?;
+        for id in row.records {
+            if let Some(record) = self.record(id)?
+                && history.rank(&record).is_none()
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn count(&self, table: Table, prefix: &[u8]) -> Result<u64, ReadError> {

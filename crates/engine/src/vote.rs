@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use althing_ballot::{
-    Certificate, Choice, Electorate, Outcome, Proposal, ProposalBody, Rule, Tally, ballots_for, leaf,
+    CastBallot, Certificate, Choice, Electorate, Outcome, Proposal, ProposalBody, Rule, Tally, ballots_for,
+    leaf,
 };
 use althing_record::{AgentId, Content, Domain, Kind, Record, RecordId, cbor};
-use althing_store::{ReadError, Snapshot};
+use althing_store::{ReadError, Snapshot, Table};
 use rand_core::Rng;
 
 use crate::engine::Engine;
@@ -86,7 +87,7 @@ impl<S: Snapshot> Engine<S> {
                 return Ok(());
             }
         };
-        if let Some(earlier) = ballots_for(&self.store, id, Some(agent))?.first() {
+        if let Some(earlier) = self.standing_ballots(id, Some(agent))?.first() {
             if earlier.ballot.choice == choice {
                 self.answer(no, Answer::Cast { ballot: earlier.batch, repeated: true });
             } else {
@@ -192,31 +193,27 @@ impl<S: Snapshot> Engine<S> {
         }))
     }
 
-    /// Counts the ballots of a proposal. A ballot under a key that lost a fork of its voter's identity does not count.
-    fn tally(&self, proposal: &Proposal) -> Result<Tally, ReadError> {
-        let mut counted = Vec::new();
-        for cast in ballots_for(&self.store, proposal.id, None)? {
-            let voter = cast.ballot.voter;
-            let history = self.key_history_if_rotated(voter)?;
-            let stands = match history {
-                None => true,
-                Some(history) => {
-                    self.record(cast.batch)?.is_some_and(|record| history.rank(&record).is_some())
-                }
-            };
-            if stands {
-                counted.push((voter, cast.ballot.choice));
+    /// The ballots for a proposal that count: not those under a key that lost a fork of its voter's identity.
+    fn standing_ballots(
+        &self,
+        proposal: RecordId,
+        voter: Option<AgentId>,
+    ) -> Result<Vec<CastBallot>, ReadError> {
+        let mut standing = ballots_for(&self.store, proposal, voter)?;
+        let mut fault = None;
+        standing.retain(|cast| match self.key_history(cast.ballot.voter) {
+            Ok(history) => history.speaks(&cast.key),
+            Err(error) => {
+                fault = Some(error);
+                false
             }
-        }
-        Ok(Tally::count(proposal, counted))
+        });
+        fault.map_or(Ok(standing), Err)
     }
 
-    fn key_history_if_rotated(
-        &self,
-        agent: AgentId,
-    ) -> Result<Option<althing_record::KeyHistory>, ReadError> {
-        let rows = self.store.scan_prefix(althing_store::Table::IdentityView, &agent.0, 2)?;
-        if rows.len() < 2 { Ok(None) } else { self.key_history(agent).map(Some) }
+    fn tally(&self, proposal: &Proposal) -> Result<Tally, ReadError> {
+        let standing = self.standing_ballots(proposal.id, None)?;
+        Ok(Tally::count(proposal, standing.iter().map(|cast| (cast.ballot.voter, cast.ballot.choice))))
     }
 
     pub(crate) fn on_certificate(&mut self, no: AskNo, id: RecordId) -> Result<(), ReadError> {
@@ -250,28 +247,23 @@ impl<S: Snapshot> Engine<S> {
 
     fn certificate(&self, proposal: &Proposal) -> Result<Option<Certificate>, ReadError> {
         let Some(record) = self.record(proposal.id)? else { return Ok(None) };
-        let mut batches: Vec<Record> = Vec::new();
-        let mut identities = Vec::new();
-        let mut seen = BTreeSet::new();
-        let mut signers = BTreeSet::from([proposal.proposer]);
-        for cast in ballots_for(&self.store, proposal.id, None)? {
-            if !seen.insert(cast.batch) {
-                continue;
-            }
-            let Some(record) = self.record(cast.batch)? else { continue };
-            let history = self.key_history_if_rotated(cast.ballot.voter)?;
-            // A ballot under a key that lost a fork of its voter's identity would make the whole certificate invalid.
-            if history.is_none_or(|history| history.rank(&record).is_some()) {
-                signers.insert(cast.ballot.voter);
-                batches.push(record);
-            }
+        let standing = self.standing_ballots(proposal.id, None)?;
+        let ids: BTreeSet<_> = standing.iter().map(|cast| cast.batch).collect();
+        let mut batches: Vec<Record> = Vec::with_capacity(ids.len());
+        for id in ids {
+            batches.extend(self.record(id)?);
         }
-        for agent in signers {
-            if self.key_history_if_rotated(agent)?.is_some() {
-                for (key, _) in self.store.scan_prefix(althing_store::Table::IdentityView, &agent.0, 4_096)? {
-                    if let Ok(id) = RecordId::try_from(&key[32..]) {
-                        identities.extend(self.record(id)?);
-                    }
+        let rotated: BTreeSet<_> = batches
+            .iter()
+            .chain([&record])
+            .filter(|record| record.header().key.is_some())
+            .map(Record::agent)
+            .collect();
+        let mut identities = Vec::new();
+        for agent in rotated {
+            for (key, _) in self.store.scan_prefix(Table::IdentityView, &agent.0, usize::MAX)? {
+                if let Ok(id) = RecordId::try_from(&key[32..]) {
+                    identities.extend(self.record(id)?);
                 }
             }
         }
@@ -289,8 +281,8 @@ impl<S: Snapshot> Engine<S> {
         if proposal.electorate.weight(voter).is_none() {
             return Ok(());
         }
-        let ballots = ballots_for(&self.store, id, None)?;
-        let of = |cast: &althing_ballot::CastBallot| (cast.ballot.voter, cast.ballot.choice);
+        let ballots = self.standing_ballots(id, None)?;
+        let of = |cast: &CastBallot| (cast.ballot.voter, cast.ballot.choice);
         let after = Tally::count(&proposal, ballots.iter().map(of)).outcome(&proposal);
         let earlier = ballots.iter().filter(|cast| cast.batch != batch);
         if after == Tally::count(&proposal, earlier.map(of)).outcome(&proposal) {

@@ -12,8 +12,10 @@ use crate::api::{Problem, ProblemKind};
 use crate::edge::Edge;
 use crate::refused::Refused;
 
-/// Largest card that the API reads. The engine takes 16 KiB and names the length of what is a little more.
+/// Largest card that the API reads. The engine takes less, and names the length of what is a little more.
 pub(crate) const CARD_BYTES_MAX: usize = 20 * 1024;
+/// Longest JSON of a card, as the engine checks it.
+const CARD_JSON_BYTES_MAX: usize = 15 * 1024;
 /// Largest body of every other request.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Most bytes of a refused body that are read all the same.
@@ -26,28 +28,50 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 /// # Errors
 /// When it is too large, too slow, not declared as JSON, or not of the form that the route takes.
 pub(crate) async fn json<T: DeserializeOwned>(edge: &Edge, request: Request) -> Result<T, Refused> {
-    let bytes = json_bytes(edge, request, BODY_BYTES_MAX).await?;
+    let too_large = |_| {
+        let detail = format!("expected a body of at most {BODY_BYTES_MAX} bytes");
+        Problem::new(ProblemKind::TooLarge, detail)
+    };
+    let bytes = declared_json(edge, request, BODY_BYTES_MAX, too_large).await?;
+    // First whether it is JSON at all: an error in that comes before what is missing in it.
+    parse::<serde::de::IgnoredAny>(&bytes)?;
     parse(&bytes)
 }
 
-/// Reads the exact bytes of a JSON body.
+/// Reads the exact bytes of a card. Whether they are one, the engine says.
 ///
 /// # Errors
-/// When it is too large, too slow, not declared as JSON, or not JSON.
-pub(crate) async fn json_bytes(edge: &Edge, request: Request, bytes_max: usize) -> Result<Vec<u8>, Refused> {
+/// When it is too large, too slow or not declared as JSON.
+pub(crate) async fn card(edge: &Edge, request: Request) -> Result<Vec<u8>, Refused> {
+    declared_json(edge, request, CARD_BYTES_MAX, card_too_large).await
+}
+
+/// The problem of a card that is not even read; `bytes`: its length, if that is known.
+pub(crate) fn card_too_large(bytes: Option<u64>) -> Problem {
+    let bytes = bytes.map_or_else(|| format!("more than {CARD_BYTES_MAX}"), |bytes| bytes.to_string());
+    let detail = format!("card has {bytes} bytes of JSON, at most {CARD_JSON_BYTES_MAX} are allowed");
+    Problem::new(ProblemKind::TooLarge, detail).with_hint("leave out what can be fetched elsewhere")
+}
+
+/// Reads a body that is declared as JSON; `too_large` gets the length that the client declared, if it did.
+async fn declared_json(
+    edge: &Edge,
+    request: Request,
+    bytes_max: usize,
+    too_large: impl FnOnce(Option<u64>) -> Problem,
+) -> Result<Vec<u8>, Refused> {
     let (head, body) = request.into_parts();
     if let Err(refused) = check_type(&head.headers) {
         discard(body).await;
         return Err(refused);
     }
     let limit = edge.body_timeout();
+    let declared = body.size_hint().exact();
     let Ok(bytes) = tokio::time::timeout(limit, read(body, bytes_max)).await else {
         let detail = format!("the body did not arrive within {limit:?}");
         return Err(Problem::new(ProblemKind::SlowBody, detail).into());
     };
-    let bytes = bytes?;
-    parse::<serde::de::IgnoredAny>(&bytes)?;
-    Ok(bytes)
+    bytes?.ok_or_else(|| too_large(declared).into())
 }
 
 /// Reads and forgets the body of a request that is refused anyway, within bounds: closing a connection with bytes
@@ -85,11 +109,12 @@ fn check_type(headers: &HeaderMap) -> Result<(), Refused> {
     .into())
 }
 
-async fn read(mut body: Body, bytes_max: usize) -> Result<Vec<u8>, Refused> {
+/// The whole body; `None` if it is larger than `bytes_max`.
+async fn read(mut body: Body, bytes_max: usize) -> Result<Option<Vec<u8>>, Refused> {
     let mut bytes = Vec::new();
     let mut fits = body.size_hint().lower() <= bytes_max as u64;
     while fits {
-        let Some(frame) = body.frame().await else { return Ok(bytes) };
+        let Some(frame) = body.frame().await else { return Ok(Some(bytes)) };
         let frame = frame.map_err(|error| {
             Problem::new(ProblemKind::Invalid, format!("the body did not arrive whole: {error}"))
         })?;
@@ -98,7 +123,7 @@ async fn read(mut body: Body, bytes_max: usize) -> Result<Vec<u8>, Refused> {
         bytes.extend_from_slice(if fits { data } else { &[] });
     }
     discard(body).await;
-    Err(Problem::new(ProblemKind::TooLarge, format!("expected a body of at most {bytes_max} bytes")).into())
+    Ok(None)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {

@@ -13,7 +13,7 @@ use crate::api::{
     Ballot, BallotRequest, Card, Document, Evidence, Find, FindQuery, Health, ListQuery, Peers, Problem,
     ProblemKind, ProposeRequest, Proposed, Published, Status, Stopping, Vote, Votes,
 };
-use crate::body::BODY_BYTES_MAX;
+use crate::body::{BODY_BYTES_MAX, CARD_BYTES_MAX, card_too_large};
 use crate::files;
 use crate::refused::PROBLEM_JSON;
 use crate::token::Token;
@@ -133,6 +133,9 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn publish_card(&self, json: &[u8], agent: Option<&str>) -> Result<Published, ClientError> {
+        if json.len() > CARD_BYTES_MAX {
+            return Err(ClientError::Problem(Box::new(card_too_large(Some(json.len() as u64)))));
+        }
         let target = with_query("/v1/cards", &[("agent", agent.map(str::to_owned))]);
         self.send(target, json.to_vec()).await
     }

@@ -138,6 +138,13 @@ impl KeyHistory {
         }
     }
 
+    /// Whether a key speaks, or once spoke, for the agent on the winning branch.
+    #[must_use]
+    pub fn speaks(&self, key: &[u8; 32]) -> bool {
+        *key == self.agent.0
+            || self.branch.iter().filter_map(|id| self.states.get(id)).any(|state| state.key == *key)
+    }
+
     fn current(&self) -> Option<&KeyState> {
         self.branch.last().and_then(|last| self.states.get(last))
     }

@@ -58,6 +58,8 @@ pub use ids::{AgentId, Digest, GroupId, IdError, Incarnation, NetworkId, NodeId,
 pub use key::{AgentKey, NodeKey, SIGNATURE_LEN, SignatureError, admit_key, verify_signature};
 pub use kind::{Companion, Domain, Kind, PlacementRule};
 pub use network::{GENESIS_BYTES_MAX, Genesis, GenesisError, Network, NetworkLimits, Versions};
-pub use record::{EXTERNAL_AAD, LEAVES_MAX, Leaves, Record, TimeError, VerifyError, deadline};
+pub use record::{
+    EXTERNAL_AAD, IDENTITY_SEQ_MAX, LEAVES_MAX, Leaves, Record, TimeError, VerifyError, deadline,
+};
 pub use time::Millis;
 pub use verdict::Verdict;

@@ -13,6 +13,9 @@ use crate::{
 /// What the signature of a record covers besides its bytes.
 pub const EXTERNAL_AAD: &[u8] = b"althing/record/1";
 
+/// The last position of an identity chain.
+pub const IDENTITY_SEQ_MAX: u64 = 255;
+
 /// Most leaves under one root.
 pub const LEAVES_MAX: usize = 1_024;
 
@@ -361,8 +364,9 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
     rule(kind != Kind::Inception || header.key.is_none(), "the inception is signed by the inception key")?;
     let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     match (&header.placement, kind.placement()) {
-        (Placement::Slot { name, .. }, PlacementRule::Slot { lifetime_ms_max }) => {
+        (Placement::Slot { name, revision }, PlacementRule::Slot { lifetime_ms_max }) => {
             rule(plain(name), "a slot's name is printable ASCII")?;
+            rule(*revision < u64::MAX, "a slot has room for one more revision")?;
             let lifetime = header.expires.map(|expires| expires.since(header.made));
             rule(lifetime.is_some(), "a slot needs an expiry")?;
             rule(
@@ -377,6 +381,10 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
             rule(&**stream == expected, "its stream is its kind's")?;
             rule(incarnation.is_some() == per_incarnation, "an incarnation is for every chain but identity")?;
             rule(prev.is_some() == (*seq > 0), "every link but the first names the one before")?;
+            rule(*seq < u64::MAX, "a chain has room for one more link")?;
+            // What was folded from a chain (keys, ballots) is never taken out again.
+            rule(header.expires.is_none(), "a link of a chain does not expire")?;
+            rule(per_incarnation || *seq <= IDENTITY_SEQ_MAX, "an identity chain has at most 256 links")?;
             rule(
                 per_incarnation || (kind == Kind::Inception) == (*seq == 0),
                 "an identity chain begins with its one inception",

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use althing_card::SkillPath;
+use althing_card::{SkillError, SkillPath};
 use althing_net::Multiaddr;
 use althing_record::AgentId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -39,7 +39,7 @@ pub(crate) struct Cli {
     /// Print one JSON document on stdout and everything else on stderr
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
-    /// How long the command may take, such as 500ms, 10s or 2m [default: 30s]
+    /// How long to wait for the node's answer, such as 500ms, 10s or 2m [default: 30s]
     #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse, help_heading = "Global options")]
     pub(crate) timeout: Option<Duration>,
     #[command(subcommand)]
@@ -188,7 +188,7 @@ Examples:
   althing find --skill text --limit 100 --json")]
 pub(crate) struct Find {
     /// The skill, such as text/translate; text/translate/fr matches it too
-    #[arg(long, value_name = "SKILL")]
+    #[arg(long, value_name = "SKILL", value_parser = skill)]
     pub(crate) skill: SkillPath,
     /// Most agents to show, up to 1000
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
@@ -364,6 +364,11 @@ pub(crate) struct TestnetDir {
     pub(crate) dir: Option<PathBuf>,
 }
 
+/// A skill path; paths are in lower case, as the skills in cards are when they are indexed.
+fn skill(text: &str) -> Result<SkillPath, SkillError> {
+    text.to_lowercase().parse()
+}
+
 /// A method that the node will take, so that a wrong one is a usage error.
 fn method(text: &str) -> Result<String, String> {
     match althing_gateway::api::parse_method(text) {
@@ -391,10 +396,17 @@ mod tests {
     }
 
     #[test]
+    fn skills_are_searched_in_lower_case() {
+        let cli = Cli::try_parse_from(["althing", "find", "--skill", "Text/Translate"]).unwrap();
+        let Command::Find(find) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(find.skill.as_str(), "text/translate");
+    }
+
+    #[test]
     fn wrong_values_are_usage_errors() {
         let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
         for words in [
-            vec!["find", "--skill", "Text"],
+            vec!["find", "--skill", "text translate"],
             vec!["find", "--skill", "a", "--limit", "0"],
             vec!["card", "get", "did:web:example.org"],
             vec!["vote", "propose", "?", "--voters", did, "--method", "majority"],

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use althing_card::JSON_BYTES_MAX;
 use althing_gateway::api;
 
 use super::args;
@@ -37,9 +38,13 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     };
     read.map_err(|error| Failure::file("read the card", file, &error))?;
     if json.len() as u64 > FILE_BYTES_MAX {
-        let cause = format!("card {} is larger than {FILE_BYTES_MAX} bytes", file.display());
-        return Err(Failure::new(Exit::Failed, cause)
-            .hint("a card fits in 15 KiB of JSON; leave out what can be fetched elsewhere".to_owned()));
+        let cause = format!(
+            "card {} has more than {FILE_BYTES_MAX} bytes of JSON, at most {JSON_BYTES_MAX} are allowed",
+            file.display()
+        );
+        return Err(
+            Failure::new(Exit::Failed, cause).hint("leave out what can be fetched elsewhere".to_owned())
+        );
     }
     Ok(json)
 }

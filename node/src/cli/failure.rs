@@ -63,6 +63,11 @@ impl Failure {
         Self { exit, problem: Box::new(problem) }
     }
 
+    /// Something that the user named and that is not known here.
+    pub(crate) fn not_found(cause: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, problem: Box::new(Problem::new(ProblemKind::NotFound, cause)) }
+    }
+
     /// A file that could not be handled.
     pub(crate) fn file(what: &str, path: &Path, error: &std::io::Error) -> Self {
         Self::new(Exit::Failed, format!("cannot {what} {}: {error}", path.display()))
@@ -72,6 +77,12 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
         self.problem.hint = hint.into().or(self.problem.hint);
         self
+    }
+
+    /// The same failure with a next step if the request was wrong and nothing better was said.
+    pub(crate) fn hint_if_invalid(self, hint: &str) -> Self {
+        let bare = self.problem.hint.is_none() && self.problem.kind() == Some(ProblemKind::Invalid);
+        if bare { self.hint(hint.to_owned()) } else { self }
     }
 
     pub(crate) fn cause(&self) -> &str {
@@ -99,9 +110,14 @@ impl From<ClientError> for Failure {
             ClientError::Protocol(_) => Exit::Failed,
             ClientError::Problem(problem) => exit_of(problem),
         };
-        let (cause, hint) = (error.to_string(), error.hint());
+        let (cause, mut hint) = (error.to_string(), error.hint());
+        if exit == Exit::Auth && hint.is_none() {
+            hint = Some(
+                "check --home: the token is in api.token there, which this user must be able to read".into(),
+            );
+        }
         match error {
-            ClientError::Problem(problem) => Self { exit, problem },
+            ClientError::Problem(problem) => Self { exit, problem }.hint(hint),
             ClientError::NotRunning { .. }
             | ClientError::Unreachable { .. }
             | ClientError::Auth { .. }
@@ -168,6 +184,36 @@ mod tests {
         let text = failure.json().to_string();
         assert!(text.starts_with("{\"schema\":\"althing.problem/v1\""), "{text}");
         assert!(text.ends_with("\"hint\":\"x\",\"exit\":6}"), "{text}");
+    }
+
+    #[test]
+    fn who_is_not_let_in_is_told_where_the_token_is() {
+        let error = ClientError::Auth { detail: "cannot open the token file".to_owned(), hint: None };
+        let failure = Failure::from(error);
+        assert_eq!(failure.exit, Exit::Auth);
+        assert!(
+            failure.next_step().is_some_and(|hint| hint.contains("--home") && hint.contains("api.token"))
+        );
+    }
+
+    #[test]
+    fn wrong_requests_get_a_hint_unless_they_have_one() {
+        let refused = |problem: Problem| Failure::from(ClientError::Problem(Box::new(problem)));
+        let bare = refused(Problem::new(ProblemKind::Invalid, "because")).hint_if_invalid("see help");
+        assert_eq!(bare.next_step(), Some("see help"));
+        let told =
+            refused(Problem::new(ProblemKind::Invalid, "because").with_hint("do")).hint_if_invalid("x");
+        assert_eq!(told.next_step(), Some("do"));
+        let busy = refused(Problem::new(ProblemKind::Busy, "because")).hint_if_invalid("see help");
+        assert_eq!(busy.next_step(), None);
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_404() {
+        let failure = Failure::not_found("no proposal here begins with abcd");
+        assert_eq!(failure.exit, Exit::Failed);
+        assert_eq!(failure.json()["type"], "urn:althing:problem:not-found");
+        assert_eq!(failure.json()["status"], 404);
     }
 
     #[test]

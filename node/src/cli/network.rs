@@ -1,8 +1,9 @@
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use althing_card::JSON_BYTES_MAX;
 use althing_gateway::api::rfc3339;
 use althing_record::cbor::Text as BoundedText;
 use althing_record::{AgentId, GENESIS_BYTES_MAX, Genesis, Millis, Network};
@@ -34,11 +35,15 @@ pub(crate) fn network(command: args::Network) -> Result<Page, Failure> {
 /// Reads a genesis file.
 pub(crate) fn read(file: &Path) -> Result<Network, Failure> {
     let failed = |error| Failure::file("read the genesis file", file, &error);
-    if fs::metadata(file).map_err(failed)?.len() > GENESIS_BYTES_MAX as u64 {
+    let mut bytes = Vec::new();
+    // Not by the file's length: a device or pipe has none.
+    File::open(file)
+        .and_then(|open| open.take(GENESIS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    if bytes.len() > GENESIS_BYTES_MAX {
         let cause = format!("{} is larger than a genesis file's {GENESIS_BYTES_MAX} bytes", file.display());
         return Err(Failure::new(Exit::Failed, cause));
     }
-    let bytes = fs::read(file).map_err(failed)?;
     Network::from_bytes(&bytes).map_err(|error| {
         Failure::new(Exit::Failed, format!("{}: {error}", file.display()))
             .hint("`althing network init` writes genesis files; copy it as binary".to_owned())
@@ -53,6 +58,10 @@ pub(crate) fn write_new(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
         open.sync_all()
     });
     written.map_err(|error| {
+        if file.is_dir() {
+            return Failure::new(Exit::Failed, format!("cannot write {}: it is a directory", file.display()))
+                .hint("name a file in it".to_owned());
+        }
         let failure = Failure::file("write", file, &error);
         if error.kind() == ErrorKind::AlreadyExists {
             failure.hint("choose another name, or move that file away".to_owned())
@@ -101,7 +110,7 @@ fn describe(network: &Network) -> Text {
         (
             "limits",
             format!(
-                "{} bytes a record, {} a card, {} a ballot",
+                "{} bytes a record, {} a card record ({JSON_BYTES_MAX} of JSON), {} a ballot",
                 limits.record_bytes, limits.card_bytes, limits.ballot_bytes
             ),
         ),
@@ -136,4 +145,21 @@ fn document(network: &Network) -> serde_json::Value {
         },
         "versions": {"record": genesis.versions.record, "wire": genesis.versions.wire},
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endless_files_are_not_read_to_their_end() {
+        let failure = read(Path::new("/dev/zero")).unwrap_err();
+        assert!(failure.cause().contains("is larger than a genesis file's"), "{}", failure.cause());
+    }
+
+    #[test]
+    fn nothing_is_written_over() {
+        let failure = write_new(Path::new("/"), b"x").unwrap_err();
+        assert_eq!(failure.cause(), "cannot write /: it is a directory");
+    }
 }

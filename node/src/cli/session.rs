@@ -38,6 +38,10 @@ impl Session {
 
     /// Connects to the node.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
+        if self.home.exists() && !self.home.is_dir() {
+            let cause = format!("{} is a file, not a directory", self.home.display());
+            return Err(Failure::new(Exit::Failed, cause).hint("check --home or ALTHING_HOME".to_owned()));
+        }
         match Client::connect(&self.home).await {
             Ok(client) => Ok(client.with_timeout(self.timeout_or(TIMEOUT))),
             // The gateway makes the token before the address and removes the address when it stops.

@@ -10,7 +10,7 @@ use super::failure::{Exit, Failure};
 use super::network;
 use super::page::{Page, Screen, Text, color};
 use super::session::{Session, runtime};
-use crate::daemon::{self, Options, Summary};
+use crate::daemon::{self, Options, RunError, Summary};
 
 /// Runs a node until it is asked to stop. What is printed when it is ready is all that goes to standard output.
 pub(crate) fn up(args: args::Up, session: &Session, screen: Screen) -> Result<Page, Failure> {
@@ -41,10 +41,18 @@ pub(crate) fn up(args: args::Up, session: &Session, screen: Screen) -> Result<Pa
         }
     };
     runtime(Builder::new_multi_thread())?.block_on(daemon::run(options, ready)).map_err(|error| {
-        let hint = error.hint();
+        let hint = if matches!(&error, RunError::File { path, .. } if is_passphrase_file(path)) {
+            Some("let ALTHING_PASSPHRASE_FILE name a file that this user can read, or unset it".to_owned())
+        } else {
+            error.hint()
+        };
         Failure::new(Exit::Failed, error).hint(hint)
     })?;
     Ok(Page::nothing())
+}
+
+fn is_passphrase_file(path: &Path) -> bool {
+    std::env::var_os("ALTHING_PASSPHRASE_FILE").is_some_and(|named| path == Path::new(&named))
 }
 
 fn ready_page(summary: &Summary, genesis: Option<&Path>) -> Result<Page, Failure> {

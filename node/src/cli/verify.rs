@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use althing_ballot::{CERTIFICATE_BYTES_MAX, Certificate, Verified};
+use althing_ballot::{CERTIFICATE_BYTES_MAX, Certificate, CertificateError, Verified};
 use althing_record::NetworkId;
 use serde_json::json;
 
@@ -12,8 +12,8 @@ use super::page::{Page, Text};
 
 /// Verifies a certificate file without a node; the one place that knows how. `network` is the one that it must be from;
 /// `None`: any. The error says what does not hold.
-fn verify_certificate(bytes: &[u8], network: Option<NetworkId>) -> Result<Verified, String> {
-    Certificate::verify(bytes, network).map_err(|error| error.to_string())
+fn verify_certificate(bytes: &[u8], network: Option<NetworkId>) -> Result<Verified, CertificateError> {
+    Certificate::verify(bytes, network)
 }
 
 pub(crate) fn verify(file: &Path, genesis: Option<&Path>) -> Result<Page, Failure> {
@@ -22,9 +22,14 @@ pub(crate) fn verify(file: &Path, genesis: Option<&Path>) -> Result<Page, Failur
     File::open(file)
         .and_then(|open| open.take(CERTIFICATE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
         .map_err(|error| Failure::file("read the certificate", file, &error))?;
-    let invalid = |cause: String| {
+    let invalid = |cause: CertificateError| {
+        let hint = if matches!(cause, CertificateError::ForeignNetwork { .. }) {
+            "the certificate is of another network; check --genesis"
+        } else {
+            "do not rely on it; any node that saw the vote can make a new one"
+        };
         Failure::new(Exit::Invalid, format!("{} is not a valid certificate: {cause}", file.display()))
-            .hint("do not rely on it; any node that saw the vote can make a new one".to_owned())
+            .hint(hint.to_owned())
     };
     page(&verify_certificate(&bytes, network).map_err(invalid)?)
 }

@@ -20,14 +20,18 @@ pub(crate) async fn vote(command: args::Vote, session: &Session) -> Result<Page,
     match command {
         args::Vote::Propose { question, voters, method, options, window, agent } => {
             let request = request(question, options, &voters, method, window, agent);
-            let proposed = session.client().await?.propose(&request).await?;
+            let proposed = session.client().await?.propose(&request).await;
+            let proposed = proposed.map_err(|error| Failure::from(error).hint_if_invalid(PROPOSE))?;
             proposed_page(&proposed, voters.len())
         }
         args::Vote::Cast { id, choice, agent } => {
             let client = session.client().await?;
             let id = resolve(&client, &id).await?;
             let request = BallotRequest { choice, agent: agent.map(|agent| agent.to_string()) };
-            let ballot = client.cast(&id, &request).await?;
+            let ballot = client.cast(&id, &request).await.map_err(|error| {
+                let hint = format!("`althing vote show {}` lists the options and the voters", short(&id));
+                Failure::from(error).hint_if_invalid(&hint)
+            })?;
             let mut text = Text::default();
             let how = if ballot.repeated { "had voted this before" } else { "voted" };
             text.line(&format!("{} {how}: {}", ballot.agent, ballot.choice));
@@ -91,8 +95,7 @@ async fn resolve(client: &Client, id: &str) -> Result<String, Failure> {
     match (matching.next(), matching.next()) {
         (Some(only), None) => Ok(only.clone()),
         (None, _) => {
-            Err(Failure::new(Exit::Failed, format!("no proposal here begins with {id}"))
-                .hint(LIST.to_owned()))
+            Err(Failure::not_found(format!("no proposal here begins with {id}")).hint(LIST.to_owned()))
         }
         (Some(_), Some(_)) => Err(Failure::new(Exit::Failed, format!("several proposals begin with {id}"))
             .hint("give more of its digits".to_owned())),
@@ -100,6 +103,7 @@ async fn resolve(client: &Client, id: &str) -> Result<String, Failure> {
 }
 
 const LIST: &str = "`althing vote ls` lists the proposals";
+const PROPOSE: &str = "`althing vote propose --help` shows what a proposal needs";
 
 fn proposed_page(proposed: &api::Proposed, voters: usize) -> Result<Page, Failure> {
     let mut text = Text::default();

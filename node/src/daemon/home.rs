@@ -24,6 +24,10 @@ const RECOVERY_SUFFIX: &str = "-recovery";
 const JOIN_MAX: usize = 64;
 
 pub(super) fn make(home: &Path) -> Result<(), RunError> {
+    if home.exists() && !home.is_dir() {
+        let cause = std::io::Error::new(ErrorKind::NotADirectory, "is a file, not a directory");
+        return Err(RunError::File { path: home.to_owned(), cause });
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(file_error(home))?;
     let mode = fs::metadata(home).map_err(file_error(home))?.mode() & 0o7777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(RunError::HomeOpen { path: home.to_owned(), mode }) }
@@ -130,7 +134,10 @@ fn read_recovery(path: &Path) -> Result<BTreeMap<String, Digest>, RunError> {
 
 fn unlock() -> Result<Unlock, RunError> {
     let Some(path) = std::env::var_os(PASSPHRASE_FILE).map(PathBuf::from) else { return Ok(Unlock::Machine) };
-    let text = Zeroizing::new(fs::read_to_string(&path).map_err(file_error(&path))?);
+    let text = Zeroizing::new(fs::read_to_string(&path).map_err(|cause| {
+        let cause = std::io::Error::new(cause.kind(), format!("{cause}; {PASSPHRASE_FILE} names this file"));
+        RunError::File { path: path.clone(), cause }
+    })?);
     let passphrase = text.lines().next().unwrap_or_default().to_owned();
     Ok(Unlock::Passphrase(Zeroizing::new(passphrase)))
 }

@@ -254,8 +254,12 @@ pub struct AgentQuery {
     pub agent: Option<String>,
 }
 
+/// A card's JSON for reading. Null if it cannot be parsed, which no admitted card's JSON is.
 fn parsed(json: &[u8]) -> Value {
-    serde_json::from_slice(json).unwrap_or_default()
+    serde_json::from_slice(json).unwrap_or_else(|error| {
+        tracing::error!(%error, "the JSON of an admitted card cannot be parsed: this is a defect");
+        Value::Null
+    })
 }
 
 fn cut(text: String) -> String {

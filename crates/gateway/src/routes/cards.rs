@@ -13,7 +13,7 @@ use crate::{body, query};
 
 /// Sign and publish a card
 ///
-/// The body is the A2A AgentCard, at most 16 KiB; its exact bytes are signed. Returns once the record is durable.
+/// The body is the A2A AgentCard, at most 15 KiB (15,360 bytes); its exact bytes are signed. Returns once the record is durable.
 #[utoipa::path(
     post,
     path = "/v1/cards",
@@ -27,7 +27,7 @@ pub(super) async fn publish(
     agent: Result<Query<AgentQuery>, QueryRejection>,
     request: Request,
 ) -> Result<(StatusCode, Json<Published>), Refused> {
-    let json = body::json_bytes(&edge, request, body::CARD_BYTES_MAX).await?;
+    let json = body::card(&edge, request).await?;
     let agent = query::read(agent)?.agent;
     let agent = edge.agent(agent.as_deref()).await?;
     let answer = edge.ask(Ask::PublishCard { agent, json }).await?;

@@ -55,6 +55,8 @@ impl Operation {
         let (line, body) = (self.line(), self.body());
         let refuse = |kind| node.play(Script::Refuse(kind));
         match status {
+            // The engine says what is wrong with a card.
+            400 if line.starts_with("POST /v1/cards") => refuse(RefusalKind::Invalid),
             400 if !body.is_empty() => return raw::authorized(node, &line, &[JSON], "{").await,
             400 if self.path.contains('{') => {
                 let line =

@@ -42,7 +42,27 @@ async fn the_client_learns_that_a_card_is_too_large() {
         let error = client.publish_card(card.as_bytes(), None).await.unwrap_err();
         let ClientError::Problem(problem) = error else { panic!("{error}") };
         assert_eq!(problem.kind(), Some(ProblemKind::TooLarge));
+        let said = format!("card has {} bytes of JSON, at most 15360 are allowed", card.len());
+        assert_eq!(problem.detail, said);
     }
+}
+
+#[tokio::test]
+async fn cards_are_passed_on_as_they_are() {
+    let node = Node::start().await;
+    // Whether it is a card, the engine says.
+    assert_eq!(raw::authorized(&node, "POST /v1/cards", &[JSON], "{\"name\": x").await.status, 201);
+    let chunk = format!("{:x}\r\n{}\r\n0\r\n\r\n", 20_481, "a".repeat(20_481));
+    let chunked = raw::authorized(
+        &node,
+        "POST /v1/cards",
+        &[JSON, "Transfer-Encoding: chunked", "content-length-of: chunks"],
+        &chunk,
+    )
+    .await;
+    assert_eq!(chunked.problem().detail, "card has more than 20480 bytes of JSON, at most 15360 are allowed");
+    let declared = raw::authorized(&node, "POST /v1/cards", &[JSON], &"a".repeat(20_481)).await;
+    assert_eq!(declared.problem().detail, "card has 20481 bytes of JSON, at most 15360 are allowed");
 }
 
 #[tokio::test]

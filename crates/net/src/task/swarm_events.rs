@@ -61,6 +61,7 @@ impl Task {
     fn on_behaviour_event(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Identify(event) => {
+                self.metrics.record(&event);
                 if let identify::Event::Received { connection_id, peer_id, info } = event {
                     let peer = self.peers.peer_mut(&peer_id);
                     let fresh = peer.is_some_and(|peer| peer.identified(connection_id));
@@ -85,6 +86,7 @@ impl Task {
             self.requests.refused(connection);
         }
         let Some(peer) = closed.gone else { return };
+        self.swarm.behaviour_mut().gossip.remove_blacklisted_peer(id);
         if let Some(node) = peer.node.filter(|_| peer.membership == Membership::Member) {
             self.outbox.push(Event::Disconnected { node });
         }
@@ -109,6 +111,7 @@ impl Task {
                 if info.protocols.contains(&self.names.kademlia) {
                     self.route(&id, &listens, &before);
                 }
+                self.swarm.behaviour_mut().gossip.remove_blacklisted_peer(&id);
                 if let Some(node) = node.filter(|_| news) {
                     tracing::debug!(%node, %address, outbound, "connected");
                     self.outbox.push(Event::Connected { node, address, outbound });
@@ -124,6 +127,8 @@ impl Task {
                 if let Some(node) = peer.node.filter(|_| was_member) {
                     self.outbox.push(Event::Disconnected { node });
                 }
+                // Its messages must not even count as seen: the same ones come from members.
+                self.swarm.behaviour_mut().gossip.blacklist_peer(&id);
             }
             Claim::OtherTag => self.turn_away(id, "other_network"),
             Claim::OtherId => self.turn_away(id, "other_network_id"),

@@ -221,7 +221,7 @@ fn no_rotation_leads_back_to_the_inception_key_or_to_a_weak_one() {
 fn a_rotation_stands_right_after_the_one_it_names() {
     let start = inception();
     let first = rotation(NEW, (1, &start), (OLD, None));
-    for seq in [1, 3, u64::MAX] {
+    for seq in [1, 3, 255] {
         let misplaced = rotation(NEXT, (seq, &first), (NEW, Some(&first)));
         assert_eq!(fold(&[&start, &first, &misplaced]), fold(&[&start, &first]));
     }

@@ -128,7 +128,11 @@ fn a_draft_that_breaks_a_rule_gives_no_record() {
     assert!(refused(draft(Kind::Card, slot(), Content::Body(vec![0xff]))).contains("indefinite"));
     assert!(refused(draft(Kind::Card, slot(), Content::Detached(vec![]))).contains("body hash"));
     assert!(refused(draft(Kind::Card, slot(), Content::Leaves(vec![vec![]]))).contains("trailing"));
-    assert!(refused(draft(Kind::BallotBatch, vote(), empty_map())).contains("missing"));
+    let lasting = |kind| Draft { expires: None, ..draft(kind, vote(), empty_map()) };
+    assert!(refused(lasting(Kind::BallotBatch)).contains("missing"));
+    for kind in [Kind::BallotBatch, Kind::Proposal] {
+        assert!(refused(draft(kind, vote(), empty_map())).contains("does not expire"));
+    }
     assert!(refused(draft(Kind::Message, slot(), empty_map())).contains("body hash"));
     let in_anothers_name = Draft { agent: AgentId([2; 32]), ..draft(Kind::Card, slot(), empty_map()) };
     assert!(refused(in_anothers_name).contains("come together"));

@@ -73,18 +73,40 @@ fn the_largest_numbers_are_only_numbers() {
     let far = Draft {
         made: Millis(u64::MAX - 1),
         expires: Some(Millis(u64::MAX)),
-        placement: Placement::Slot { name: "x".try_into().unwrap(), revision: u64::MAX },
+        placement: Placement::Slot { name: "x".try_into().unwrap(), revision: u64::MAX - 1 },
         ..slot(&agent(1), Kind::Card, "x", body(0))
     };
     assert_eq!(sign(far, &agent(1)).expires(), Some(Millis(u64::MAX)));
     let last = Placement::Chain {
         stream: "vote".try_into().unwrap(),
         incarnation: Some(Incarnation([0; 8])),
-        seq: u64::MAX,
+        seq: u64::MAX - 1,
         prev: Some(RecordId([0; 32])),
     };
     let draft = Draft { placement: last.clone(), ..chain(&agent(1), Kind::Proposal, None, body(0)) };
     assert_eq!(sign(draft, &agent(1)).header().placement, last);
+}
+
+#[test]
+fn after_every_slot_and_every_chain_there_is_room_for_one_more() {
+    let card = sign(slot(&agent(1), Kind::Card, "x", body(0)), &agent(1));
+    let full = broken(&card, |header| {
+        header.placement = Placement::Slot { name: "x".try_into().unwrap(), revision: u64::MAX };
+    });
+    assert!(full.contains("one more revision"));
+    let full = |seq| {
+        broken(&proposal(), move |header| {
+            header.placement = Placement::Chain {
+                stream: "vote".try_into().unwrap(),
+                incarnation: Some(Incarnation([1; 8])),
+                seq,
+                prev: Some(RecordId([1; 32])),
+            };
+        })
+    };
+    assert!(full(u64::MAX).contains("one more link"));
+    let expiring = broken(&proposal(), |header| header.expires = Some(header.made.plus(1)));
+    assert!(expiring.contains("does not expire"));
 }
 
 #[test]
