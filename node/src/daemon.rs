@@ -39,6 +39,9 @@ const NET_EVENTS_MAX: usize = 1_024;
 /// Inputs that may wait for the event loop.
 const INPUTS_MAX: usize = 1_024;
 
+/// How long `up` waits for a first peer before it says that there is none yet.
+const FIRST_PEER_WITHIN: Duration = Duration::from_secs(5);
+
 /// Asks of local clients that may wait for the event loop.
 const ASKS_MAX: usize = 256;
 
@@ -76,6 +79,8 @@ pub(crate) struct Summary {
     pub(crate) listen: Vec<String>,
     /// The address of the local API.
     pub(crate) api: SocketAddr,
+    /// What is missing before the node is ready, after it was given a moment.
+    pub(crate) waiting_for: Vec<String>,
 }
 
 /// Why a node did not start, or stopped by itself.
@@ -241,6 +246,7 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
     let (missing, missing_now) = watch::channel(vec!["the event loop".to_owned()]);
     let metrics = Arc::new(metrics);
     let shutdown = Arc::new(Notify::new());
+    let mut readiness = missing_now.clone();
     let backend = backend(asks, &net, missing_now, metrics.clone(), shutdown.clone());
     let gateway = Gateway::start(
         althing_gateway::Config { tcp: options.api, ..althing_gateway::Config::new(&options.home) },
@@ -254,6 +260,15 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
     let event_loop = EventLoop::new(engine, opened.committer, net.clone(), clock, instruments, missing);
     let mut running = tokio::spawn(event_loop.run(input_queue, ask_queue, stop.clone()));
 
+    let mut stopping = Box::pin(asked_to_stop(&shutdown));
+    let stopped_early = tokio::select! {
+        _ = tokio::time::timeout(FIRST_PEER_WITHIN, readiness.wait_for(Vec::is_empty)) => false,
+        () = &mut stopping => true,
+    };
+    let waiting_for = readiness.borrow().clone();
+    if !waiting_for.is_empty() {
+        tracing::warn!(?waiting_for, "not ready yet; trying on");
+    }
     let state = net.state();
     ready(&Summary {
         node,
@@ -262,12 +277,13 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
         network_name: network.genesis().name.to_string(),
         listen: dialable(&state, node),
         api: gateway.address(),
+        waiting_for,
     });
     tracing::info!(%node, network = %network.id(), "node is up");
 
     let outcome = tokio::select! {
         outcome = &mut running => outcome.unwrap_or_else(|error| Err(RunError::Halted(error.to_string()))),
-        () = asked_to_stop(&shutdown) => {
+        () = async { if !stopped_early { stopping.await } } => {
             tracing::info!("stopping");
             stop.notify_one();
             running.await.unwrap_or_else(|error| Err(RunError::Halted(error.to_string())))

@@ -109,3 +109,17 @@ fn a_node_killed_with_sigkill_keeps_everything() {
     assert_eq!(repeated["repeated"], true);
     let _ = again.run(&["vote", "cast", &id, "abstain"]).expect(1).says("error: ");
 }
+
+#[test]
+fn a_node_that_nobody_answers_says_so() {
+    let home = Home::new();
+    let one = Node::up(&home.join("1"), &[]);
+    let address = one.address();
+    let (_, peer) = address.split_once("/p2p/").unwrap();
+    let nowhere = format!("/ip4/127.0.0.1/tcp/1/p2p/{peer}");
+    let lonely = Node::up(&home.join("2"), &["--join", &nowhere]);
+    assert_eq!(lonely.up_document()["waiting_for"][0], "a first peer");
+    assert!(lonely.run(&["status"]).expect(0).stdout.contains("waiting for a first peer"));
+    let ready = Node::join(&home.join("3"), &one);
+    assert_eq!(ready.up_document()["waiting_for"], serde_json::json!([]));
+}

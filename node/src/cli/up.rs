@@ -69,7 +69,15 @@ fn ready_page(summary: &Summary, genesis: Option<&Path>) -> Result<Page, Failure
         pairs.push(("join with", join.clone()));
     }
     let mut text = Text::default();
-    text.pairs(&pairs).line("ready; Ctrl-C or `althing down` stops it");
+    let state = if summary.waiting_for.is_empty() {
+        "ready; Ctrl-C or `althing down` stops it".to_owned()
+    } else {
+        let missing = summary.waiting_for.join(", ");
+        format!(
+            "up, but still waiting for {missing}: are the --join addresses right, and of the same network?"
+        )
+    };
+    text.pairs(&pairs).line(&state);
     let document = json!({
         "schema": "althing.up/v1",
         "node": summary.node.to_string(),
@@ -79,6 +87,7 @@ fn ready_page(summary: &Summary, genesis: Option<&Path>) -> Result<Page, Failure
         "listen": summary.listen,
         "api": summary.api.to_string(),
         "join": join,
+        "waiting_for": summary.waiting_for,
     });
     Page::new(&document, text)
 }
