@@ -105,7 +105,8 @@ impl Card {
         // Read twice: as a value, so that every string and number in it is one; and as a card, which sees double names.
         let value: serde_json::Value = serde_json::from_slice(&json).map_err(fault)?;
         let skills = value.get("skills").and_then(serde_json::Value::as_array);
-        if !value.is_object() || skills.is_some_and(|skills| !skills.iter().all(serde_json::Value::is_object)) {
+        if !value.is_object() || skills.is_some_and(|skills| !skills.iter().all(serde_json::Value::is_object))
+        {
             return Err(CardError::Json("expected a JSON object, its \"skills\" a list of objects".into()));
         }
         let card: AgentCard = serde_json::from_slice(&json).map_err(fault)?;
