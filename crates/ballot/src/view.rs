@@ -1,4 +1,4 @@
-//! The rows of [`Table::VoteView`]: `p` ‖ proposal → empty, and `b` ‖ proposal ‖ voter ‖ signing key ‖ choice → the lowest
+//! The rows of [`Table::VoteView`]: `p` ‖ proposal → empty, `n` ‖ 2^64 − 1 − made ‖ proposal → empty, and `b` ‖ proposal ‖ voter ‖ signing key ‖ choice → the lowest
 //! batch that says so, and the ballot's index in it. A voter who repeats a choice adds no row. Ballots are indexed whether
 //! or not their proposal is known yet; whether they count is asked when they are tallied.
 
@@ -20,8 +20,10 @@ pub struct CastBallot {
 }
 
 /// Adds a proposal to the view.
-pub fn index_proposal(proposal: RecordId, batch: &mut Batch) {
-    batch.put(Table::VoteView, [b"p", &proposal.0[..]].concat(), Vec::new());
+pub fn index_proposal(proposal: &Record, batch: &mut Batch) {
+    let (id, age) = (proposal.id(), u64::MAX - proposal.made().0);
+    batch.put(Table::VoteView, [b"p", &id.0[..]].concat(), Vec::new());
+    batch.put(Table::VoteView, [b"n", &age.to_be_bytes()[..], &id.0].concat(), Vec::new());
 }
 
 /// Adds the ballots of the batch `record` to the view.
@@ -53,13 +55,13 @@ pub fn has_proposal(store: &impl Snapshot, proposal: RecordId) -> Result<bool, R
     Ok(store.get(Table::VoteView, &[b"p", &proposal.0[..]].concat())?.is_some())
 }
 
-/// The known proposals, ascending by id, at most `limit`.
+/// The known proposals, those made last first, at most `limit`.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn proposals(store: &impl Snapshot, limit: usize) -> Result<Vec<RecordId>, ReadError> {
-    let rows = store.scan_prefix(Table::VoteView, b"p", limit)?;
-    Ok(rows.iter().filter_map(|(key, _)| RecordId::try_from(&key[1..]).ok()).collect())
+    let rows = store.scan_prefix(Table::VoteView, b"n", limit)?;
+    Ok(rows.iter().filter_map(|(key, _)| RecordId::try_from(key.get(9..)?).ok()).collect())
 }
 
 /// The ballots for a proposal, of one voter or of all, ascending by (voter, signing key, choice).

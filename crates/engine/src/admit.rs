@@ -284,7 +284,7 @@ impl<S: Snapshot> Engine<S> {
                     self.purge_replaced_keys(record.agent())?;
                 }
             }
-            Body::Proposal => althing_ballot::index_proposal(id, &mut batch),
+            Body::Proposal => althing_ballot::index_proposal(record, &mut batch),
             Body::Ballots(ballots) => {
                 self.fold_ballots(record, &ballots, &mut batch)?;
                 self.write_all(&batch);
