@@ -8,9 +8,8 @@ use althing_store::{Batch, CommitNo, Guard, Head, Op, Overlay, ReadError, Snapsh
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::admit::Admission;
 use crate::reconcile::Reconciler;
-use crate::rows::{StoredRecord, chain_prefix};
+use crate::rows::StoredRecord;
 use crate::search::Search;
 use crate::{
     Answer, AskNo, Config, Deadline, Effect, GuardStatus, HostedAgent, Input, Key, Note, Now, Output,
@@ -19,9 +18,6 @@ use crate::{
 
 /// Most parsed proposals that are kept in memory.
 const PROPOSALS_CACHED: usize = 512;
-
-/// The row that remembers why this directory must not sign votes any more.
-const SIGNING_STOPPED: &[u8] = b"signing_stopped";
 
 /// The largest correction of this clock, in milliseconds: what this node's own admission tolerates. Peers that tell of
 /// more are warned about and not believed.
@@ -47,16 +43,16 @@ pub struct Engine<S> {
     // The commit being built by the current input.
     batch: Batch,
     gated: Vec<Effect>,
-    signed: Vec<Vec<u8>>,
+    pub(crate) signed: Vec<Vec<u8>>,
     /// Links of own chains that were signed in commits that are not yet durable.
-    unacknowledged: VecDeque<(CommitNo, Vec<Vec<u8>>)>,
+    pub(crate) unacknowledged: VecDeque<(CommitNo, Vec<Vec<u8>>)>,
     /// Set while the disk is full: nothing is taken in or signed.
-    read_only: bool,
+    pub(crate) read_only: bool,
 
     outputs: VecDeque<Output>,
-    assigned: CommitNo,
+    pub(crate) assigned: CommitNo,
     pub(crate) durable: CommitNo,
-    heads: BTreeMap<Vec<u8>, Head>,
+    pub(crate) heads: BTreeMap<Vec<u8>, Head>,
     pub(crate) signing_stopped: Option<String>,
     halted: bool,
     woken_at: Option<Deadline>,
@@ -113,7 +109,7 @@ impl<S: Snapshot> Engine<S> {
             GuardStatus::Ready(guard) => (guard, None),
             GuardStatus::Stopped(cause) => (Guard::default(), Some(cause)),
         };
-        let stopped_before = store.get(Table::Meta, SIGNING_STOPPED)?;
+        let stopped_before = store.get(Table::Meta, crate::signing::SIGNING_STOPPED)?;
         let mut engine = Self {
             network: config.network,
             node_key: config.node_key,
@@ -281,54 +277,6 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    /// Falls back to what the disk holds. What was signed stays signed: it is stored again, unchanged, before anything
-    /// else is.
-    fn on_disk_full(&mut self, no: CommitNo, cause: &str) {
-        if !self.read_only {
-            self.note(Note::DiskFull { cause: cause.to_owned() });
-        }
-        self.read_only = true;
-        self.store.abandon();
-        self.assigned = CommitNo(no.0.saturating_sub(1)).max(self.durable);
-        self.proposals.clear();
-        self.histories.borrow_mut().clear();
-        self.reconciler.changed_all();
-    }
-
-    fn on_writable(&mut self, now: Now) -> Result<(), ReadError> {
-        if !self.read_only {
-            return Ok(());
-        }
-        self.read_only = false;
-        for (_, records) in std::mem::take(&mut self.unacknowledged) {
-            self.keep_signed(&records, now)?;
-            self.signed.extend(records);
-            // One commit for each that failed, so that no guard holds more than one did before.
-            self.finish(now);
-        }
-        for hosted in self.agents.clone() {
-            self.ensure_inception(&hosted, now)?;
-        }
-        self.put(Table::Meta, b"incarnation".to_vec(), self.incarnation.0.to_vec());
-        Ok(())
-    }
-
-    /// Stores links that were signed before and may not be in the database; they are never signed again differently.
-    fn keep_signed(&mut self, links: &[Vec<u8>], now: Now) -> Result<(), ReadError> {
-        for bytes in links {
-            match Record::verify(bytes, &self.network) {
-                Ok(record) => {
-                    if self.admit(&record, Source::Guard, now)? == Admission::New {
-                        // The next guard no longer holds it.
-                        self.require_sync();
-                    }
-                }
-                Err(error) => self.stop_signing(format!("the vote guard holds an invalid record: {error}")),
-            }
-        }
-        Ok(())
-    }
-
     fn begin(&mut self, pending: &[Vec<u8>], now: Now) -> Result<(), ReadError> {
         self.keep_signed(pending, now)?;
         for hosted in self.agents.clone() {
@@ -362,7 +310,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// Closes the commit of this input and says when the engine wants to be woken.
-    fn finish(&mut self, now: Now) {
+    pub(crate) fn finish(&mut self, now: Now) {
         let batch = std::mem::take(&mut self.batch);
         let signed = std::mem::take(&mut self.signed);
         let mut batch = batch;
@@ -431,15 +379,6 @@ impl<S: Snapshot> Engine<S> {
         self.effect(Effect::Halt(cause));
     }
 
-    pub(crate) fn stop_signing(&mut self, cause: String) {
-        if self.signing_stopped.is_none() {
-            self.note(Note::SigningStopped { cause: cause.clone() });
-            // What proved it once may not come again.
-            self.put(Table::Meta, SIGNING_STOPPED.to_vec(), cause.clone().into_bytes());
-            self.signing_stopped = Some(cause);
-        }
-    }
-
     pub(crate) fn number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
@@ -471,16 +410,6 @@ impl<S: Snapshot> Engine<S> {
     /// Has this input's commit synced before anything that waits for it leaves.
     pub(crate) fn require_sync(&mut self) {
         self.batch.require_sync();
-    }
-
-    /// Remembers, in the vote guard of this input's commit, that one of this node's chains was extended.
-    pub(crate) fn guard_link(&mut self, chain: Vec<u8>, seq: u64, record: &Record) {
-        self.heads.insert(chain.clone(), Head { chain, seq, id: record.id().0 });
-        self.signed.push(record.bytes().to_vec());
-    }
-
-    pub(crate) fn head(&self, chain: &[u8]) -> Option<&Head> {
-        self.heads.get(chain)
     }
 
     /// Loads a stored record; none if it is not here or its time is over.
@@ -542,14 +471,5 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn random_below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.random.next_u64() % bound).unwrap_or(0)
-    }
-
-    /// Whether a chain is one of this node's own: of a hosted agent, in this data directory's incarnation.
-    pub(crate) fn is_own_chain(&self, agent: AgentId, incarnation: Option<Incarnation>) -> bool {
-        incarnation == Some(self.incarnation) && self.hosted(agent).is_some()
-    }
-
-    pub(crate) fn own_chain(&self, agent: AgentId, stream: &str) -> Vec<u8> {
-        chain_prefix(agent, stream, Some(self.incarnation))
     }
 }

@@ -22,6 +22,7 @@ mod reconcile;
 mod rows;
 mod search;
 mod serve_clients;
+mod signing;
 mod vote;
 
 pub use ask::*;

@@ -35,6 +35,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 pub mod cbor;
+mod deadline;
 mod draft;
 mod evidence;
 mod group;
@@ -49,6 +50,7 @@ mod record;
 mod time;
 mod verdict;
 
+pub use deadline::{TimeError, deadline};
 pub use draft::{Content, Draft};
 pub use evidence::{Fork, ForkBytes, ForkError};
 pub use group::{Change, Founding, Membership};
@@ -58,8 +60,6 @@ pub use ids::{AgentId, Digest, GroupId, IdError, Incarnation, NetworkId, NodeId,
 pub use key::{AgentKey, NodeKey, SIGNATURE_LEN, SignatureError, admit_key, verify_signature};
 pub use kind::{Companion, Domain, Kind, PlacementRule};
 pub use network::{GENESIS_BYTES_MAX, Genesis, GenesisError, Network, NetworkLimits, Versions};
-pub use record::{
-    EXTERNAL_AAD, IDENTITY_SEQ_MAX, LEAVES_MAX, Leaves, Record, TimeError, VerifyError, deadline,
-};
+pub use record::{EXTERNAL_AAD, IDENTITY_SEQ_MAX, LEAVES_MAX, Leaves, Record, VerifyError};
 pub use time::Millis;
 pub use verdict::Verdict;

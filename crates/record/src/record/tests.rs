@@ -1,5 +1,6 @@
 use super::*;
 use crate::{AgentKey, Content, Draft};
+use crate::{TimeError, deadline};
 
 const MINUTE: u64 = Millis::MINUTE;
 const NOW: Millis = Millis(1_795_132_800_000);
