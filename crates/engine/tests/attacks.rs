@@ -1,0 +1,121 @@
+//! What a hostile peer or voter tries, and what it gets.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use althing_ballot::{Choice, Electorate, ProposalBody, Rule, leaf};
+use althing_engine::{
+    Answer, Ask, AskNo, Config, Effect, Engine, GuardStatus, HostedAgent, Input, MessageNo, Note, Now,
+    Output, Request, RequestNo, Response, Timing,
+};
+use althing_record::{Domain, Kind, Millis, NodeId, RecordId, Verdict, cbor, recovery_key_hash};
+use althing_store::{CommitNo, Guard, Memory, Snapshot, Table};
+use althing_sync::Elements;
+use althing_testkit::{MADE, agent, chain, leaves, network, node, sign};
+
+fn now(ticks: u64) -> Now {
+    Now { wall: MADE.plus(ticks), ticks }
+}
+
+fn engine() -> Engine<Memory> {
+    let key = agent(1);
+    let recovery_key_hash = recovery_key_hash(&agent(2).public());
+    let config = Config {
+        network: network(),
+        node_key: node(1),
+        agents: vec![HostedAgent { agent: key.agent(), key, recovery_key_hash }],
+        guard: GuardStatus::Ready(Guard::default()),
+        last_commit: CommitNo(0),
+        expects_peers: false,
+        timing: Timing::default(),
+    };
+    let mut engine = Engine::new(config, Memory::default(), [7; 32], now(0)).unwrap();
+    drain(&mut engine);
+    engine
+}
+
+fn drain(engine: &mut Engine<Memory>) -> Vec<Effect> {
+    std::iter::from_fn(|| engine.poll()).map(|Output { effect, .. }| effect).collect()
+}
+
+fn tell(engine: &mut Engine<Memory>, ticks: u64, input: Input) -> Vec<Effect> {
+    engine.handle(now(ticks), input);
+    drain(engine)
+}
+
+/// The one reconciliation that these effects start or continue, and what it asks.
+fn asked(effects: &[Effect]) -> Option<(RequestNo, Request)> {
+    effects.iter().find_map(|effect| {
+        let Effect::Request(no, _, request) = effect else { return None };
+        Some((*no, request.clone()))
+    })
+}
+
+/// Answers a reconciliation message as a node that holds these ids would.
+fn named(request: &Request, ids: &[RecordId], clock: Millis) -> Response {
+    let Request::Reconcile { message, .. } = request else {
+        panic!("expected a reconciliation: {request:?}")
+    };
+    let elements = Arc::new(Elements::new(ids.iter().map(|id| (MADE, *id))));
+    Response::Reconcile { message: althing_sync::answer(&elements, message).unwrap(), clock }
+}
+
+#[test]
+fn peer_that_has_nothing_of_what_it_names_does_not_hold_a_round() {
+    let mut engine = engine();
+    let invented: Vec<_> = (0..200_u8).map(|n| RecordId([n; 32])).collect();
+    let (no, request) = asked(&tell(&mut engine, 1, Input::Connected(NodeId([9; 32])))).unwrap();
+    let response = named(&request, &invented, MADE);
+    let (no, request) = asked(&tell(&mut engine, 2, Input::Response { request: no, response })).unwrap();
+    let Request::Fetch { ids } = request else { panic!("expected a page to be fetched: {request:?}") };
+    assert_eq!(ids.len(), 128);
+    let response = Response::Records { served: 1, records: Vec::new(), invalid: Vec::new() };
+    let effects = tell(&mut engine, 3, Input::Response { request: no, response });
+    let given_up = |effect: &Effect| matches!(effect, Effect::Note(Note::SyncFailed { .. }));
+    assert!(effects.iter().any(given_up), "the round ends");
+    let goes_on = |effect: &Effect| matches!(effect, Effect::Request(_, _, Request::Fetch { .. }));
+    assert!(!effects.iter().any(goes_on), "and no further page of it is asked for");
+}
+
+#[test]
+fn clocks_an_hour_off_do_not_keep_a_node_from_publishing() {
+    let mut engine = engine();
+    let lie = MADE.plus(60 * Millis::MINUTE);
+    for n in 10..15 {
+        let mut effects = tell(&mut engine, 1, Input::Connected(NodeId([n; 32])));
+        while let Some((no, request @ Request::Reconcile { .. })) = asked(&effects) {
+            let response = named(&request, &[], lie);
+            effects = tell(&mut engine, 2, Input::Response { request: no, response });
+        }
+    }
+    let json = br#"{"name":"x","skills":[{"id":"a"}]}"#.to_vec();
+    let ask = Ask::PublishCard { agent: agent(1).agent(), json };
+    let effects = tell(&mut engine, 3, Input::Ask { no: AskNo(1), ask });
+    let published = |effect: &Effect| matches!(effect, Effect::Reply(_, Answer::Published(_)));
+    assert!(effects.iter().any(published), "{effects:?}");
+}
+
+#[test]
+fn voter_who_repeats_a_ballot_adds_no_row() {
+    let mut engine = engine();
+    let (voter, other) = (agent(3), agent(4));
+    let electorate = Electorate::equal(vec![voter.agent(), other.agent()]).unwrap();
+    let body = ProposalBody::direct("q?", &[], Rule::Unanimous, &electorate, 60_000, [0; 8]).unwrap();
+    let proposal = sign(chain(&other, Kind::Proposal, None, cbor::to_vec(&body)), &other);
+    let id = proposal.id();
+    let mut gossip = |no, record| {
+        tell(&mut engine, 1, Input::Gossip { message: MessageNo(no), from: NodeId([9; 32]), record })
+    };
+    gossip(1, proposal);
+    let mut last = None;
+    for no in 2..20 {
+        let record = sign(leaves(&voter, last.as_ref(), vec![leaf(id, Choice::Option(0))]), &voter);
+        last = Some(record.clone());
+        let effects = gossip(no, record);
+        let taken = |effect: &Effect| matches!(effect, Effect::Verdict(_, Verdict::Accept));
+        assert!(effects.iter().any(taken), "each is a valid record of its chain");
+    }
+    assert_eq!(engine.store().scan_prefix(Table::VoteView, b"b", 100).unwrap().len(), 1);
+    assert_eq!(last.unwrap().kind().domain(), Some(Domain::Ledger));
+}
