@@ -60,7 +60,10 @@ struct Running {
     /// The ids of the page that was asked for; empty while reconciling.
     page: Vec<RecordId>,
     admitted: u64,
-    early: u64,
+    /// What came before something that it depends on; at most what one round collects.
+    early: Vec<RecordId>,
+    /// Whether anything was admitted since the early ones were last asked for.
+    progress: bool,
     /// When the answer that it waits for is too late.
     deadline: u64,
     /// When the whole of it has to be over.
@@ -168,8 +171,17 @@ impl<S: Snapshot> Engine<S> {
             let Ok((round, message)) = Round::open(elements) else { continue };
             let no = self.request_no();
             let (deadline, until) = (now.ticks + ANSWER_MS_MAX, now.ticks + ROUND_MS_MAX);
-            let running =
-                Running { peer, domain, round, page: Vec::new(), admitted: 0, early: 0, deadline, until };
+            let running = Running {
+                peer,
+                domain,
+                round,
+                page: Vec::new(),
+                admitted: 0,
+                early: Vec::new(),
+                progress: false,
+                deadline,
+                until,
+            };
             self.reconciler.running.insert(no, running);
             self.effect(Effect::Request(no, peer, Request::Reconcile { domain, cut: Millis(0), message }));
         }
@@ -363,9 +375,12 @@ impl<S: Snapshot> Engine<S> {
                 running.round.put_back(rest);
                 for record in records.iter().filter(|record| asked.contains(&record.id())) {
                     match self.admit(record, Source::Sync, now)? {
-                        Admission::New => running.admitted += 1,
+                        Admission::New => {
+                            running.admitted += 1;
+                            running.progress = true;
+                        }
                         Admission::Known => {}
-                        Admission::Early(_) => running.early += 1,
+                        Admission::Early(_) => running.early.push(record.id()),
                         Admission::Unwanted(_) => self.reconciler.remember_unwanted(record.id()),
                         Admission::Wrong(cause) => {
                             self.reconciler.remember_unwanted(record.id());
@@ -395,7 +410,12 @@ impl<S: Snapshot> Engine<S> {
     }
 
     fn fetch_page(&mut self, mut running: Running, now: Now) {
-        let page = running.round.next_page();
+        let mut page = running.round.next_page();
+        if page.is_empty() && std::mem::take(&mut running.progress) {
+            // What they wait for may have come with a later page: a round has not ended while it still gets further.
+            running.round.put_back(running.early.drain(..));
+            page = running.round.next_page();
+        }
         if !page.is_empty() {
             running.page.clone_from(&page);
             self.continue_round(running, Request::Fetch { ids: page }, now);
@@ -404,10 +424,12 @@ impl<S: Snapshot> Engine<S> {
         let Running { peer, domain, admitted, early, .. } = running;
         self.reconciler.rounds += 1;
         self.reconciler.last = Some(now.wall);
-        self.reconciler.synced.insert(domain);
-        if admitted > 0 && early > 0 {
-            // Something came before what it depends on; the next round brings it again.
-            self.reconciler.wanted.insert((peer, domain));
+        // Records of the ledger may wait for keys that only the directory brings.
+        if early.is_empty() || domain == Domain::Directory || self.reconciler.has_synced(Domain::Directory) {
+            self.reconciler.synced.insert(domain);
+        }
+        if domain == Domain::Directory && !self.reconciler.has_synced(Domain::Ledger) {
+            self.reconciler.wanted.insert((peer, Domain::Ledger));
         }
         self.note(Note::Synced { peer, domain, admitted });
     }

@@ -9,7 +9,7 @@ use althing_engine::{
     Answer, Ask, AskNo, Config, Effect, Engine, GuardStatus, HostedAgent, Input, MessageNo, Note, Now,
     Output, Request, RequestNo, Response, Timing,
 };
-use althing_record::{Domain, Kind, Millis, NodeId, RecordId, Verdict, cbor, recovery_key_hash};
+use althing_record::{Domain, Kind, Millis, NodeId, Record, RecordId, Verdict, cbor, recovery_key_hash};
 use althing_store::{CommitNo, Guard, Memory, Snapshot, Table};
 use althing_sync::Elements;
 use althing_testkit::{MADE, agent, chain, leaves, network, node, sign};
@@ -118,4 +118,43 @@ fn voter_who_repeats_a_ballot_adds_no_row() {
     }
     assert_eq!(engine.store().scan_prefix(Table::VoteView, b"b", 100).unwrap().len(), 1);
     assert_eq!(last.unwrap().kind().domain(), Some(Domain::Ledger));
+}
+
+#[test]
+fn ballot_that_comes_before_its_proposal_is_known_before_the_agent_votes_again() {
+    let (voter, other) = (agent(1), agent(3));
+    let electorate = Electorate::equal(vec![voter.agent(), other.agent()]).unwrap();
+    // Pages are in the order of ids: half of these ballots come first.
+    for n in 0..8 {
+        let body = ProposalBody::direct("q?", &[], Rule::Unanimous, &electorate, 60_000, [n; 8]).unwrap();
+        let proposal = sign(chain(&other, Kind::Proposal, None, cbor::to_vec(&body)), &other);
+        let ballot = sign(leaves(&voter, None, vec![leaf(proposal.id(), Choice::Option(0))]), &voter);
+        let held = [proposal.clone(), ballot];
+        let mut engine = engine();
+        let mut open: Vec<_> = tell(&mut engine, 1, Input::Connected(NodeId([9; 32])));
+        while let Some((no, request)) = asked(&open) {
+            let response = match &request {
+                Request::Reconcile { domain: Domain::Ledger, .. } => {
+                    named(&request, &held.each_ref().map(Record::id), MADE)
+                }
+                Request::Reconcile { .. } => named(&request, &[], MADE),
+                Request::Fetch { ids } => Response::Records {
+                    served: ids.len() as u64,
+                    records: ids
+                        .iter()
+                        .flat_map(|id| held.iter().find(|record| record.id() == *id))
+                        .cloned()
+                        .collect(),
+                    invalid: Vec::new(),
+                },
+                Request::Providers { .. } | Request::Agent { .. } => panic!("{request:?}"),
+            };
+            open = tell(&mut engine, 2, Input::Response { request: no, response });
+            let ask = Ask::Cast { agent: voter.agent(), proposal: proposal.id(), choice: "no".into() };
+            let effects = tell(&mut engine, 3, Input::Ask { no: AskNo(1), ask });
+            let signed = |effect: &Effect| matches!(effect, Effect::Reply(_, Answer::Cast { .. }));
+            assert!(!effects.iter().any(signed), "a second ballot was signed: {effects:?}");
+        }
+        assert_eq!(engine.store().scan_prefix(Table::VoteView, b"b", 100).unwrap().len(), 1, "it is known");
+    }
 }
