@@ -2,13 +2,19 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Tls;
+
 /// Where the gateway listens, and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The node's directory: `api.token`, `api.sock` and `api.addr` are in it. Made with mode 0700 if absent.
     pub home: PathBuf,
-    /// The TCP address. Loopback only; port 0 lets the kernel choose.
+    /// The TCP address. Beyond loopback only with `tls`; port 0 lets the kernel choose.
     pub tcp: SocketAddr,
+    /// With what TCP is served over TLS.
+    pub tls: Option<Tls>,
+    /// Hosts, with ports, that mean this API in a Host header besides its own address and loopback's names.
+    pub hosts: Vec<String>,
     /// How long the node may take to answer one ask; then 504.
     pub ask_timeout: Duration,
     /// How long a request's head may take, and how long a connection may idle; then the connection is cut.
@@ -30,6 +36,8 @@ impl Config {
         Self {
             home: home.into(),
             tcp: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tls: None,
+            hosts: Vec::new(),
             ask_timeout: Duration::from_secs(30),
             head_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(10),

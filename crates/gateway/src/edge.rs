@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use crate::refused::Refused;
 use crate::token::Token;
 use crate::{Backend, Config};
 
-/// The port that a Host or Origin leaves out.
+/// The ports that a Host or Origin leaves out.
 const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 
 /// What every request handler shares.
 #[derive(Clone, Debug)]
@@ -23,7 +24,8 @@ pub(crate) struct Edge(Arc<Shared>);
 struct Shared {
     backend: Backend,
     token: Token,
-    address: SocketAddr,
+    url: String,
+    scheme: &'static str,
     hosts: Vec<String>,
     openapi: String,
     ask_timeout: Duration,
@@ -38,13 +40,23 @@ impl Edge {
         address: SocketAddr,
         openapi: String,
     ) -> Self {
-        let names = ["localhost", "127.0.0.1", "[::1]"];
-        let mut hosts: Vec<String> = names.iter().map(|name| format!("{name}:{}", address.port())).collect();
-        if address.port() == HTTP_PORT {
-            hosts.extend(names.map(str::to_owned));
+        let (scheme, usual_port) =
+            if config.tls.is_some() { ("https", HTTPS_PORT) } else { ("http", HTTP_PORT) };
+        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()];
+        if !address.ip().is_loopback() && !address.ip().is_unspecified() {
+            names.push(match address.ip() {
+                IpAddr::V4(ip) => ip.to_string(),
+                IpAddr::V6(ip) => format!("[{ip}]"),
+            });
         }
+        let mut hosts: Vec<String> = names.iter().map(|name| format!("{name}:{}", address.port())).collect();
+        if address.port() == usual_port {
+            hosts.extend(names);
+        }
+        hosts.extend(config.hosts.iter().cloned());
+        let url = format!("{scheme}://{address}");
         let (ask_timeout, body_timeout) = (config.ask_timeout, config.body_timeout);
-        Self(Arc::new(Shared { backend, token, address, hosts, openapi, ask_timeout, body_timeout }))
+        Self(Arc::new(Shared { backend, token, url, scheme, hosts, openapi, ask_timeout, body_timeout }))
     }
 
     pub(crate) fn backend(&self) -> &Backend {
@@ -55,9 +67,14 @@ impl Edge {
         &self.0.token
     }
 
-    /// The TCP address of the API.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.0.address
+    /// The TCP address of the API, as a URL without a path.
+    pub(crate) fn url(&self) -> String {
+        self.0.url.clone()
+    }
+
+    /// The scheme of the API over TCP.
+    pub(crate) fn scheme(&self) -> &'static str {
+        self.0.scheme
     }
 
     /// The values of Host that mean this API.

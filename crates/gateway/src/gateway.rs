@@ -9,8 +9,9 @@ use tokio::task::JoinHandle;
 
 use crate::edge::Edge;
 use crate::files::{self, Owned};
+use crate::listener::{self, TlsListener};
 use crate::token::Token;
-use crate::{Backend, Config, StartError, listener, routes};
+use crate::{Backend, Config, StartError, Tls, routes};
 
 /// The server of the local API.
 #[derive(Debug)]
@@ -22,26 +23,32 @@ impl Gateway {
     /// # Errors
     /// When an address, the home or the token cannot be used; see [`StartError`].
     pub async fn start(config: Config, backend: Backend) -> Result<Running, StartError> {
-        if !config.tcp.ip().is_loopback() {
+        if !config.tcp.ip().is_loopback() && config.tls.is_none() {
             return Err(StartError::NotLoopback { address: config.tcp });
         }
+        let acceptor = config.tls.as_ref().map(Tls::acceptor).transpose()?;
         files::private_home(&config.home)?;
         let token = Token::open_or_create(&files::token(&config.home))?;
         let socket = files::socket(&config.home);
         let (unix, socket_file) = files::bind_socket(&socket).await?;
         let (tcp, address) = bind_tcp(config.tcp).await?;
         let edge = Edge::new(&config, backend, token, address, routes::openapi()?);
-        let app = routes::app(&edge);
+        let (app, url) = (routes::app(&edge), edge.url());
         let address_file = files::write_address(&files::address(&config.home), address)?;
 
         let (stop, stopped) = watch::channel(());
         let config = Arc::new(config);
         let tasks = vec![
             tokio::spawn(listener::serve(unix, app.clone(), Arc::clone(&config), stopped.clone())),
-            tokio::spawn(listener::serve(tcp, app, config, stopped)),
+            match acceptor {
+                Some(acceptor) => {
+                    tokio::spawn(listener::serve(TlsListener { tcp, acceptor }, app, config, stopped))
+                }
+                None => tokio::spawn(listener::serve(tcp, app, config, stopped)),
+            },
         ];
         tracing::info!(%address, socket = %socket.display(), "the local API is up");
-        Ok(Running { address, socket, stop, tasks, files: vec![address_file, socket_file] })
+        Ok(Running { address, url, socket, stop, tasks, files: vec![address_file, socket_file] })
     }
 }
 
@@ -49,6 +56,7 @@ impl Gateway {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    url: String,
     socket: PathBuf,
     stop: watch::Sender<()>,
     tasks: Vec<JoinHandle<()>>,
@@ -60,6 +68,12 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The TCP address as an `http` or `https` URL, without a path.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The Unix socket.

@@ -51,14 +51,13 @@ fn check_host(edge: &Edge, unix: bool, request: &Request) -> Result<(), Refused>
         None if request.headers().get_all(HOST).iter().count() == 1 => return Ok(()),
         None => format!("expected one Host header naming {}", edge.hosts().join(" or ")),
     };
-    Err(Problem::new(ProblemKind::ForeignHost, detail)
-        .with_hint(format!("use http://{}", edge.address()))
-        .into())
+    Err(Problem::new(ProblemKind::ForeignHost, detail).with_hint(format!("use {}", edge.url())).into())
 }
 
 fn check_origin(edge: &Edge, headers: &HeaderMap) -> Result<(), Refused> {
     let ours = |origin: &str| {
-        origin.strip_prefix("http://").is_some_and(|host| edge.hosts().iter().any(|name| name == host))
+        let host = origin.split_once("://").filter(|(scheme, _)| *scheme == edge.scheme());
+        host.is_some_and(|(_, host)| edge.hosts().iter().any(|name| name == host))
     };
     match header_texts(headers, ORIGIN.as_str()).iter().find(|origin| !ours(origin)) {
         None => Ok(()),

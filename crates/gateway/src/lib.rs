@@ -13,8 +13,8 @@
 //! the token. `/livez`, `/readyz`, `/healthz`, `/metrics` and `/openapi.json` need none, so every user of this machine
 //! can read them: they say how the node is doing, never for whom. `GET /openapi.json` describes all of it.
 //!
-//! It deliberately has no TLS and therefore refuses addresses beyond loopback, sets no CORS headers, and keeps no state
-//! of the node. Other doors (A2A, MCP, WebSocket) are not in this version.
+//! It refuses addresses beyond loopback unless it is given a certificate to serve TLS with. It deliberately sets no CORS
+//! headers and keeps no state of the node. Other doors (A2A, MCP, WebSocket) are not in this version.
 //!
 //! *Invariant*: nothing here decides; what the engine refuses, the gateway refuses with the same words.
 //!
@@ -46,6 +46,7 @@ mod refused;
 mod routes;
 mod scope;
 mod start_error;
+mod tls;
 mod token;
 
 pub use backend::{Asked, Backend, PeerInfo};
@@ -53,4 +54,5 @@ pub use client::{Client, ClientError};
 pub use config::Config;
 pub use gateway::{Gateway, Running};
 pub use start_error::StartError;
+pub use tls::Tls;
 pub use token::TokenError;

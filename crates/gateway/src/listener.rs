@@ -1,4 +1,4 @@
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,11 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use crate::Config;
@@ -27,34 +29,55 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Something that connections come from.
 pub(crate) trait Accept: Send + 'static {
-    /// A connection.
+    /// What requests are read from.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// A connection that came in and becomes a stream, after a handshake if it needs one.
+    type Opening: Future<Output = io::Result<Self::Stream>> + Send + 'static;
     /// How requests on its connections are marked.
     const TRANSPORT: Transport;
 
     /// The next connection.
-    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Opening>> + Send;
 }
 
 impl Accept for TcpListener {
-    type Stream = tokio::net::TcpStream;
+    type Stream = TcpStream;
+    type Opening = Ready<io::Result<TcpStream>>;
     const TRANSPORT: Transport = Transport::Tcp;
 
-    async fn accept(&self) -> io::Result<Self::Stream> {
+    async fn accept(&self) -> io::Result<Self::Opening> {
         let (stream, _) = self.accept().await?;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "answers on a connection of the local API may be delayed");
         }
-        Ok(stream)
+        Ok(ready(Ok(stream)))
+    }
+}
+
+/// TCP with TLS on it.
+pub(crate) struct TlsListener {
+    pub(crate) tcp: TcpListener,
+    pub(crate) acceptor: TlsAcceptor,
+}
+
+impl Accept for TlsListener {
+    type Stream = TlsStream<TcpStream>;
+    type Opening = tokio_rustls::Accept<TcpStream>;
+    const TRANSPORT: Transport = Transport::Tcp;
+
+    async fn accept(&self) -> io::Result<Self::Opening> {
+        let stream = Accept::accept(&self.tcp).await?.into_inner()?;
+        Ok(self.acceptor.accept(stream))
     }
 }
 
 impl Accept for UnixListener {
-    type Stream = tokio::net::UnixStream;
+    type Stream = UnixStream;
+    type Opening = Ready<io::Result<UnixStream>>;
     const TRANSPORT: Transport = Transport::Unix;
 
-    async fn accept(&self) -> io::Result<Self::Stream> {
-        self.accept().await.map(|(stream, _)| stream)
+    async fn accept(&self) -> io::Result<Self::Opening> {
+        self.accept().await.map(|(stream, _)| ready(Ok(stream)))
     }
 }
 
@@ -73,16 +96,20 @@ pub(crate) async fn serve<L: Accept>(
             slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
             _ = stop.changed() => break,
         };
-        let stream = tokio::select! {
-            stream = Accept::accept(&listener) => stream,
+        let accepted = tokio::select! {
+            accepted = Accept::accept(&listener) => accepted,
             _ = stop.changed() => break,
         };
         while connections.try_join_next().is_some() {}
-        match stream {
-            Ok(stream) => {
+        match accepted {
+            Ok(opening) => {
                 let (app, config, stop) = (app.clone(), Arc::clone(&config), stop.clone());
                 connections.spawn(async move {
-                    connection(stream, L::TRANSPORT, app, &config, stop).await;
+                    match tokio::time::timeout(config.head_timeout, opening).await {
+                        Ok(Ok(stream)) => connection(stream, L::TRANSPORT, app, &config, stop).await,
+                        Ok(Err(error)) => tracing::debug!(%error, "a handshake with the local API failed"),
+                        Err(_) => tracing::debug!("a handshake with the local API took too long"),
+                    }
                     drop(slot);
                 });
             }

@@ -13,6 +13,22 @@ pub enum StartError {
         /// The address.
         address: SocketAddr,
     },
+    /// A file that TLS needs cannot be used.
+    #[error("cannot serve TLS with {}: {cause}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// Every user can read the private key.
+    #[error("expected a private key that other users cannot read, found mode {mode:04o} on {}", path.display())]
+    TlsKeyOpen {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// Somebody else listens on the TCP address.
     #[error("the local API's address {address} is already in use")]
     AddressInUse {
@@ -93,7 +109,7 @@ impl StartError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotLoopback { address } => Some(format!(
-                "use 127.0.0.1:{0} or [::1]:{0}; TLS is not in this version, so tunnel with ssh -L to reach it from afar",
+                "use 127.0.0.1:{0} or [::1]:{0}, or set api.certificate and api.private_key; `ssh -L` reaches it from afar too",
                 address.port()
             )),
             Self::AddressInUse { address } => Some(format!(
@@ -101,6 +117,10 @@ impl StartError {
                 address.port()
             )),
             Self::HomeOpen { path, .. } => Some(format!("chmod 700 {}", path.display())),
+            Self::Tls { .. } => Some(
+                "api.certificate is a PEM file with the chain, api.private_key one with its key".to_owned(),
+            ),
+            Self::TlsKeyOpen { path, .. } => Some(format!("chmod 600 {}", path.display())),
             Self::SocketPath { .. } => Some("choose a home with a shorter path".to_owned()),
             Self::NotASocket { path } => Some(format!("move {} away", path.display())),
             Self::SocketInUse { .. } => {

@@ -17,7 +17,7 @@ pub(super) async fn status(State(edge): State<Edge>) -> Result<Json<Status>, Ref
     let Answer::Status(status) = edge.ask(Ask::Status).await? else { return Err(mismatch()) };
     let mut status = Status::from(*status);
     status.listen = (edge.backend().listen)();
-    status.api = edge.address().to_string();
+    status.api = edge.url();
     Ok(Json(status))
 }
 

@@ -16,7 +16,7 @@ async fn status_and_peers_round_trip() {
     assert_eq!(status.schema, "althing.status/v1");
     assert_eq!(status.agents, [HOSTED.to_string()]);
     assert_eq!(status.listen, ["/ip4/127.0.0.1/tcp/4001"]);
-    assert_eq!(status.api, node.running.address().to_string());
+    assert_eq!(status.api, format!("http://{}", node.running.address()));
     assert_eq!((status.last_sync.as_deref(), status.last_sync_ms), (Some(NOON_TEXT), Some(NOON.0)));
     assert_eq!(status.domains[0].digest, "06".repeat(32));
     assert!(status.ready);

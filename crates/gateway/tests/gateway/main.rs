@@ -9,3 +9,4 @@ mod raw;
 mod samples;
 mod scripted;
 mod security;
+mod tls;
