@@ -3,6 +3,7 @@
 mod agent;
 mod args;
 mod card;
+mod config;
 mod duration;
 mod evidence;
 mod failure;
@@ -18,6 +19,7 @@ mod usage;
 mod verify;
 mod vote;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -27,6 +29,7 @@ use self::args::{Cli, Command};
 use self::failure::Failure;
 use self::page::{Page, Screen};
 use self::session::Session;
+use crate::settings::{Key, Settings, Sources};
 
 /// Reads the command line, does what it says, and prints how that went.
 pub(crate) fn main() -> ExitCode {
@@ -43,9 +46,20 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
-    let session = Session::new(cli.home, cli.timeout)?;
+    let mut flags = BTreeMap::new();
+    if let Command::Up(args::Up { settings, .. })
+    | Command::Config { command: args::Config::Show { settings, .. } } = &cli.command
+    {
+        flags = settings.given();
+    }
+    // An empty name is none, as with variables.
+    let home = cli.home.filter(|home| !home.as_os_str().is_empty());
+    flags.extend(home.map(|home| (Key::Home, vec![home.display().to_string()])));
+    let sources = Sources::new(flags, cli.config);
+    let session = Session::new(&sources, cli.timeout);
     match cli.command {
-        Command::Up(args) => up::up(args, &session, screen),
+        Command::Up(args) => up::up(&args, &Settings::read(&sources)?, screen),
+        Command::Config { command } => config::config(&command, &sources),
         Command::Store { command } => store::store(command, &session),
         Command::Network { command } => network::network(command),
         Command::Testnet { command } => session.block_on(testnet::testnet(command, &session, screen)),

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use althing_engine::{Config, Engine, GuardStatus, Now, Timing};
 use althing_gateway::api::{Direction, ProtocolHealth};
-use althing_gateway::{Asked, Backend, Gateway, PeerInfo};
+use althing_gateway::{Asked, Backend, Gateway, PeerInfo, Tls};
 use althing_keystore::KeystoreError;
 use althing_net::{Limits, Membership, Multiaddr, Net, NetState, Profile, Topic};
 use althing_record::{AgentId, GenesisError, Millis, Network, NetworkId, NodeId};
@@ -50,12 +50,18 @@ const ASKS_MAX: usize = 256;
 pub(crate) struct Options {
     /// The node's directory; made if it does not exist.
     pub(crate) home: PathBuf,
+    /// The file whose first line is the keystore's passphrase.
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// Multiaddrs to listen on; empty: the defaults.
     pub(crate) listen: Vec<Multiaddr>,
     /// Multiaddrs of nodes to join by.
     pub(crate) join: Vec<Multiaddr>,
-    /// Where to serve the local API.
+    /// Where to serve the local API over TCP.
     pub(crate) api: SocketAddr,
+    /// With what to serve it over TLS.
+    pub(crate) api_tls: Option<Tls>,
+    /// Under which names, with ports, it may be asked for besides its own address.
+    pub(crate) api_hosts: Vec<String>,
     /// The network; `None`: the one that this home is in already, or else the built-in one.
     pub(crate) genesis: Option<Network>,
     /// Where the node runs.
@@ -77,8 +83,8 @@ pub(crate) struct Summary {
     pub(crate) network_name: String,
     /// The addresses that peers can dial, as multiaddrs that end in `/p2p/<node>`.
     pub(crate) listen: Vec<String>,
-    /// The address of the local API.
-    pub(crate) api: SocketAddr,
+    /// The address of the local API, as a URL.
+    pub(crate) api: String,
     /// What is missing before the node is ready, after it was given a moment.
     pub(crate) waiting_for: Vec<String>,
 }
@@ -142,6 +148,14 @@ pub(crate) enum RunError {
         /// The agent's name.
         agent: String,
     },
+    /// The passphrase cannot be read.
+    #[error("cannot read the passphrase file {path}: {cause}", path = path.display())]
+    Passphrase {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
     /// The keys cannot be opened.
     #[error("{0}")]
     Keystore(#[from] KeystoreError),
@@ -178,6 +192,10 @@ impl RunError {
             Self::Line { .. } | Self::Recovery { .. } => Some(
                 "put the file or the recovery key back; a new one would look like a forged identity".into(),
             ),
+            Self::Passphrase { .. } => Some(
+                "let ALTHING_PASSPHRASE_FILE or passphrase_file name a file that this user can read, or unset it"
+                    .into(),
+            ),
             Self::Keystore(error) => error.hint(),
             Self::Open(error) => error.hint(),
             Self::Read(_) => Some("`althing store check` names the damaged file".into()),
@@ -208,7 +226,8 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
     let opened = Rocks::open(&store_dir(&options.home), store)?;
     let network = home::network(&options.home, options.genesis.as_ref())?;
     let join = home::remember_join(&options.home, &options.join)?;
-    let (node_key, agents) = home::keys(&options.home, opened.commit == CommitNo(0))?;
+    let (node_key, agents) =
+        home::keys(&options.home, options.passphrase_file.as_deref(), opened.commit == CommitNo(0))?;
     let node = node_key.node();
 
     let mut metrics = Metrics::new(Build { version: env!("CARGO_PKG_VERSION"), revision: "unknown" });
@@ -249,7 +268,12 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
     let mut readiness = missing_now.clone();
     let backend = backend(asks, &net, missing_now, metrics.clone(), shutdown.clone());
     let gateway = Gateway::start(
-        althing_gateway::Config { tcp: options.api, ..althing_gateway::Config::new(&options.home) },
+        althing_gateway::Config {
+            tcp: options.api,
+            tls: options.api_tls,
+            hosts: options.api_hosts,
+            ..althing_gateway::Config::new(&options.home)
+        },
         backend,
     )
     .await?;
@@ -276,7 +300,7 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
         network: network.id(),
         network_name: network.genesis().name.to_string(),
         listen: dialable(&state, node),
-        api: gateway.address(),
+        api: gateway.url().to_owned(),
         waiting_for,
     });
     tracing::info!(%node, network = %network.id(), "node is up");

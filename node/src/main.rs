@@ -1,13 +1,14 @@
 //! The `althing` binary: a peer-to-peer node for AI agents, and the commands that talk to one.
 //!
 //! `cli` reads the command line and prints; every command that concerns a running node uses its local API and nothing
-//! else. `daemon` is the node itself.
+//! else. `settings` says how a node is set up, and where each setting comes from. `daemon` is the node itself.
 
 #![allow(clippy::disallowed_methods, reason = "the shell: a clock, a terminal, files")]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod cli;
 mod daemon;
+mod settings;
 
 use std::process::ExitCode;
 

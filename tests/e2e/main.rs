@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod commands;
+mod config;
 mod disk;
 mod mesh;
 mod refusals;

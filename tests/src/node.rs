@@ -100,10 +100,11 @@ impl Node {
         text(&self.up["listen"][0])
     }
 
-    /// The address of its API.
+    /// The address of its API, without the scheme.
     #[must_use]
     pub fn api(&self) -> String {
-        text(&self.up["api"])
+        let url = text(&self.up["api"]);
+        url.split_once("://").expect("a URL").1.to_owned()
     }
 
     /// Its home.

@@ -26,7 +26,11 @@ pub fn althing(words: &[impl AsRef<OsStr>]) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("HOME", "/nonexistent").env_remove("XDG_DATA_HOME").env_remove("NO_COLOR");
+    command
+        .env("HOME", "/nonexistent")
+        .env_remove("XDG_DATA_HOME")
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("NO_COLOR");
     command.args(words).stdin(Stdio::null());
     command
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use althing_record::AgentId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::duration;
+use crate::settings::Key;
 
 /// A peer-to-peer node for AI agents: signed cards, discovery by skill, votes with offline certificates.
 #[derive(Debug, Parser)]
@@ -27,15 +29,11 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 node down or unreachable, 4 not allowed
 )]
 pub(crate) struct Cli {
     /// The node's directory [default: $XDG_DATA_HOME/althing or ~/.local/share/althing]
-    #[arg(
-        long,
-        global = true,
-        env = "ALTHING_HOME",
-        hide_env_values = true,
-        value_name = "DIR",
-        help_heading = "Global options"
-    )]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub(crate) home: Option<PathBuf>,
+    /// The configuration file, in place of those of project, user and system; "" reads none
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) config: Option<PathBuf>,
     /// Print one JSON document on stdout and everything else on stderr
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
@@ -78,6 +76,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Evidence,
     },
+    /// How the node is set up
+    Config {
+        #[command(subcommand)]
+        command: Config,
+    },
     /// Make and read genesis files: which network a node is in
     Network {
         #[command(subcommand)]
@@ -102,35 +105,73 @@ Examples:
   althing up --join /ip4/192.0.2.7/udp/4001/quic-v1/p2p/12D3KooW…
   althing up --home /tmp/b --listen /ip4/127.0.0.1/tcp/0 --api 127.0.0.1:0
 
+Every option can stand in a file or a variable instead: `althing config show --origin`.
+
 Keys are sealed with the passphrase in the file that ALTHING_PASSPHRASE_FILE names; without one they are as safe as the
 modes of the home.
 
 Ctrl-C, SIGTERM or `althing down` stops it.")]
 pub(crate) struct Up {
-    /// A node to join the network by; may be given several times
-    #[arg(long, value_name = "MULTIADDR")]
-    pub(crate) join: Vec<Multiaddr>,
-    /// Where to listen for peers; may be given several times [default: every address, TCP and QUIC]
-    #[arg(long, value_name = "MULTIADDR")]
-    pub(crate) listen: Vec<Multiaddr>,
-    /// Where to serve the local API: a loopback address; port 0 lets the system choose
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
-    pub(crate) api: SocketAddr,
-    /// The network's genesis file [default: the network this home is in already, or else the built-in one]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) genesis: Option<PathBuf>,
-    /// The open internet, or many nodes on one machine
-    #[arg(long, value_enum, default_value_t = Profile::Default)]
-    pub(crate) profile: Profile,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
     /// Run without voting on a store that is older than its vote guard
     #[arg(long)]
     pub(crate) accept_rollback: bool,
-    /// Log lines on stderr, for people or one JSON object each
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub(crate) log_format: LogFormat,
+}
+
+/// The settings that flags can make; the others are made in files and variables.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Settings {
+    /// A node to join the network by; may be given several times
+    #[arg(long, value_name = "MULTIADDR")]
+    join: Vec<Multiaddr>,
+    /// Where to listen for peers; may be given several times [default: every address, TCP and QUIC]
+    #[arg(long, value_name = "MULTIADDR")]
+    listen: Vec<Multiaddr>,
+    /// Where to serve the local API; port 0 lets the system choose [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDR:PORT")]
+    api: Option<SocketAddr>,
+    /// The network's genesis file [default: the network this home is in already, or else the built-in one]
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+    /// The open internet, or many nodes on one machine [default: default]
+    #[arg(long, value_enum)]
+    profile: Option<Profile>,
+    /// Find neighbours in the local network by mDNS [default: true, and false with --profile testnet]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    mdns: Option<bool>,
+    /// Log lines for people or one JSON object each [default: text]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
     /// What is logged, such as debug or info,althing_net=trace
-    #[arg(long, value_name = "FILTER", default_value = althing_telemetry::DEFAULT_FILTER)]
-    pub(crate) log: String,
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+impl Settings {
+    /// Those that were given, as texts.
+    pub(crate) fn given(&self) -> BTreeMap<Key, Vec<String>> {
+        fn many<T: ToString>(values: &[T]) -> Vec<String> {
+            values.iter().map(ToString::to_string).collect()
+        }
+        fn name<T: ValueEnum>(value: &T) -> Option<String> {
+            value.to_possible_value().map(|value| value.get_name().to_owned())
+        }
+        let one = |text: Option<String>| text.into_iter().collect::<Vec<_>>();
+        [
+            (Key::Join, many(&self.join)),
+            (Key::Listen, many(&self.listen)),
+            (Key::ApiListen, one(self.api.map(|address| address.to_string()))),
+            (Key::Genesis, one(self.genesis.as_ref().map(|path| path.display().to_string()))),
+            (Key::Profile, one(self.profile.as_ref().and_then(name))),
+            (Key::Mdns, one(self.mdns.map(|on| on.to_string()))),
+            (Key::LogFormat, one(self.log_format.as_ref().and_then(name))),
+            (Key::LogFilter, one(self.log.clone())),
+        ]
+        .into_iter()
+        .filter(|(_, texts)| !texts.is_empty())
+        .collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -143,6 +184,26 @@ pub(crate) enum Profile {
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Print the settings that are in effect, as a configuration file
+    #[command(after_help = "\
+Examples:
+  althing config show
+  althing config show --origin
+  althing config show --api 127.0.0.1:7575 > node.toml
+
+Flags win over variables (ALTHING_API_LISTEN for api.listen), these over althing.toml in the working directory, this
+over ~/.config/althing/althing.toml, this over /etc/althing/althing.toml.")]
+    Show {
+        /// Say of every setting where it comes from
+        #[arg(long)]
+        origin: bool,
+        #[command(flatten)]
+        settings: Settings,
+    },
 }
 
 #[derive(Debug, Subcommand)]

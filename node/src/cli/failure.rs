@@ -6,6 +6,8 @@ use althing_gateway::api::{Document, Problem, ProblemKind};
 use althing_testnet::TestnetError;
 use serde_json::Value;
 
+use crate::settings::SettingsError;
+
 /// How a command ended, as its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -13,7 +15,7 @@ pub(crate) enum Exit {
     Done = 0,
     /// It was tried and did not work.
     Failed = 1,
-    /// The command line is wrong.
+    /// The command line or the configuration is wrong.
     Usage = 2,
     /// There is no node, or it cannot be reached.
     Down = 3,
@@ -31,6 +33,13 @@ impl Exit {
     }
 }
 
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::Usage, error).hint(hint)
+    }
+}
+
 /// Why a command was not done: what to print, and how to exit.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -43,7 +52,7 @@ impl Failure {
     pub(crate) fn new(exit: Exit, cause: impl fmt::Display) -> Self {
         let (name, title, status) = match exit {
             Exit::Done | Exit::Failed => ("failed", "It did not work", 500),
-            Exit::Usage => ("usage", "The command line is wrong", 400),
+            Exit::Usage => ("usage", "The command line or the configuration is wrong", 400),
             Exit::Down => ("down", "The node is down or cannot be reached", 503),
             Exit::Auth => ("unauthorized", "The API token is missing or wrong", 401),
             Exit::Timeout => ("timeout", "No answer in time", 504),

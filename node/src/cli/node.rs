@@ -39,8 +39,8 @@ pub(crate) async fn status(session: &Session) -> Result<Page, Failure> {
         ("node", status.node.clone()),
         ("network", format!("{} ({})", status.network_name, status.network)),
         ("version", format!("{} (pid {})", status.version, status.pid)),
-        ("home", session.home().display().to_string()),
-        ("api", format!("http://{}", status.api)),
+        ("home", session.home()?.display().to_string()),
+        ("api", status.api.clone()),
     ];
     pairs.extend(status.agents.iter().map(|agent| ("agent", agent.clone())));
     pairs.extend(status.listen.iter().map(|address| ("listen", address.clone())));

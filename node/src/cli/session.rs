@@ -6,6 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::failure::{Exit, Failure};
 use super::page::Page;
+use crate::settings::{Settings, Sources};
 
 /// How long a command may take unless the user says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -13,22 +14,21 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// What commands need to know: which node, and how long to wait.
 #[derive(Debug)]
 pub(crate) struct Session {
-    home: PathBuf,
+    home: Result<PathBuf, Failure>,
     timeout: Option<Duration>,
 }
 
 impl Session {
-    pub(crate) fn new(home: Option<PathBuf>, timeout: Option<Duration>) -> Result<Self, Failure> {
-        let home = match home.filter(|home| !home.as_os_str().is_empty()) {
-            Some(home) => home,
-            None => data_dir("althing")?,
-        };
-        Ok(Self { home, timeout })
+    pub(crate) fn new(sources: &Sources, timeout: Option<Duration>) -> Self {
+        Self { home: Settings::home(sources).map_err(Failure::from), timeout }
     }
 
     /// The node's directory.
-    pub(crate) fn home(&self) -> &Path {
-        &self.home
+    ///
+    /// # Errors
+    /// When the settings that say where it is are wrong; commands that need no node do not ask.
+    pub(crate) fn home(&self) -> Result<&Path, Failure> {
+        self.home.as_deref().map_err(Clone::clone)
     }
 
     /// How long the user wants to wait, or else `usual`.
@@ -38,11 +38,12 @@ impl Session {
 
     /// Connects to the node.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
-        if self.home.exists() && !self.home.is_dir() {
-            let cause = format!("{} is a file, not a directory", self.home.display());
+        let home = self.home()?;
+        if home.exists() && !home.is_dir() {
+            let cause = format!("{} is a file, not a directory", home.display());
             return Err(Failure::new(Exit::Failed, cause).hint("check --home or ALTHING_HOME".to_owned()));
         }
-        match Client::connect(&self.home).await {
+        match Client::connect(home).await {
             Ok(client) => Ok(client.with_timeout(self.timeout_or(TIMEOUT))),
             // The gateway makes the token before the address and removes the address when it stops.
             Err(ClientError::NotRunning { home })

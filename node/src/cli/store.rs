@@ -10,10 +10,11 @@ use crate::daemon;
 pub(crate) fn store(command: args::Store, session: &Session) -> Result<Page, Failure> {
     match command {
         args::Store::Check => {
-            let dir = daemon::store_dir(session.home());
+            let home = session.home()?;
+            let dir = daemon::store_dir(home);
             let report = check(&dir).map_err(|error| match &error {
                 CheckError::NoDatabase(_) => Failure::new(Exit::Failed, &error)
-                    .hint(format!("`althing up --home {}` makes one", session.home().display())),
+                    .hint(format!("`althing up --home {}` makes one", home.display())),
                 CheckError::Open(_) => Failure::new(Exit::Failed, &error)
                     .hint("`althing down` stops the node that uses it".to_owned()),
             })?;

@@ -1,7 +1,6 @@
 use std::path::Path;
 
-use althing_net::Profile;
-use althing_telemetry::{LogError, LogFormat, init_logs};
+use althing_telemetry::{LogError, init_logs};
 use serde_json::json;
 use tokio::runtime::Builder;
 
@@ -9,50 +8,39 @@ use super::args;
 use super::failure::{Exit, Failure};
 use super::network;
 use super::page::{Page, Screen, Text, color};
-use super::session::{Session, runtime};
-use crate::daemon::{self, Options, RunError, Summary};
+use super::session::runtime;
+use crate::daemon::{self, Options, Summary};
+use crate::settings::Settings;
 
 /// Runs a node until it is asked to stop. What is printed when it is ready is all that goes to standard output.
-pub(crate) fn up(args: args::Up, session: &Session, screen: Screen) -> Result<Page, Failure> {
-    let format = match args.log_format {
-        args::LogFormat::Text => LogFormat::Text,
-        args::LogFormat::Json => LogFormat::Json,
-    };
-    init_logs(format, &args.log, color()).map_err(|error| match error {
+pub(crate) fn up(args: &args::Up, settings: &Settings, screen: Screen) -> Result<Page, Failure> {
+    init_logs(settings.log_format, &settings.log_filter, color()).map_err(|error| match error {
         LogError::Filter { .. } | LogError::Format { .. } => Failure::new(Exit::Usage, error),
         LogError::AlreadySet => Failure::new(Exit::Failed, error),
     })?;
-    let genesis = args.genesis.as_deref().map(network::read).transpose()?;
+    let genesis = settings.genesis.as_deref();
     let options = Options {
-        home: session.home().to_owned(),
-        listen: args.listen,
-        join: args.join,
-        api: args.api,
-        genesis,
-        profile: match args.profile {
-            args::Profile::Default => Profile::Default,
-            args::Profile::Testnet => Profile::Testnet,
-        },
+        home: settings.home.clone(),
+        passphrase_file: settings.passphrase_file.clone(),
+        listen: settings.listen.clone(),
+        join: settings.join.clone(),
+        api: settings.api_listen,
+        api_tls: settings.api_tls.clone(),
+        api_hosts: settings.api_hosts.clone(),
+        genesis: genesis.map(network::read).transpose()?,
+        profile: settings.profile,
         accept_rollback: args.accept_rollback,
     };
     let ready = |summary: &Summary| {
-        if let Ok(page) = ready_page(summary, args.genesis.as_deref()) {
+        if let Ok(page) = ready_page(summary, genesis) {
             screen.show(&page);
         }
     };
     runtime(Builder::new_multi_thread())?.block_on(daemon::run(options, ready)).map_err(|error| {
-        let hint = if matches!(&error, RunError::File { path, .. } if is_passphrase_file(path)) {
-            Some("let ALTHING_PASSPHRASE_FILE name a file that this user can read, or unset it".to_owned())
-        } else {
-            error.hint()
-        };
+        let hint = error.hint();
         Failure::new(Exit::Failed, error).hint(hint)
     })?;
     Ok(Page::nothing())
-}
-
-fn is_passphrase_file(path: &Path) -> bool {
-    std::env::var_os("ALTHING_PASSPHRASE_FILE").is_some_and(|named| path == Path::new(&named))
 }
 
 fn ready_page(summary: &Summary, genesis: Option<&Path>) -> Result<Page, Failure> {
@@ -64,7 +52,7 @@ fn ready_page(summary: &Summary, genesis: Option<&Path>) -> Result<Page, Failure
         ("network", format!("{} ({})", summary.network_name, summary.network)),
     ];
     pairs.extend(summary.listen.iter().map(|address| ("listen", address.clone())));
-    pairs.push(("api", format!("http://{}", summary.api)));
+    pairs.push(("api", summary.api.clone()));
     if let Some(join) = &join {
         pairs.push(("join with", join.clone()));
     }
@@ -85,7 +73,7 @@ fn ready_page(summary: &Summary, genesis: Option<&Path>) -> Result<Page, Failure
         "network": summary.network.to_string(),
         "network_name": summary.network_name,
         "listen": summary.listen,
-        "api": summary.api.to_string(),
+        "api": summary.api,
         "join": join,
         "waiting_for": summary.waiting_for,
     });

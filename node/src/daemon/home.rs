@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use althing_engine::HostedAgent;
 use althing_keystore::{DEFAULT_AGENT, Keystore, Unlock};
@@ -13,9 +13,6 @@ use althing_record::{Digest, Network, NodeKey, recovery_key_hash};
 use zeroize::Zeroizing;
 
 use super::RunError;
-
-/// Names a file whose first line is the keystore's passphrase. Without it the keys are as safe as the home's modes.
-const PASSPHRASE_FILE: &str = "ALTHING_PASSPHRASE_FILE";
 
 /// Marks the keys that are kept to recover an agent, not to sign for it.
 const RECOVERY_SUFFIX: &str = "-recovery";
@@ -88,9 +85,13 @@ pub(super) fn remember_join(home: &Path, given: &[Multiaddr]) -> Result<Vec<Mult
 /// The node's key, and the agents hosted here, the default agent first, each with the hash of its recovery key. Made at
 /// the first start; `unused` says that nothing was stored here yet, and so nothing signed. A recovery key may be moved
 /// away; its hash stays in the file `recovery`.
-pub(super) fn keys(home: &Path, unused: bool) -> Result<(NodeKey, Vec<HostedAgent>), RunError> {
+pub(super) fn keys(
+    home: &Path,
+    passphrase_file: Option<&Path>,
+    unused: bool,
+) -> Result<(NodeKey, Vec<HostedAgent>), RunError> {
     let path = home.join("recovery");
-    let keystore = Keystore::open_or_create(&home.join("keys"), unlock()?)?;
+    let keystore = Keystore::open_or_create(&home.join("keys"), unlock(passphrase_file)?)?;
     let (recovery, mut names): (Vec<String>, Vec<String>) =
         keystore.agent_names()?.into_iter().partition(|name| name.ends_with(RECOVERY_SUFFIX));
     names.sort_by_key(|name| (name != DEFAULT_AGENT, name.clone()));
@@ -132,12 +133,12 @@ fn read_recovery(path: &Path) -> Result<BTreeMap<String, Digest>, RunError> {
     text.lines().map(line).collect()
 }
 
-fn unlock() -> Result<Unlock, RunError> {
-    let Some(path) = std::env::var_os(PASSPHRASE_FILE).map(PathBuf::from) else { return Ok(Unlock::Machine) };
-    let text = Zeroizing::new(fs::read_to_string(&path).map_err(|cause| {
-        let cause = std::io::Error::new(cause.kind(), format!("{cause}; {PASSPHRASE_FILE} names this file"));
-        RunError::File { path: path.clone(), cause }
-    })?);
+/// Without a passphrase the keys are as safe as the home's modes.
+fn unlock(passphrase_file: Option<&Path>) -> Result<Unlock, RunError> {
+    let Some(path) = passphrase_file else { return Ok(Unlock::Machine) };
+    let text = Zeroizing::new(
+        fs::read_to_string(path).map_err(|cause| RunError::Passphrase { path: path.to_owned(), cause })?,
+    );
     let passphrase = text.lines().next().unwrap_or_default().to_owned();
     Ok(Unlock::Passphrase(Zeroizing::new(passphrase)))
 }
