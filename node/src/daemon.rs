@@ -230,7 +230,10 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
         home::keys(&options.home, options.passphrase_file.as_deref(), opened.commit == CommitNo(0))?;
     let node = node_key.node();
 
-    let mut metrics = Metrics::new(Build { version: env!("CARGO_PKG_VERSION"), revision: "unknown" });
+    let mut metrics = Metrics::new(Build {
+        version: env!("CARGO_PKG_VERSION"),
+        revision: option_env!("ALTHING_REVISION").unwrap_or("unknown"),
+    });
     let instruments = Arc::new(Instruments::register(metrics.registry_mut()));
     let (net_sender, net_events) = mpsc::channel(NET_EVENTS_MAX);
     let net = althing_net::start(

@@ -28,7 +28,23 @@ pub fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
     stream.read_to_string(&mut text).expect("the answer is text");
     let (head, body) = text.split_once("\r\n\r\n").expect("the answer has a head");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Reply { status: status.expect("the answer has a status"), body: body.to_owned() }
+    let chunked = head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked");
+    let body = if chunked { joined(body) } else { body.to_owned() };
+    Reply { status: status.expect("the answer has a status"), body }
+}
+
+/// The chunks of a body (RFC 9112, 7.1) in one piece.
+fn joined(mut rest: &str) -> String {
+    let mut body = String::new();
+    loop {
+        let (size, after) = rest.split_once("\r\n").expect("a chunk has a size");
+        let size = usize::from_str_radix(size, 16).expect("a size is hexadecimal");
+        if size == 0 {
+            return body;
+        }
+        body.push_str(&after[..size]);
+        rest = &after[size + "\r\n".len()..];
+    }
 }
 
 impl Reply {

@@ -50,13 +50,25 @@ impl Metrics {
     }
 }
 
-/// All metrics of a registry in the OpenMetrics 1.0 text format.
+/// All metrics of a registry in the OpenMetrics 1.0 text format, but for what breaks its conventions: some of libp2p's
+/// histograms are durations without a unit, one in seconds and one in milliseconds, and nobody could tell.
 #[must_use]
 pub fn encode(registry: &Registry) -> String {
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, registry)
         .expect("writing to a string fails only when a metric refuses to be written, and ours do not");
-    text
+    let mut served = String::with_capacity(text.len());
+    let mut conventional = true;
+    for line in text.split_inclusive('\n') {
+        if let Some(described) = line.strip_prefix("# HELP ") {
+            let name = described.split(' ').next().unwrap_or_default();
+            conventional = !name.ends_with("_duration");
+        }
+        if conventional || line == "# EOF\n" {
+            served.push_str(line);
+        }
+    }
+    served
 }
 
 #[cfg(test)]
@@ -84,6 +96,18 @@ mod tests {
         metrics.registry_mut().register("althing_calls", "Calls served", calls.clone());
         calls.inc();
         assert!(metrics.encode().contains("althing_calls_total 1\n"));
+    }
+
+    #[test]
+    fn durations_without_a_unit_are_left_out_and_nothing_else_is() {
+        let mut metrics = metrics();
+        let registry = metrics.registry_mut();
+        registry.register("beat_duration", "How long", Counter::<u64>::default());
+        registry.register("calls", "Calls served", Counter::<u64>::default());
+        registry.register("last_duration", "How long", Counter::<u64>::default());
+        let text = metrics.encode();
+        assert!(!text.contains("duration"), "{text}");
+        assert!(text.contains("calls_total 0\n") && text.ends_with("# EOF\n"), "{text}");
     }
 
     #[cfg(target_os = "linux")]

@@ -97,7 +97,13 @@ impl EventLoop {
                 }
                 Some(arrival) = inputs.recv() => self.step(arrival.input, arrival.answer_to).await,
             };
-            self.instruments.queues(inputs.len(), asks.len(), self.gate.len(), self.asks.len());
+            self.instruments.queues([
+                ("inputs", inputs.len()),
+                ("asks", asks.len()),
+                ("held_effects", self.gate.len()),
+                ("unanswered", self.asks.len()),
+                ("commits", self.submitted.len()),
+            ]);
         }
         // What was acknowledged is synced before the directory is let go.
         let Self { committer, engine, .. } = self;

@@ -2,7 +2,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use althing_engine::Note;
-use althing_record::Verdict;
+use althing_record::{Kind, Verdict};
 use althing_store::CommitNo;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -31,9 +31,9 @@ pub(super) struct Instruments {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RecordLabels {
-    kind: &'static str,
+    kind: String,
     source: &'static str,
-    outcome: &'static str,
+    verdict: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -124,10 +124,8 @@ impl Instruments {
         self.dropped.get_or_create(&QueueLabels { queue }).inc();
     }
 
-    pub(super) fn queues(&self, inputs: usize, asks: usize, held: usize, unanswered: usize) {
-        for (queue, depth) in
-            [("inputs", inputs), ("asks", asks), ("held_effects", held), ("unanswered", unanswered)]
-        {
+    pub(super) fn queues(&self, depths: [(&'static str, usize); 5]) {
+        for (queue, depth) in depths {
             self.queues.get_or_create(&QueueLabels { queue }).set(i64::try_from(depth).unwrap_or(i64::MAX));
         }
     }
@@ -146,9 +144,9 @@ impl Instruments {
 
     pub(super) fn note(&self, note: &Note) {
         match note {
-            Note::Admitted { kind, source } => self.record(kind.name(), source.name(), "admitted"),
+            Note::Admitted { kind, source } => self.record(*kind, source.name(), Verdict::Accept),
             Note::NotAdmitted { kind, source, verdict, .. } => {
-                self.record(kind.name(), source.name(), verdict_name(*verdict));
+                self.record(*kind, source.name(), *verdict);
             }
             Note::Synced { domain, admitted, .. } => {
                 self.sync_rounds
@@ -178,9 +176,22 @@ impl Instruments {
         }
     }
 
-    fn record(&self, kind: &'static str, source: &'static str, outcome: &'static str) {
-        self.records.get_or_create(&RecordLabels { kind, source, outcome }).inc();
+    fn record(&self, kind: Kind, source: &'static str, verdict: Verdict) {
+        let labels = RecordLabels { kind: snake_case(kind.name()), source, verdict: verdict_name(verdict) };
+        self.records.get_or_create(&labels).inc();
     }
+}
+
+/// `BallotBatch` as `ballot_batch`: label values are in the same case as names.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 2);
+    for char in name.chars() {
+        if char.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(char.to_ascii_lowercase());
+    }
+    snake
 }
 
 fn verdict_name(verdict: Verdict) -> &'static str {
