@@ -2,6 +2,7 @@
 
 mod agent;
 mod args;
+mod bench;
 mod card;
 mod config;
 mod duration;
@@ -62,6 +63,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Config { command } => config::config(&command, &sources),
         Command::Store { command } => store::store(command, &session),
         Command::Network { command } => network::network(command),
+        Command::Bench(args) => session.block_on(bench::bench(args)),
         Command::Testnet { command } => session.block_on(testnet::testnet(command, &session, screen)),
         Command::Vote { command: args::Vote::Verify { file, genesis } } => {
             verify::verify(&file, genesis.as_deref())

@@ -1,11 +1,13 @@
 //! The `althing` binary: a peer-to-peer node for AI agents, and the commands that talk to one.
 //!
 //! `cli` reads the command line and prints; every command that concerns a running node uses its local API and nothing
-//! else. `settings` says how a node is set up, and where each setting comes from. `daemon` is the node itself.
+//! else. `settings` says how a node is set up, and where each setting comes from. `daemon` is the node itself; `bench`
+//! measures it.
 
 #![allow(clippy::disallowed_methods, reason = "the shell: a clock, a terminal, files")]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+mod bench;
 mod cli;
 mod daemon;
 mod settings;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod bench;
 mod commands;
 mod config;
 mod disk;

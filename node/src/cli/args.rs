@@ -9,6 +9,7 @@ use althing_record::AgentId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::duration;
+use crate::bench::Benchmark;
 use crate::settings::Key;
 
 /// A peer-to-peer node for AI agents: signed cards, discovery by skill, votes with offline certificates.
@@ -91,6 +92,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Store,
     },
+    /// Measure this build on this machine, with real nodes
+    Bench(Bench),
     /// Local networks of real nodes
     Testnet {
         #[command(subcommand)]
@@ -416,6 +419,27 @@ Examples:
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  althing bench
+  althing bench vote --runs 10
+  althing bench find --nodes 50 --json > figures.json
+
+Every figure has one number a run; shown are the median of the runs and the smallest and largest. Close other programs:
+the figures are of the whole machine.")]
+pub(crate) struct Bench {
+    /// What to measure [default: all]
+    #[arg(value_enum)]
+    pub(crate) benchmarks: Vec<Benchmark>,
+    /// How often each
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) runs: u16,
+    /// How many nodes the network of `find` has
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=60))]
+    pub(crate) nodes: u16,
 }
 
 #[derive(Debug, Args)]

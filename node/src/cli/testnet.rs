@@ -172,7 +172,7 @@ fn short(digest: &str) -> String {
     digest.chars().take(SHOWN).collect()
 }
 
-fn this_program() -> Result<PathBuf, Failure> {
+pub(super) fn this_program() -> Result<PathBuf, Failure> {
     std::env::current_exe()
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot find this program: {error}")))
 }

@@ -1,0 +1,91 @@
+use std::path::{Path, PathBuf};
+
+use althing_gateway::Client;
+use althing_testnet::Testnet;
+
+use super::{BenchError, Plan};
+
+/// Where benchmarks work: a directory that goes away, and the binary.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    dir: PathBuf,
+    pub(crate) program: PathBuf,
+    pub(crate) runs: usize,
+    pub(crate) nodes: usize,
+}
+
+impl Lab {
+    pub(crate) fn new(plan: &Plan) -> Result<Self, BenchError> {
+        let dir = std::env::temp_dir().join(format!("althing-bench-{}", std::process::id()));
+        std::fs::create_dir(&dir).map_err(|error| {
+            BenchError::Unexpected(format!("cannot make the directory {}: {error}", dir.display()))
+        })?;
+        Ok(Self { dir, program: plan.program.clone(), runs: plan.runs, nodes: plan.nodes })
+    }
+
+    /// The directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A network of fresh nodes that see each other.
+    pub(crate) async fn network(&self, name: &str, nodes: usize) -> Result<Testnet, BenchError> {
+        let plan = althing_testnet::Plan { program: self.program.clone(), dir: self.dir.join(name), nodes };
+        let mut testnet = Testnet::create(&plan)?;
+        if let Err(error) = testnet.launch(nodes, &mut |_| {}).await {
+            testnet.stop().await?;
+            return Err(error.into());
+        }
+        Ok(testnet)
+    }
+
+    /// Runs something on a network and ends its nodes in every case.
+    pub(crate) async fn on<T>(
+        &self,
+        mut testnet: Testnet,
+        work: impl AsyncFnOnce(&mut Testnet) -> Result<T, BenchError>,
+    ) -> Result<T, BenchError> {
+        let done = tokio::select! {
+            done = work(&mut testnet) => done,
+            () = althing_testnet::interrupted() => Err(BenchError::Testnet(althing_testnet::TestnetError::Interrupted)),
+        };
+        testnet.stop().await?;
+        done
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // Left behind it is only in the way.
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Clients of all nodes.
+pub(crate) async fn clients(testnet: &Testnet) -> Result<Vec<Client>, BenchError> {
+    let mut clients = Vec::new();
+    for node in testnet.nodes() {
+        clients.push(testnet.client(node.number).await?);
+    }
+    Ok(clients)
+}
+
+/// An A2A card with one skill.
+pub(crate) fn card(name: &str, skill: &str) -> Vec<u8> {
+    serde_json::json!({
+        "name": name,
+        "description": "Made to be measured; as long as a description usually is, and no longer.",
+        "version": "1.0.0",
+        "supportedInterfaces": [{
+            "url": "https://agent.example.org/a2a",
+            "protocolBinding": "JSONRPC",
+            "protocolVersion": "1.0",
+        }],
+        "capabilities": {"streaming": true},
+        "defaultInputModes": ["text/plain"],
+        "defaultOutputModes": ["text/plain"],
+        "skills": [{"id": skill, "name": skill, "description": "A skill.", "tags": ["bench"]}],
+    })
+    .to_string()
+    .into_bytes()
+}

@@ -1,0 +1,89 @@
+use std::time::{Duration, Instant};
+
+use althing_gateway::Client;
+use althing_gateway::api::{BallotRequest, ProposeRequest, VoteState};
+use futures::future::try_join_all;
+
+use super::figure::Runs;
+use super::lab::{Lab, clients};
+use super::{BenchError, Benchmark, Figure, ms};
+
+/// Nodes, each with one voter.
+const VOTERS: usize = 5;
+/// Decisions of one run.
+const DECISIONS: usize = 100;
+/// How long one may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Five agents decide again and again, each on a node of its own: one proposes, all vote as soon as they know of it.
+pub(crate) async fn vote(lab: &Lab, say: &mut dyn FnMut(String)) -> Result<Vec<Figure>, BenchError> {
+    say(format!("vote: starting {VOTERS} nodes"));
+    let testnet = lab.network("vote", VOTERS).await?;
+    lab.on(testnet, async |testnet| {
+        let clients = clients(testnet).await?;
+        let voters: Vec<String> =
+            testnet.nodes().iter().flat_map(|node| node.agents.first().cloned()).collect();
+        let mut runs = Runs::new(Benchmark::Vote);
+        // The first decision waits for the mesh of gossip to form; it is nobody's figure.
+        decide(&clients, &voters, 0).await?;
+        for run in 1..=lab.runs {
+            say(format!("vote: run {run} of {}, {DECISIONS} decisions", lab.runs));
+            let mut decisions = Vec::new();
+            for number in 0..DECISIONS {
+                decisions.push(decide(&clients, &voters, run * DECISIONS + number).await?);
+            }
+            let column = |of: fn(&Decision) -> Duration| decisions.iter().map(|one| ms(of(one))).collect();
+            runs.times("proposal known to all 5 voters", column(|one| one.known));
+            runs.times("5 ballots: from the first to the certificate", column(|one| one.decided - one.known));
+            runs.times("decision: from the proposal to the certificate", column(|one| one.decided));
+        }
+        Ok(runs.figures())
+    })
+    .await
+}
+
+/// When what had happened, since the proposal was put.
+struct Decision {
+    known: Duration,
+    decided: Duration,
+}
+
+async fn decide(clients: &[Client], voters: &[String], number: usize) -> Result<Decision, BenchError> {
+    let request = ProposeRequest {
+        question: format!("decision {number}?"),
+        voters: voters.to_vec(),
+        method: "supermajority=2/3".to_owned(),
+        ..ProposeRequest::default()
+    };
+    let start = Instant::now();
+    let proposer = clients.first().ok_or_else(|| BenchError::unexpected(&"no node"))?;
+    let proposed = proposer.propose(&request).await.map_err(BenchError::client("propose"))?;
+    let id = proposed.proposal.as_str();
+    try_join_all(clients.iter().map(|client| until(start, async || Ok(client.vote(id).await.is_ok()))))
+        .await?;
+    let known = start.elapsed();
+    let ballot = BallotRequest { choice: "yes".to_owned(), agent: None };
+    try_join_all(clients.iter().map(|client| client.cast(id, &ballot)))
+        .await
+        .map_err(BenchError::client("vote"))?;
+    until(start, async || {
+        let vote = proposer.vote(id).await.map_err(BenchError::client("show the vote"))?;
+        Ok(vote.summary.state == VoteState::Decided)
+    })
+    .await?;
+    proposer.certificate(id).await.map_err(BenchError::client("get the certificate"))?;
+    Ok(Decision { known, decided: start.elapsed() })
+}
+
+async fn until(
+    start: Instant,
+    mut look: impl AsyncFnMut() -> Result<bool, BenchError>,
+) -> Result<(), BenchError> {
+    while !look().await? {
+        if start.elapsed() > LIMIT {
+            return Err(BenchError::Unexpected(format!("a decision took longer than {LIMIT:?}")));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
+}
