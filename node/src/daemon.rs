@@ -66,6 +66,8 @@ pub(crate) struct Options {
     pub(crate) genesis: Option<Network>,
     /// Where the node runs.
     pub(crate) profile: Profile,
+    /// Whether to look for nodes on the local network, and be found there.
+    pub(crate) mdns: bool,
     /// Run, without voting, on a store that is older than its vote guard.
     pub(crate) accept_rollback: bool,
 }
@@ -242,6 +244,7 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
             network: network.id(),
             listen: if options.listen.is_empty() { home::default_listen() } else { options.listen.clone() },
             bootstrap: join.clone(),
+            mdns: options.mdns,
             profile: options.profile,
             limits: Limits::default(),
         },

@@ -70,6 +70,7 @@ async fn rogue(seed: u8, target: &Node) -> (Net, mpsc::Receiver<Event>) {
         network: network().id(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         bootstrap: vec![target.address().parse().unwrap()],
+        mdns: false,
         profile: Profile::Testnet,
         limits: Limits::default(),
     };

@@ -14,6 +14,8 @@ pub struct Config {
     pub listen: Vec<Multiaddr>,
     /// Addresses to dial while the node has no peers. They may end in `/p2p/…`.
     pub bootstrap: Vec<Multiaddr>,
+    /// Whether to look for other nodes on the local network, and be found there, by multicast DNS.
+    pub mdns: bool,
     /// The open internet, or a test network on one machine.
     pub profile: Profile,
     /// The bounds.

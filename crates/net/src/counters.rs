@@ -18,6 +18,7 @@ pub(crate) struct Counters {
     refused: Family<One, Counter>,
     lookups: Family<One, Counter>,
     announcements: Family<One, Counter>,
+    neighbours: Family<One, Counter>,
 }
 
 impl Counters {
@@ -38,6 +39,11 @@ impl Counters {
             "announcements",
             "Provider records of others by outcome",
             counters.announcements.clone(),
+        );
+        registry.register(
+            "neighbours",
+            "What multicast DNS heard and what became of it",
+            counters.neighbours.clone(),
         );
         counters
     }
@@ -73,6 +79,10 @@ impl Counters {
 
     pub(crate) fn announcement(&self, outcome: &'static str) {
         self.announcements.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn neighbour(&self, outcome: &'static str) {
+        self.neighbours.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The libp2p shell: one swarm behind a cloneable handle.
 //!
-//! It connects nodes of one network (TCP and QUIC), gossips on two topics, finds providers of keys through Kademlia and
+//! It connects nodes of one network (TCP and QUIC), finds those on the local network (multicast DNS), gossips on two topics, finds providers of keys through Kademlia and
 //! carries requests and responses. It deals in bytes and small ids; what the bytes mean is the engine's business.
 //!
 //! # What it deliberately does not do
@@ -38,6 +38,7 @@
 //!     network: NetworkId([7; 32]),
 //!     listen: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
 //!     bootstrap: Vec::new(),
+//!     mdns: false,
 //!     profile: Profile::Testnet,
 //!     limits: Limits::default(),
 //! };
@@ -67,9 +68,11 @@ mod event;
 mod gate;
 mod gossip_desk;
 mod limits;
+mod mdns;
 mod message_ref;
 mod muxer;
 mod names;
+mod neighbours;
 mod net;
 mod outbox;
 mod peers;

@@ -14,8 +14,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::behaviour::Behaviour;
 use crate::counters::Counters;
+use crate::mdns::{HINTS_MAX, Mdns};
 use crate::muxer::Yamux;
 use crate::names::Names;
+use crate::peers::peer_of;
 use crate::range::ip_of;
 use crate::task::{Ends, Task};
 use crate::{Config, Event, Net, NetState};
@@ -76,14 +78,21 @@ pub async fn start(
     let (commands, received) = mpsc::channel(limits.commands_max);
     let (stop, stopped) = watch::channel(false);
     let (state, watched) = watch::channel(NetState::default());
+    let (hints, heard) = mpsc::channel(HINTS_MAX);
+    let (listens, listens_now) = watch::channel(Vec::new());
     let id = config.key.node();
-    let ends = Ends { commands: received, stop: stopped, state, events };
+    let mdns = Mdns { peer: peer_of(&id), listens: listens_now, hints, counters: counters.clone() };
+    let ends = Ends { commands: received, stop: stopped, state, events, heard, listens };
     let mut task = Task::new(swarm, &config, names, ends, counters.clone(), metrics);
     match tokio::time::timeout(BIND_MAX, bound(&mut task, listeners)).await {
         Ok(result) => result?,
         Err(_) => return Err(StartError::Configuration("binding took too long".to_owned())),
     }
     task.publish_state();
+    if config.mdns {
+        // Ends with the swarm task, whose addresses it watches.
+        tokio::spawn(mdns.run());
+    }
     tokio::spawn(task.run());
     Ok(Net { id, commands, state: watched, stop: Arc::new(stop), counters })
 }

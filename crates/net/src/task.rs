@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use libp2p::Swarm;
 use libp2p::metrics::Metrics;
 use libp2p::swarm::dial_opts::DialOpts;
+use libp2p::{Multiaddr, PeerId, Swarm};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -15,6 +15,7 @@ use crate::counters::Counters;
 use crate::directory::Directory;
 use crate::gossip_desk::GossipDesk;
 use crate::names::Names;
+use crate::neighbours::{Hint, Neighbours};
 use crate::outbox::Outbox;
 use crate::peers::{Peers, peer_of};
 use crate::range::dialable;
@@ -36,6 +37,10 @@ pub(crate) struct Ends {
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) state: watch::Sender<NetState>,
     pub(crate) events: mpsc::Sender<Event>,
+    /// What multicast DNS hears; closed without it.
+    pub(crate) heard: mpsc::Receiver<Hint>,
+    /// Where the swarm listens, for multicast DNS.
+    pub(crate) listens: watch::Sender<Vec<Multiaddr>>,
 }
 
 /// The one task that owns the swarm. Nothing in it waits, except for the next thing to do.
@@ -55,6 +60,9 @@ pub(crate) struct Task {
     directory: Directory,
     announcements: crate::bucket::Buckets,
     bootstrap: Bootstrap,
+    heard: mpsc::Receiver<Hint>,
+    listens: watch::Sender<Vec<Multiaddr>>,
+    neighbours: Neighbours,
     changed: bool,
     refreshed: Instant,
 }
@@ -85,6 +93,9 @@ impl Task {
             directory: Directory::new(limits, counters.clone()),
             announcements: crate::bucket::Buckets::new(limits.announcement_rate, limits.announcement_burst),
             bootstrap: Bootstrap::new(&config.bootstrap, config.profile.redial_min()),
+            heard: ends.heard,
+            listens: ends.listens,
+            neighbours: Neighbours::default(),
             counters,
             changed: true,
             refreshed: clock::now(),
@@ -102,6 +113,10 @@ impl Task {
                     Some(command) => self.on_command(command),
                     None => break,
                 },
+                Some(hint) = self.heard.recv() => {
+                    let outcome = self.neighbours.hear(hint, clock::now());
+                    self.counters.neighbour(outcome);
+                }
                 room = events.clone().reserve_owned(), if self.outbox.waits() => match room {
                     Ok(room) => self.outbox.flush(room),
                     Err(_) => break,
@@ -179,13 +194,28 @@ impl Task {
         for target in self.bootstrap.due(self.peers.members(), now) {
             self.dial(target);
         }
+        let connected = |peer: &PeerId| self.peers.peer(peer).is_some();
+        if let Some((peer, target)) = self.neighbours.due(self.peers.members(), connected, now) {
+            self.counters.neighbour("dialed");
+            if let Err(error) = self.swarm.dial(target) {
+                tracing::debug!(%error, "a neighbour was not dialed");
+                self.neighbours.dialed(&peer);
+            }
+        }
     }
 
     /// Lets the handles see what is.
     pub(crate) fn publish_state(&mut self) {
         self.changed = false;
         self.refreshed = clock::now();
-        let listen = self.swarm.listeners().cloned().collect();
+        let listen: Vec<_> = self.swarm.listeners().cloned().collect();
+        self.listens.send_if_modified(|listens| {
+            let news = *listens != listen;
+            if news {
+                listens.clone_from(&listen);
+            }
+            news
+        });
         let behaviour = self.swarm.behaviour_mut();
         let routing_table = behaviour.kademlia.kbuckets().map(|bucket| bucket.num_entries()).sum();
         let provider_records = behaviour.kademlia.store_mut().len();

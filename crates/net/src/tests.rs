@@ -32,6 +32,7 @@ fn config(seed: u8) -> Config {
         network: NetworkId([7; 32]),
         listen: vec![TCP.parse().expect("an address")],
         bootstrap: Vec::new(),
+        mdns: false,
         profile: Profile::Testnet,
         limits: Limits::default(),
     }

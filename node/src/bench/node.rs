@@ -122,6 +122,7 @@ async fn connect(number: usize, network: NetworkId, address: &str) -> Result<Net
         network,
         listen: Vec::new(),
         bootstrap: vec![address.parse().map_err(|error| BenchError::unexpected(&error))?],
+        mdns: false,
         profile: Profile::Testnet,
         limits: Limits::default(),
     };

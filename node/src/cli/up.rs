@@ -29,6 +29,7 @@ pub(crate) fn up(args: &args::Up, settings: &Settings, screen: Screen) -> Result
         api_hosts: settings.api_hosts.clone(),
         genesis: genesis.map(network::read).transpose()?,
         profile: settings.profile,
+        mdns: settings.mdns,
         accept_rollback: args.accept_rollback,
     };
     let ready = |summary: &Summary| {

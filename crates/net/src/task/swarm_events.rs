@@ -21,11 +21,15 @@ impl Task {
     )]
     pub(crate) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         self.metrics.record(&event);
+        if let SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), .. } = &event {
+            self.neighbours.dialed(peer);
+        }
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.changed = true;
                 self.peers.opened(peer_id, connection_id, endpoint);
+                self.neighbours.dialed(&peer_id);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 let cause = cause.map(|cause| cause.to_string());
@@ -106,6 +110,7 @@ impl Task {
         match claim {
             Claim::Ours => {
                 peer.membership = Membership::Member;
+                self.neighbours.member(&id);
                 let (node, address, outbound) = (peer.node, peer.address().clone(), peer.outbound());
                 let announced = std::mem::take(&mut peer.announced);
                 if info.protocols.contains(&self.names.kademlia) {
@@ -129,6 +134,7 @@ impl Task {
                 }
                 // Its messages must not even count as seen: the same ones come from members.
                 self.swarm.behaviour_mut().gossip.blacklist_peer(&id);
+                self.neighbours.stranger(&id, clock::now());
             }
             Claim::OtherTag => self.turn_away(id, "other_network"),
             Claim::OtherId => self.turn_away(id, "other_network_id"),
@@ -149,6 +155,7 @@ impl Task {
     fn turn_away(&mut self, peer: PeerId, reason: &'static str) {
         tracing::info!(%peer, reason, "disconnected a peer of another network");
         self.counters.refused(reason);
+        self.neighbours.stranger(&peer, clock::now());
         let behaviour = self.swarm.behaviour_mut();
         behaviour.gate.ban(peer);
         behaviour.kademlia.remove_peer(&peer);
