@@ -8,6 +8,7 @@
 mod binary;
 mod home;
 mod http;
+mod lan;
 mod node;
 mod poll;
 mod run;
@@ -15,6 +16,7 @@ mod run;
 pub use binary::binary;
 pub use home::Home;
 pub use http::{Reply, get};
+pub use lan::Lan;
 pub use node::Node;
 pub use poll::poll;
 pub use run::{Run, althing, run};

@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -28,16 +28,24 @@ impl Node {
     /// When it does not get ready.
     #[must_use]
     pub fn up(home: &Path, more: &[&str]) -> Self {
-        let log = home.with_extension("log");
-        let err = File::options().create(true).append(true).open(&log).expect("a log can be opened");
         let mut words: Vec<OsString> = vec!["--json".into(), "--home".into(), home.into(), "up".into()];
         words.extend(
             ["--listen", "/ip4/127.0.0.1/tcp/0", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"].map(Into::into),
         );
         words.extend(["--profile", "testnet", "--api", "127.0.0.1:0"].map(Into::into));
         words.extend(more.iter().map(Into::into));
-        let mut child =
-            althing(&words).stdout(Stdio::piped()).stderr(err).spawn().expect("the binary starts");
+        Self::start(home, althing(&words))
+    }
+
+    /// Starts a node by a command that ends in `--json --home HOME up …`, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    #[must_use]
+    pub fn start(home: &Path, mut command: Command) -> Self {
+        let log = home.with_extension("log");
+        let err = File::options().create(true).append(true).open(&log).expect("a log can be opened");
+        let mut child = command.stdout(Stdio::piped()).stderr(err).spawn().expect("the binary starts");
         let out = child.stdout.take().expect("standard output is a pipe");
         let mut node = Self { home: home.to_owned(), child, up: Value::Null };
         node.up = first_document(out).unwrap_or_else(|| {
