@@ -242,7 +242,7 @@ async fn what_is_newer_or_untimely_is_ignored_without_punishing_anyone() {
     let hour = 60 * Millis::MINUTE;
     let good = card(&key, now(), hour);
     let records =
-        |outcome: &str| metric(&line.one, "althing_records_total", &[&format!("outcome=\"{outcome}\"")]);
+        |verdict: &str| metric(&line.one, "althing_records_total", &[&format!("verdict=\"{verdict}\"")]);
     let newer = || {
         ["newer", "unknown_kind"]
             .iter()
@@ -273,6 +273,6 @@ async fn what_is_newer_or_untimely_is_ignored_without_punishing_anyone() {
     // An entry below 128 is no growth but a fault.
     net.publish(Topic::Directory, altered(&good, &key, |raw| raw.payload = body_with(7))).unwrap();
     poll("an unknown field is refused", || (records("reject") > 0.0).then_some(()));
-    assert_eq!(metric(&line.two, "althing_records_total", &["outcome=\"reject\""]), 0.0, "and not forwarded");
+    assert_eq!(metric(&line.two, "althing_records_total", &["verdict=\"reject\""]), 0.0, "and not forwarded");
     net.shutdown().await;
 }
