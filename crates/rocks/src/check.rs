@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use althing_store::{CommitNo, Table};
 
-use crate::database::{Access, Database, SCHEMA, verifying};
+use crate::database::{Access, Database, verifying};
 use crate::fault::{Fault, named_file};
 use crate::guard_file::GuardFiles;
 use crate::lock::Lock;
+use crate::schema::SCHEMA;
 use crate::{GuardState, OpenError, Options, open};
 
 /// A file that is not what was written.
@@ -26,6 +27,8 @@ pub struct Damage {
 pub struct Report {
     /// The last commit in the database, if that could be read.
     pub commit: Option<CommitNo>,
+    /// The version of what the rows look like, if that could be read.
+    pub schema: Option<u32>,
     /// What the guard files and the database say together.
     pub guard: GuardState,
     /// Rows per table that could be read; the last one before the damage stands with what was counted up to there.
@@ -99,6 +102,7 @@ pub fn check(dir: &Path) -> Result<Report, CheckError> {
     let (_, found) = GuardFiles::open(dir);
     let mut report = Report {
         commit: None,
+        schema: None,
         guard: GuardState::Missing,
         rows: Vec::new(),
         files: 0,
@@ -130,10 +134,10 @@ fn read(database: &Database, report: &mut Report) -> Result<(), Damage> {
     };
     report.commit = Some(database.commit_no().map_err(|fault| damage(Some(Table::Meta), fault))?);
     match database.schema().map_err(|fault| damage(Some(Table::Meta), fault))? {
-        Some(SCHEMA) => {}
+        Some(found) if found <= SCHEMA => report.schema = Some(found),
         schema => {
             let found = schema.map_or("none".to_owned(), |found| found.to_string());
-            let cause = format!("schema: expected version {SCHEMA}, found {found}");
+            let cause = format!("schema: expected version {SCHEMA} or older, found {found}");
             return Err(Damage { table: Some(Table::Meta.name()), file: None, cause });
         }
     }
@@ -141,7 +145,8 @@ fn read(database: &Database, report: &mut Report) -> Result<(), Damage> {
     report.files = live.len();
     report.bytes = live.iter().map(|file| file.size as u64).sum();
     for table in Table::ALL {
-        let mut iter = database.raw().raw_iterator_cf_opt(database.table(table), verifying());
+        let Some(rows) = database.known(table) else { continue };
+        let mut iter = database.raw().raw_iterator_cf_opt(rows, verifying());
         let mut rows = 0;
         iter.seek_to_first();
         while iter.valid() {

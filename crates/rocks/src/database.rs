@@ -3,16 +3,14 @@ use std::sync::Arc;
 
 use althing_store::{Batch, CommitNo, Op, Table};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, DBRecoveryMode, LogLevel, ReadOptions,
-    WriteBatch, WriteOptions,
+    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, CompactOptions, DB, DBCompressionType,
+    DBRecoveryMode, LogLevel, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use crate::fault::Fault;
 use crate::lock::Lock;
+use crate::schema::SCHEMA;
 use crate::{OpenError, Options};
-
-/// The newest schema that this version reads, and the one that it writes.
-pub(crate) const SCHEMA: u32 = 1;
 
 /// Rows of [`Table::Meta`] that belong to this crate; the core keeps clear of the prefix `store/`.
 const SCHEMA_ROW: &[u8] = b"store/schema";
@@ -25,6 +23,7 @@ const WAL_BYTES_MAX: u64 = 16 << 20;
 /// An open RocksDB and the hold on its directory. The order of the fields is the order in which they are given back.
 pub(crate) struct Database {
     db: DB,
+    dir: PathBuf,
     _lock: Arc<Lock>,
 }
 
@@ -48,36 +47,58 @@ impl Database {
         access: Access,
         lock: Arc<Lock>,
     ) -> Result<Self, OpenError> {
+        let store = dir;
         let dir = db_dir(dir);
         let failed = |error: rocksdb::Error| named(&dir, error);
         let db_options = db_options(options, access);
+        let mut names: Vec<_> = Table::ALL.iter().map(|table| table.name()).chain(["default"]).collect();
         if dir.join("CURRENT").exists() {
-            let known =
-                |name: &String| name == "default" || Table::ALL.iter().any(|table| table.name() == name);
             let found = DB::list_cf(&db_options, &dir).map_err(failed)?;
-            if let Some(name) = found.into_iter().find(|name| !known(name)) {
+            let unknown = found.iter().find(|name| !names.contains(&name.as_str())).cloned();
+            let lacks = |name: &&str| !found.iter().any(|found| found == name);
+            if unknown.is_some() || names.iter().any(lacks) {
+                // Another version made it: which one is asked before anything is changed.
+                refuse_newer(&dir, &found)?;
+            }
+            if let Some(name) = unknown {
                 return Err(OpenError::UnknownTable { name });
             }
+            if access == Access::Read {
+                // An older version's tables; what it lacks is empty.
+                names.retain(|name| !lacks(name));
+            }
         }
-        let names = Table::ALL.iter().map(|table| table.name()).chain(["default"]);
-        let tables: Vec<_> = names.map(|name| (name, db_options.clone())).collect();
+        let tables: Vec<_> = names.iter().map(|name| (*name, db_options.clone())).collect();
         let db = match access {
             Access::Write => DB::open_cf_with_opts(&db_options, &dir, tables),
             Access::Read => DB::open_cf_with_opts_for_read_only(&db_options, &dir, tables, false),
         };
-        Ok(Self { db: db.map_err(failed)?, _lock: lock })
+        Ok(Self { db: db.map_err(failed)?, dir: store.to_owned(), _lock: lock })
     }
 
     pub(crate) fn raw(&self) -> &DB {
         &self.db
     }
 
+    /// The data directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(crate) fn table(&self, table: Table) -> &ColumnFamily {
-        self.db.cf_handle(table.name()).expect("every table was opened")
+        self.known(table).expect("every table was opened")
+    }
+
+    /// A table; none if an older version made the database, which is open for reading only.
+    pub(crate) fn known(&self, table: Table) -> Option<&ColumnFamily> {
+        self.db.cf_handle(table.name())
     }
 
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        Ok(self.db.get_cf(self.table(table), key)?)
+        match self.known(table) {
+            Some(table) => Ok(self.db.get_cf(table, key)?),
+            None => Ok(None),
+        }
     }
 
     /// The schema version; `None` in a database whose making was interrupted.
@@ -85,10 +106,16 @@ impl Database {
         self.number(SCHEMA_ROW).map(|number| number.map(|number| u32::try_from(number).unwrap_or(u32::MAX)))
     }
 
-    pub(crate) fn write_schema(&self) -> Result<(), Fault> {
-        let mut batch = WriteBatch::default();
-        batch.put_cf(self.table(Table::Meta), SCHEMA_ROW, u64::from(SCHEMA).to_be_bytes());
+    /// Writes a schema version and what belongs to it, synced, all or nothing.
+    pub(crate) fn write_schema(&self, mut batch: WriteBatch, version: u32) -> Result<(), Fault> {
+        batch.put_cf(self.table(Table::Meta), SCHEMA_ROW, u64::from(version).to_be_bytes());
         self.write(batch, true)
+    }
+
+    /// Makes a copy into a database that nothing was signed from: the rows of `batch`, and no guard that it has seen.
+    pub(crate) fn adopt(&self, batch: &Batch) -> Result<(), Fault> {
+        let no = self.commit_no()?;
+        self.commit([batch].into_iter(), no, Some(0), true)
     }
 
     /// The last commit.
@@ -129,6 +156,25 @@ impl Database {
         Ok(self.db.flush_wal(true)?)
     }
 
+    /// The size of its table files in bytes.
+    pub(crate) fn size(&self) -> Result<u64, Fault> {
+        Ok(self.db.live_files()?.iter().map(|file| file.size as u64).sum())
+    }
+
+    /// Writes every table anew, without what was replaced or removed. Takes as long as reading and writing all of it.
+    pub(crate) fn compact(&self, progress: &mut dyn FnMut(Table)) -> Result<(), Fault> {
+        let mut how = CompactOptions::default();
+        how.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        // Compactions that keep the database in shape go on beside it.
+        how.set_exclusive_manual_compaction(false);
+        for table in Table::ALL {
+            progress(table);
+            self.db.flush_cf(self.table(table))?;
+            self.db.compact_range_cf_opt(self.table(table), None::<&[u8]>, None::<&[u8]>, &how);
+        }
+        Ok(())
+    }
+
     fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), Fault> {
         let mut how = WriteOptions::default();
         how.set_sync(sync);
@@ -142,6 +188,24 @@ impl Database {
             Fault::Corrupt(format!("row {row}: expected 8 bytes, found {}", bytes.len()))
         })?;
         Ok(Some(number))
+    }
+}
+
+/// Refuses a database of a newer schema, whatever tables it has. Reads two of them and changes nothing.
+fn refuse_newer(dir: &Path, found: &[String]) -> Result<(), OpenError> {
+    let names: Vec<_> = ["default", Table::Meta.name()]
+        .into_iter()
+        .filter(|name| found.iter().any(|found| found == name))
+        .collect();
+    let mut options = rocksdb::Options::default();
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    let db = DB::open_cf_for_read_only(&options, dir, names, false).map_err(|error| named(dir, error))?;
+    let Some(meta) = db.cf_handle(Table::Meta.name()) else { return Ok(()) };
+    let row = db.get_cf(meta, SCHEMA_ROW).map_err(|error| named(dir, error))?;
+    let number = row.and_then(|row| Some(u64::from_be_bytes(row.as_slice().try_into().ok()?)));
+    match number.map(|number| u32::try_from(number).unwrap_or(u32::MAX)) {
+        Some(found) if found > SCHEMA => Err(OpenError::NewerSchema { found, newest: SCHEMA }),
+        Some(_) | None => Ok(()),
     }
 }
 

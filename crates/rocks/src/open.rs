@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use althing_store::{CommitNo, Guard};
 
-use crate::database::{Access, Database, SCHEMA, db_dir};
+use crate::database::{Access, Database, db_dir};
 use crate::guard_file::{Found, GuardFiles};
 use crate::lock::Lock;
 use crate::reserve::Reserve;
 use crate::worker::Worker;
-use crate::{Committer, GuardState, OpenError, Options, Rocks};
+use crate::{Committer, GuardState, OpenError, Options, Rocks, frozen, schema};
 
 /// An open data directory.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
         .create(dir)
         .map_err(|cause| OpenError::Unusable { path: dir.to_owned(), cause })?;
     let lock = Arc::new(Lock::take(dir)?);
+    frozen::thaw(dir);
     let existed = exists(dir)?;
     let (mut files, found) = GuardFiles::open(dir);
     let reserve = Reserve::new(dir, options);
@@ -50,7 +51,7 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
         }
     }
     let database = Arc::new(Database::open(dir, options, Access::Write, lock)?);
-    let commit = admit_schema(dir, &database)?;
+    let commit = schema::admit(dir, &database)?;
     refuse_rollback(&found, commit, options)?;
     let counter = database.guard_counter().map_err(|fault| OpenError::new(db_dir(dir), fault))?;
     files.skip_to(counter);
@@ -85,22 +86,6 @@ pub(crate) fn exists(dir: &Path) -> Result<bool, OpenError> {
             cause: format!("missing, though {tables} table files exist"),
         }),
     }
-}
-
-/// Checks the schema version, or writes it into a new database; gives the last commit.
-pub(crate) fn admit_schema(dir: &Path, database: &Database) -> Result<CommitNo, OpenError> {
-    let failed = |fault| OpenError::new(db_dir(dir), fault);
-    let commit = database.commit_no().map_err(failed)?;
-    match database.schema().map_err(failed)? {
-        Some(SCHEMA) => {}
-        Some(found) => return Err(OpenError::NewerSchema { found, newest: SCHEMA }),
-        None if commit == CommitNo(0) => database.write_schema().map_err(failed)?,
-        None => {
-            let cause = format!("the schema version is missing at commit {}", commit.0);
-            return Err(OpenError::Corrupt { dir: db_dir(dir), file: None, cause });
-        }
-    }
-    Ok(commit)
 }
 
 /// What the guard files and the database say together. `counter` is that of the guard before the last guarded commit.

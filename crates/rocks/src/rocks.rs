@@ -5,9 +5,10 @@ use std::sync::Arc;
 use althing_store::{CommitNo, MAX_SCAN, ReadError, Row, Snapshot, Table};
 use rocksdb::ReadOptions;
 
-use crate::database::Database;
+use crate::database::{Access, Database, db_dir};
 use crate::fault::Fault;
-use crate::{OpenError, Opened, Options, open};
+use crate::lock::Lock;
+use crate::{FreezeError, Frozen, OpenError, Opened, Options, SpaceError, open, require_space, schema};
 
 /// Read access to the database of an open data directory. Clones share it; the directory stays locked until the last
 /// one and the [`Committer`](crate::Committer) are gone.
@@ -34,9 +35,64 @@ impl Rocks {
         self.database.commit_no().map_err(|fault| refused(Table::Meta, fault))
     }
 
+    /// Opens a data directory that nobody has open, to read and for nothing else. Its vote guard is not looked at.
+    ///
+    /// # Errors
+    /// As [`Rocks::open`], the guard apart; also when there is no database.
+    pub fn open_to_read(dir: &Path) -> Result<Self, OpenError> {
+        let lock = Arc::new(Lock::take(dir)?);
+        let database = Database::open(dir, &Options::default(), Access::Read, lock)?;
+        schema::check(dir, &database)?;
+        Ok(Self::new(Arc::new(database)))
+    }
+
+    /// The files of the database as they are now, held until dropped.
+    ///
+    /// # Errors
+    /// When another one is held, there is too little space, or the disk fails.
+    pub fn freeze(&self) -> Result<Frozen, FreezeError> {
+        Frozen::running(&self.database)
+    }
+
+    /// The size of the table files in bytes.
+    ///
+    /// # Errors
+    /// When the database is damaged.
+    pub fn size(&self) -> Result<u64, ReadError> {
+        self.database.size().map_err(|fault| refused(Table::Meta, fault))
+    }
+
+    /// Writes every table anew without what was replaced or removed. Commits go on meanwhile; it blocks for as long as
+    /// reading and writing everything takes, or until [`Rocks::stop_compacting`]. `progress` hears of each table
+    /// before it is begun.
+    ///
+    /// # Errors
+    /// When there is no space for a second copy of everything, or the disk fails.
+    pub fn compact(&self, mut progress: impl FnMut(Table)) -> Result<(), CompactError> {
+        let failed = |fault| OpenError::new(db_dir(self.database.dir()), fault);
+        require_space(self.database.dir(), self.database.size().map_err(failed)?)?;
+        Ok(self.database.compact(&mut progress).map_err(failed)?)
+    }
+
+    /// Ends a compaction that is under way, and all further work in the background: for a node that stops.
+    pub fn stop_compacting(&self) {
+        self.database.raw().cancel_all_background_work(false);
+    }
+
     pub(crate) fn new(database: Arc<Database>) -> Self {
         Self { database }
     }
+}
+
+/// Why a database was not compacted.
+#[derive(Debug, thiserror::Error)]
+pub enum CompactError {
+    /// There is too little space to begin.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] OpenError),
 }
 
 impl fmt::Debug for Rocks {
@@ -57,7 +113,8 @@ impl Snapshot for Rocks {
         let limit = limit.min(MAX_SCAN);
         let mut options = ReadOptions::default();
         options.set_iterate_range(from..to);
-        let mut iter = self.database.raw().raw_iterator_cf_opt(self.database.table(table), options);
+        let Some(rows) = self.database.known(table) else { return Ok(Vec::new()) };
+        let mut iter = self.database.raw().raw_iterator_cf_opt(rows, options);
         let mut rows = Vec::new();
         iter.seek(from);
         while rows.len() < limit {

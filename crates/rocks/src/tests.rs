@@ -7,6 +7,7 @@ use althing_store::{Batch, CommitNo, Guard, Head, Snapshot, Table};
 
 use crate::{Durable, Opened, Options, Rocks};
 
+mod backup;
 mod commits;
 mod crash;
 mod damage;
