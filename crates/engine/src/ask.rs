@@ -1,4 +1,4 @@
-use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, RecordId};
+use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
 
 /// Most providers that one [`Ask::Find`] returns.
 pub const MAX_FOUND: usize = 1_000;
@@ -52,6 +52,11 @@ pub enum Ask {
     },
     /// Proven misbehaviour, by agent.
     Evidence,
+    /// Take records in as if a peer had sent them; at most [`crate::IMPORT_MAX`].
+    Import {
+        /// The records, verified.
+        records: Vec<Record>,
+    },
 }
 
 impl Ask {
@@ -59,7 +64,7 @@ impl Ask {
     #[must_use]
     pub fn writes(&self) -> bool {
         match self {
-            Self::PublishCard { .. } | Self::Propose { .. } | Self::Cast { .. } => true,
+            Self::PublishCard { .. } | Self::Propose { .. } | Self::Cast { .. } | Self::Import { .. } => true,
             Self::Status
             | Self::Card { .. }
             | Self::Find(_)
@@ -148,6 +153,8 @@ pub enum Answer {
     Certificate(Vec<u8>),
     /// To [`Ask::Evidence`].
     Evidence(Vec<EvidenceRow>),
+    /// To [`Ask::Import`]: what became of each record, in the same order; on disk here.
+    Imported(Vec<crate::Taken>),
     /// To any ask: it was not done, and why.
     Refused(Refusal),
 }

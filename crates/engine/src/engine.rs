@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::reconcile::Reconciler;
+use crate::restored::{INCARNATION, is_restored};
 use crate::rows::StoredRecord;
 use crate::search::Search;
 use crate::{
@@ -22,6 +23,9 @@ const PROPOSALS_CACHED: usize = 512;
 /// The largest correction of this clock, in milliseconds: what this node's own admission tolerates. Peers that tell of
 /// more are warned about and not believed.
 const CORRECTION_MS_MAX: u64 = 11 * Millis::MINUTE;
+
+/// The row that says whose directory it is, for whoever looks at it without the keys.
+pub const NODE: &[u8] = b"node";
 
 /// Most peers that the engine keeps state about.
 pub const PEERS_MAX: usize = 4_096;
@@ -48,6 +52,8 @@ pub struct Engine<S> {
     pub(crate) unacknowledged: VecDeque<(CommitNo, Vec<Vec<u8>>)>,
     /// Set while the disk is full: nothing is taken in or signed.
     pub(crate) read_only: bool,
+    /// Whether this directory was restored from a copy.
+    pub(crate) restored: bool,
 
     outputs: VecDeque<Output>,
     pub(crate) assigned: CommitNo,
@@ -97,7 +103,7 @@ impl<S: Snapshot> Engine<S> {
     pub fn new(config: Config, store: S, seed: [u8; 32], now: Now) -> Result<Self, ReadError> {
         let mut random = ChaCha8Rng::from_seed(seed);
         let store = Overlay::new(store);
-        let stored = store.get(Table::Meta, b"incarnation")?;
+        let stored = store.get(Table::Meta, INCARNATION)?;
         let incarnation = stored.as_deref().and_then(|bytes| Incarnation::try_from(bytes).ok());
         let fresh = incarnation.is_none();
         let incarnation = incarnation.unwrap_or_else(|| {
@@ -110,6 +116,9 @@ impl<S: Snapshot> Engine<S> {
             GuardStatus::Stopped(cause) => (Guard::default(), Some(cause)),
         };
         let stopped_before = store.get(Table::Meta, crate::signing::SIGNING_STOPPED)?;
+        let restored = is_restored(&store)?;
+        let node = config.node_key.node();
+        let is_noted = store.get(Table::Meta, NODE)?.as_deref() == Some(&node.0[..]);
         let mut engine = Self {
             network: config.network,
             node_key: config.node_key,
@@ -124,6 +133,7 @@ impl<S: Snapshot> Engine<S> {
             signed: Vec::new(),
             unacknowledged: VecDeque::new(),
             read_only: false,
+            restored,
             outputs: VecDeque::new(),
             assigned: config.last_commit,
             durable: config.last_commit,
@@ -150,7 +160,10 @@ impl<S: Snapshot> Engine<S> {
             },
         };
         if fresh {
-            engine.put(Table::Meta, b"incarnation".to_vec(), incarnation.0.to_vec());
+            engine.put(Table::Meta, INCARNATION.to_vec(), incarnation.0.to_vec());
+        }
+        if !is_noted {
+            engine.put(Table::Meta, NODE.to_vec(), node.0.to_vec());
         }
         let stopped_before = stopped_before.map(|cause| String::from_utf8_lossy(&cause).into_owned());
         if let Some(cause) = stopped_before.or(signing_stopped) {

@@ -231,6 +231,8 @@ pub enum Source {
     Search,
     /// The vote guard, after a crash.
     Guard,
+    /// A file, through a local client.
+    Import,
 }
 
 impl Source {
@@ -243,6 +245,7 @@ impl Source {
             Self::Sync => "sync",
             Self::Search => "search",
             Self::Guard => "guard",
+            Self::Import => "import",
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod admit;
 mod ask;
+mod bulk;
 mod config;
 mod engine;
 mod frame;
@@ -19,6 +20,7 @@ mod gate;
 mod io;
 mod publish;
 mod reconcile;
+mod restored;
 mod rows;
 mod search;
 mod serve_clients;
@@ -26,13 +28,15 @@ mod signing;
 mod vote;
 
 pub use ask::*;
+pub use bulk::{IMPORT_MAX, RecordPage, Taken, live_records};
 pub use config::{AGENTS_MAX, Config, GuardStatus, HostedAgent, Timing};
-pub use engine::{Engine, PEERS_MAX};
+pub use engine::{Engine, NODE, PEERS_MAX};
 pub use frame::{FrameError, RECORDS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, Request, Response};
 pub use gate::Gate;
 pub use io::{
     AskNo, Deadline, Effect, Input, Key, MessageNo, Note, Now, Output, QueryNo, ReplyNo, RequestNo, Source,
 };
 pub use reconcile::{ROUNDS_MAX, UNWANTED_MAX, WANTED_MAX};
+pub use restored::restored;
 pub use search::{PROVIDERS_MAX, SEARCHES_MAX};
 pub use vote::VOTES_MAX;

@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use althing_card::Card;
-use althing_record::{Domain, Kind, Millis, NodeId, Placement, RecordId, Verdict};
+use althing_record::{Domain, Kind, Millis, NodeId, RecordId, Verdict};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
 use althing_sync::{Elements, FETCH_MAX, Round};
 use rand_core::Rng;
@@ -48,6 +47,10 @@ pub(crate) struct Reconciler {
     unwanted_order: VecDeque<RecordId>,
     frozen: BTreeMap<Domain, Arc<Elements>>,
     synced: BTreeSet<Domain>,
+    /// Peers that told all that they know of the ledger since the start.
+    told: BTreeSet<NodeId>,
+    /// Nodes to reconcile with that need not be connected yet.
+    sought: BTreeSet<NodeId>,
     pub(crate) rounds: u64,
     pub(crate) last: Option<Millis>,
 }
@@ -62,6 +65,8 @@ struct Running {
     admitted: u64,
     /// What came before something that it depends on; at most what one round collects.
     early: Vec<RecordId>,
+    /// Records of agents hosted here that could not be read or taken in.
+    unread: BTreeSet<RecordId>,
     /// Whether anything was admitted since the early ones were last asked for.
     progress: bool,
     /// When the answer that it waits for is too late.
@@ -81,6 +86,8 @@ impl Reconciler {
 
     /// Wants rounds with a peer that just connected: now, and once more soon.
     pub(crate) fn welcome(&mut self, peer: NodeId, ticks: u64) {
+        // What was asked of it before is not answered over this connection.
+        self.running.retain(|_, running| running.peer != peer);
         self.want_all(peer);
         if self.later.len() < WANTED_MAX {
             self.later.insert((ticks + SECOND_ROUND_MS, peer));
@@ -107,9 +114,24 @@ impl Reconciler {
         self.frozen.remove(&domain);
     }
 
-    /// The sets of all domains may have changed.
-    pub(crate) fn changed_all(&mut self) {
+    /// What was taken in may be gone, and with it what peers told.
+    pub(crate) fn forget_all(&mut self) {
         self.frozen.clear();
+        self.synced.clear();
+        self.told.clear();
+    }
+
+    /// Wants rounds with a node, connected or not.
+    pub(crate) fn seek(&mut self, node: NodeId) {
+        if self.sought.len() < WANTED_MAX {
+            self.sought.insert(node);
+            self.want_all(node);
+        }
+    }
+
+    /// Whether a peer told, since the start, all that it knows of the ledger, and it was understood.
+    pub(crate) fn was_told_by(&self, peer: NodeId) -> bool {
+        self.told.contains(&peer)
     }
 
     /// Whether a round in this domain was completed since the start.
@@ -164,7 +186,11 @@ impl<S: Snapshot> Engine<S> {
             let chosen = free.get(self.random.next_u64() as usize % free.len().max(1)).map(|wanted| **wanted);
             let Some((peer, domain)) = chosen else { return Ok(()) };
             self.reconciler.wanted.remove(&(peer, domain));
-            if !self.peers.contains(&peer) {
+            let is_sought = self.reconciler.sought.contains(&peer);
+            if domain == Domain::Ledger {
+                self.reconciler.sought.remove(&peer);
+            }
+            if !self.peers.contains(&peer) && !is_sought {
                 continue;
             }
             let elements = self.elements(domain, now)?;
@@ -178,6 +204,7 @@ impl<S: Snapshot> Engine<S> {
                 page: Vec::new(),
                 admitted: 0,
                 early: Vec::new(),
+                unread: BTreeSet::new(),
                 progress: false,
                 deadline,
                 until,
@@ -374,13 +401,21 @@ impl<S: Snapshot> Engine<S> {
                 }
                 running.round.put_back(rest);
                 for record in records.iter().filter(|record| asked.contains(&record.id())) {
-                    match self.admit(record, Source::Sync, now)? {
+                    let is_own = self.hosted(record.agent()).is_some();
+                    let admission = self.admit(record, Source::Sync, now)?;
+                    if is_own && matches!(admission, Admission::Early(_) | Admission::Unwanted(_)) {
+                        running.unread.insert(record.id());
+                    }
+                    match admission {
                         Admission::New => {
+                            running.unread.remove(&record.id());
                             running.admitted += 1;
                             running.progress = true;
                         }
                         Admission::Known => {}
                         Admission::Early(_) => running.early.push(record.id()),
+                        // What an agent of this node signed is asked for until it is understood.
+                        Admission::Unwanted(_) if is_own && running.domain == Domain::Ledger => {}
                         Admission::Unwanted(_) => self.reconciler.remember_unwanted(record.id()),
                         Admission::Wrong(cause) => {
                             self.reconciler.remember_unwanted(record.id());
@@ -421,7 +456,14 @@ impl<S: Snapshot> Engine<S> {
             self.continue_round(running, Request::Fetch { ids: page }, now);
             return;
         }
-        let Running { peer, domain, admitted, early, .. } = running;
+        let Running { peer, domain, admitted, early, unread, round, .. } = running;
+        if domain == Domain::Ledger
+            && round.is_whole()
+            && unread.is_empty()
+            && self.reconciler.told.len() < crate::engine::PEERS_MAX
+        {
+            self.reconciler.told.insert(peer);
+        }
         self.reconciler.rounds += 1;
         self.reconciler.last = Some(now.wall);
         // Records of the ledger may wait for keys that only the directory brings.
@@ -444,20 +486,6 @@ impl<S: Snapshot> Engine<S> {
             self.note(Note::Clock { offset_ms, off: off && !self.clock_warned });
             self.clock_warned = off;
         }
-    }
-
-    /// An agent's current card, the record that carries it, and its revision.
-    pub(crate) fn current_card(
-        &self,
-        agent: althing_record::AgentId,
-        now: Now,
-    ) -> Result<Option<(althing_record::Record, Card, u64)>, ReadError> {
-        let Some(record) = self.slot_record(&slot_key(agent, Kind::Card, ""), now)? else { return Ok(None) };
-        let revision = match record.header().placement {
-            Placement::Slot { revision, .. } => revision,
-            Placement::Chain { .. } | Placement::Pair { .. } | Placement::Round { .. } => 0,
-        };
-        Ok(Card::from_record(&record).ok().flatten().map(|card| (record, card, revision)))
     }
 }
 

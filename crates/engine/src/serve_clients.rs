@@ -1,12 +1,13 @@
 //! Answers to local clients that only read.
 
-use althing_record::{AgentId, Digest, Domain, Kind, Millis, RecordId};
+use althing_card::Card;
+use althing_record::{AgentId, Digest, Domain, Kind, Millis, Placement, Record, RecordId};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
 use sha2::{Digest as _, Sha256};
 
 use crate::admit::offence_name;
 use crate::engine::Engine;
-use crate::rows::SlotHead;
+use crate::rows::{SlotHead, slot_key};
 use crate::{Answer, Ask, AskNo, DomainStatus, EvidenceRow, Now, Status};
 
 impl<S: Snapshot> Engine<S> {
@@ -30,6 +31,7 @@ impl<S: Snapshot> Engine<S> {
                 self.answer(no, Answer::Evidence(evidence));
                 Ok(())
             }
+            Ask::Import { records } => self.on_import(no, &records, now),
         }
     }
 
@@ -125,6 +127,20 @@ impl<S: Snapshot> Engine<S> {
             }
         }
         Ok(true)
+    }
+
+    /// An agent's current card, the record that carries it, and its revision.
+    pub(crate) fn current_card(
+        &self,
+        agent: AgentId,
+        now: Now,
+    ) -> Result<Option<(Record, Card, u64)>, ReadError> {
+        let Some(record) = self.slot_record(&slot_key(agent, Kind::Card, ""), now)? else { return Ok(None) };
+        let revision = match record.header().placement {
+            Placement::Slot { revision, .. } => revision,
+            Placement::Chain { .. } | Placement::Pair { .. } | Placement::Round { .. } => 0,
+        };
+        Ok(Card::from_record(&record).ok().flatten().map(|card| (record, card, revision)))
     }
 
     fn count(&self, table: Table, prefix: &[u8]) -> Result<u64, ReadError> {

@@ -5,6 +5,7 @@ use althing_store::{CommitNo, Head, ReadError, Snapshot, Table};
 
 use crate::admit::Admission;
 use crate::engine::Engine;
+use crate::restored::INCARNATION;
 use crate::rows::chain_prefix;
 use crate::{Note, Now, Source};
 
@@ -23,7 +24,8 @@ impl<S: Snapshot> Engine<S> {
         self.assigned = CommitNo(no.0.saturating_sub(1)).max(self.durable);
         self.proposals.clear();
         self.histories.borrow_mut().clear();
-        self.reconciler.changed_all();
+        // What peers told since the start may be among what is lost.
+        self.reconciler.forget_all();
     }
 
     pub(crate) fn on_writable(&mut self, now: Now) -> Result<(), ReadError> {
@@ -40,7 +42,7 @@ impl<S: Snapshot> Engine<S> {
         for hosted in self.agents.clone() {
             self.ensure_inception(&hosted, now)?;
         }
-        self.put(Table::Meta, b"incarnation".to_vec(), self.incarnation.0.to_vec());
+        self.put(Table::Meta, INCARNATION.to_vec(), self.incarnation.0.to_vec());
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use althing_ballot::{
     CastBallot, Certificate, Choice, Electorate, Outcome, Proposal, ProposalBody, Rule, Tally, ballots_for,
     leaf,
 };
-use althing_record::{AgentId, Content, Domain, Kind, Record, RecordId, cbor};
+use althing_record::{AgentId, Content, Kind, Record, RecordId, cbor};
 use althing_store::{ReadError, Snapshot, Table};
 use rand_core::Rng;
 
@@ -109,17 +109,7 @@ impl<S: Snapshot> Engine<S> {
             self.refuse(no, RefusalKind::Conflict, cause, Some("propose the question again"));
             return Ok(());
         }
-        // What this agent said before this start, from here or from a copy, is asked of a peer first.
-        let alone = proposal.electorate.voters().iter().all(|voter| self.hosted(voter.agent).is_some());
-        if !alone && !self.reconciler.has_synced(Domain::Ledger) {
-            let cause =
-                format!("no peer has told this node since its start how {agent} voted on {id} before");
-            self.refuse(
-                no,
-                RefusalKind::NotReady,
-                cause,
-                Some("wait until a peer is connected: `althing peers`"),
-            );
+        if !self.has_asked_before_ballot(no, agent, &proposal, now)? {
             return Ok(());
         }
         let content = Content::Leaves(vec![leaf(id, choice)]);

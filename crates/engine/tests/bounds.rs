@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeSet;
+
 use althing_engine::{
-    Answer, Ask, AskNo, Config, Effect, Engine, Find, GuardStatus, HostedAgent, Input, MAX_FOUND, Now,
-    Output, PEERS_MAX, PROVIDERS_MAX, QueryNo, ROUNDS_MAX, RefusalKind, Request, Response, SEARCHES_MAX,
-    Timing,
+    Answer, Ask, AskNo, Config, Effect, Engine, Find, GuardStatus, HostedAgent, IMPORT_MAX, Input, MAX_FOUND,
+    Now, Output, PEERS_MAX, PROVIDERS_MAX, QueryNo, ROUNDS_MAX, RefusalKind, Request, Response, SEARCHES_MAX,
+    Taken, Timing, live_records,
 };
-use althing_record::{NodeId, recovery_key_hash};
+use althing_record::{AgentKey, Kind, NodeId, Record, recovery_key_hash};
 use althing_store::{CommitNo, Guard, Memory};
-use althing_testkit::{MADE, agent, network, node};
+use althing_testkit::{MADE, agent, identity, network, node, sign};
 
 fn now(ticks: u64) -> Now {
     Now { wall: MADE.plus(ticks), ticks }
@@ -137,6 +139,57 @@ fn answers_that_nobody_asked_for_change_nothing() {
     engine.handle(now(1), Input::LookupFound { query: QueryNo(99), providers: vec![peer(1)], last: true });
     assert_eq!(requests(&drain(&mut engine)), 0);
     assert!(!engine.is_halted());
+}
+
+/// The first record of the n-th of many agents.
+fn inception(n: u64) -> Record {
+    let mut seed = [0xaa; 32];
+    seed[..8].copy_from_slice(&n.to_be_bytes());
+    let key = AgentKey::from_seed(&seed);
+    sign(identity(&key, &agent(2)), &key)
+}
+
+fn import(engine: &mut Engine<Memory>, records: Vec<Record>) -> Vec<Effect> {
+    engine.handle(now(1), Input::Ask { no: AskNo(1), ask: Ask::Import { records } });
+    drain(engine)
+}
+
+#[test]
+fn imports_beyond_the_bound_are_refused_whole() {
+    let mut engine = engine();
+    let records: Vec<_> = (0..=IMPORT_MAX).map(|n| inception(n as u64)).collect();
+    assert!(is_refused(&import(&mut engine, records.clone()), RefusalKind::Invalid));
+    let before = live_records(engine.store(), &network(), None, &[], MADE).unwrap().records.len();
+    let taken = import(&mut engine, records[..IMPORT_MAX].to_vec());
+    let is_answer = |effect: &Effect| matches!(effect, Effect::Reply(_, Answer::Imported(taken)) if *taken == vec![Taken::New; IMPORT_MAX]);
+    assert!(taken.iter().any(is_answer), "{taken:?}");
+    let again = import(&mut engine, records[..2].to_vec());
+    let is_known = |effect: &Effect| matches!(effect, Effect::Reply(_, Answer::Imported(taken)) if *taken == vec![Taken::Known; 2]);
+    assert!(again.iter().any(is_known), "{again:?}");
+    let after = live_records(engine.store(), &network(), None, &[], MADE).unwrap().records.len();
+    assert_eq!(after, before + IMPORT_MAX);
+}
+
+#[test]
+fn pages_of_records_are_bounded_and_together_hold_all_of_them_once() {
+    let mut engine = engine();
+    let all: Vec<_> = (0..1_500).map(inception).collect();
+    all.chunks(IMPORT_MAX).for_each(|chunk| drop(import(&mut engine, chunk.to_vec())));
+    let (mut ids, mut from, mut pages) = (Vec::new(), Vec::new(), 0);
+    loop {
+        let page = live_records(engine.store(), &network(), None, &from, MADE).unwrap();
+        assert!(page.records.len() <= 1_024);
+        ids.extend(page.records.iter().map(Record::id));
+        pages += 1;
+        let Some(next) = page.next else { break };
+        from = next;
+    }
+    assert!(pages > 1);
+    let distinct: BTreeSet<_> = ids.iter().copied().collect();
+    assert_eq!(distinct.len(), ids.len());
+    assert!(all.iter().all(|record| distinct.contains(&record.id())));
+    let cards = live_records(engine.store(), &network(), Some(Kind::Card), &[], MADE).unwrap();
+    assert!(cards.records.is_empty() && cards.next.is_some(), "a kind is looked for page by page");
 }
 
 #[test]

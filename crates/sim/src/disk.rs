@@ -90,6 +90,16 @@ impl Disk {
         self.written = self.written_synced;
     }
 
+    /// A data directory that is restored from this one's database: no vote guard comes along.
+    pub(crate) fn restored(&self) -> Self {
+        let mut disk = self.copy();
+        let rows = althing_engine::restored(disk.written);
+        disk.database.apply(&rows);
+        disk.synced.apply(&rows);
+        disk.guard = Guard { acknowledged: disk.written, ..Guard::default() };
+        disk
+    }
+
     /// A copy of the directory, as a backup takes it while nothing is on its way.
     pub(crate) fn copy(&self) -> Self {
         Self {

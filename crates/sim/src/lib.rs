@@ -43,5 +43,5 @@ pub use build::{agent_key, card, motion};
 pub use client::Client;
 pub use links::Links;
 pub use oracle::Views;
-pub use sim::{Sim, WALL_START};
+pub use sim::{Sim, Snapshot, WALL_START};
 pub use villain::Villain;

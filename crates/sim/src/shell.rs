@@ -326,6 +326,7 @@ impl Sim {
             | Answer::Vote(_)
             | Answer::Votes(_)
             | Answer::Evidence(_)
+            | Answer::Imported(_)
             | Answer::Refused(_) => return,
         };
         self.nodes[node].promises.push(promise);

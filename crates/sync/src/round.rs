@@ -38,6 +38,7 @@ pub struct Round {
     elements: Arc<Elements>,
     need: BTreeSet<RecordId>,
     messages: u32,
+    whole: bool,
 }
 
 impl Round {
@@ -48,7 +49,7 @@ impl Round {
     pub fn open(elements: Arc<Elements>) -> Result<(Self, Vec<u8>), SyncError> {
         let mut protocol = Negentropy::borrowed(&elements.0, MESSAGE_BYTES_MAX as u64).map_err(malformed)?;
         let message = protocol.initiate().map_err(malformed)?;
-        Ok((Self { elements, need: BTreeSet::new(), messages: 1 }, message))
+        Ok((Self { elements, need: BTreeSet::new(), messages: 1, whole: true }, message))
     }
 
     /// Takes the peer's answer; returns the next message, or none when the differences are known.
@@ -65,7 +66,8 @@ impl Round {
         self.need.extend(
             need.iter().map(|id| RecordId(*id.as_bytes())).take(NEED_MAX.saturating_sub(self.need.len())),
         );
-        if next.is_none() || self.need.len() >= NEED_MAX {
+        self.whole &= self.need.len() < NEED_MAX;
+        if next.is_none() || !self.whole {
             return Ok(None);
         }
         self.messages += 1;
@@ -75,6 +77,12 @@ impl Round {
     /// Drops ids that need not be fetched.
     pub fn skip(&mut self, unwanted: impl Fn(&RecordId) -> bool) {
         self.need.retain(|id| !unwanted(id));
+    }
+
+    /// Whether nothing was left to a next round.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// How many ids are still to be fetched.

@@ -126,6 +126,7 @@ pub(crate) fn answer(ask: &engine::Ask) -> engine::Answer {
         engine::Ask::Cast { .. } => engine::Answer::Cast { ballot: BALLOT, repeated: false },
         engine::Ask::Vote { .. } => engine::Answer::Vote(Box::new(vote())),
         engine::Ask::Votes => engine::Answer::Votes(vec![vote(), vote()]),
+        engine::Ask::Import { records } => engine::Answer::Imported(vec![engine::Taken::New; records.len()]),
         engine::Ask::Certificate { .. } => engine::Answer::Certificate(CERTIFICATE.to_vec()),
         engine::Ask::Evidence => engine::Answer::Evidence(vec![engine::EvidenceRow {
             agent: OTHER,
