@@ -61,7 +61,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
     match cli.command {
         Command::Up(args) => up::up(&args, &Settings::read(&sources)?, screen),
         Command::Config { command } => config::config(&command, &sources),
-        Command::Store { command } => store::store(command, &session),
+        Command::Store { command } => store::store(command, &session, screen),
         Command::Network { command } => network::network(command),
         Command::Bench(args) => session.block_on(bench::bench(args)),
         Command::Testnet { command } => session.block_on(testnet::testnet(command, &session, screen)),

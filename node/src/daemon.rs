@@ -7,8 +7,9 @@
 //! ```
 //! Every arrow is a bounded queue or a watched value. The event loop waits for nobody but the committer.
 
+mod desk;
 mod event_loop;
-mod home;
+pub(crate) mod home;
 mod inbound;
 mod instruments;
 
@@ -29,6 +30,7 @@ use althing_telemetry::{Build, Metrics};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 
+use desk::Desk;
 use event_loop::EventLoop;
 use inbound::Inbound;
 use instruments::Instruments;
@@ -228,8 +230,12 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
     let opened = Rocks::open(&store_dir(&options.home), store)?;
     let network = home::network(&options.home, options.genesis.as_ref())?;
     let join = home::remember_join(&options.home, &options.join)?;
+    // Keys that are made now have signed nothing, whatever a restored store holds.
+    let unused = opened.commit == CommitNo(0) || !options.home.join("keys").exists();
     let (node_key, agents) =
-        home::keys(&options.home, options.passphrase_file.as_deref(), opened.commit == CommitNo(0))?;
+        home::keys(&options.home, options.passphrase_file.as_deref(), unused, |agent| {
+            althing_engine::recovery_key_hash_of(&opened.rocks, &network, agent)
+        })?;
     let node = node_key.node();
 
     let mut metrics = Metrics::new(Build {
@@ -264,7 +270,11 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
         expects_peers: !join.is_empty(),
         timing: Timing::default(),
     };
+    let desk = Desk::new(opened.rocks.clone(), network.clone(), clock);
     let engine = Engine::new(config, opened.rocks, seed()?, clock.now())?;
+    if engine.is_restored() {
+        tracing::info!("the store was restored from a copy: voters' nodes are asked before a ballot");
+    }
 
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
     let (asks, ask_queue) = mpsc::channel(ASKS_MAX);
@@ -272,7 +282,7 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
     let metrics = Arc::new(metrics);
     let shutdown = Arc::new(Notify::new());
     let mut readiness = missing_now.clone();
-    let backend = backend(asks, &net, missing_now, metrics.clone(), shutdown.clone());
+    let backend = backend(asks, &net, missing_now, metrics.clone(), shutdown.clone(), desk.clone());
     let gateway = Gateway::start(
         althing_gateway::Config {
             tcp: options.api,
@@ -319,6 +329,7 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
             running.await.unwrap_or_else(|error| Err(RunError::Halted(error.to_string())))
         }
     };
+    desk.close();
     gateway.stop().await;
     inbound.abort();
     net.shutdown().await;
@@ -404,6 +415,7 @@ fn backend(
     missing: watch::Receiver<Vec<String>>,
     metrics: Arc<Metrics>,
     shutdown: Arc<Notify>,
+    desk: Desk,
 ) -> Backend {
     let state = net.watch();
     let node = net.id();
@@ -419,6 +431,7 @@ fn backend(
             if missing.is_empty() { Ok(()) } else { Err(missing.clone()) }
         }),
         health: Arc::new(move || protocols(&health.borrow(), stopped.has_changed().is_ok())),
+        store: Arc::new(desk),
         shutdown,
     }
 }

@@ -37,6 +37,6 @@ pub use io::{
     AskNo, Deadline, Effect, Input, Key, MessageNo, Note, Now, Output, QueryNo, ReplyNo, RequestNo, Source,
 };
 pub use reconcile::{ROUNDS_MAX, UNWANTED_MAX, WANTED_MAX};
-pub use restored::restored;
+pub use restored::{recovery_key_hash_of, restored};
 pub use search::{PROVIDERS_MAX, SEARCHES_MAX};
 pub use vote::VOTES_MAX;

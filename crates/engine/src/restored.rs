@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use althing_ballot::Proposal;
 use althing_card::Lease;
-use althing_record::{AgentId, Domain, Kind, NodeId};
+use althing_record::{AgentId, Digest, Domain, Inception, Kind, Network, NodeId, Record};
 use althing_store::{Batch, CommitNo, ReadError, Snapshot, Table};
 
 use crate::engine::Engine;
-use crate::rows::{SlotHead, slot_key};
+use crate::rows::{SlotHead, StoredRecord, slot_key};
 use crate::signing::SIGNING_STOPPED;
 use crate::{AskNo, Now, RefusalKind};
 
@@ -42,6 +42,26 @@ pub fn restored(commit: CommitNo) -> Batch {
 
 pub(crate) fn is_restored(store: &impl Snapshot) -> Result<bool, ReadError> {
     Ok(store.get(Table::Meta, RESTORED)?.is_some())
+}
+
+/// The hash of the recovery key that an agent was founded with, as its inception in a store says.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn recovery_key_hash_of(
+    store: &impl Snapshot,
+    network: &Network,
+    agent: AgentId,
+) -> Result<Option<Digest>, ReadError> {
+    for (key, _) in store.scan_prefix(Table::IdentityView, &agent.0, usize::MAX)? {
+        let Some(row) = store.get(Table::Records, key.get(32..).unwrap_or(&[]))? else { continue };
+        let record = StoredRecord::read(&row).and_then(|stored| Record::verify(stored.bytes, network).ok());
+        let inception = record.filter(|record| record.kind() == Kind::Inception);
+        if let Some(Ok(body)) = inception.map(|record| record.body::<Inception>()) {
+            return Ok(Some(body.recovery_key_hash));
+        }
+    }
+    Ok(None)
 }
 
 /// How far a restored node has asked before a ballot.

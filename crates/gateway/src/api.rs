@@ -13,6 +13,7 @@ mod peers;
 mod problem;
 mod propose;
 mod status;
+mod store;
 mod time;
 mod votes;
 
@@ -23,6 +24,10 @@ pub use peers::{Direction, Peer, Peers};
 pub use problem::{Problem, ProblemKind};
 pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method};
 pub use status::{Domain, Status};
+pub use store::{
+    Checkpoint, CheckpointFile, CheckpointQuery, Compaction, CompactionState, ImportOutcome, Imported,
+    ImportedRecord, RecordsQuery, Released,
+};
 pub use time::rfc3339;
 pub use votes::{
     Ballot, BallotRequest, ListQuery, MAX_LISTED, OptionVotes, Proposed, Vote, VoteState, VoteSummary, Voter,

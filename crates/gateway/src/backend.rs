@@ -5,6 +5,7 @@ use althing_engine::{Answer, Ask};
 use althing_record::Millis;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::StoreDesk;
 use crate::api::{Direction, ProtocolHealth};
 
 /// An [`Ask`] and where its one [`Answer`] goes.
@@ -27,6 +28,8 @@ pub struct Backend {
     pub ready: Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>,
     /// How each protocol is doing.
     pub health: Arc<dyn Fn() -> Vec<ProtocolHealth> + Send + Sync>,
+    /// The store, for what goes past the engine.
+    pub store: Arc<dyn StoreDesk>,
     /// Notified when a client asks the node to stop. The node then stops everything, this gateway included.
     pub shutdown: Arc<Notify>,
 }

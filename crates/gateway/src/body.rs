@@ -18,8 +18,12 @@ pub(crate) const CARD_BYTES_MAX: usize = 20 * 1024;
 const CARD_JSON_BYTES_MAX: usize = 15 * 1024;
 /// Largest body of every other request.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Largest body that carries records.
+pub(crate) const RECORDS_BYTES_MAX: usize = 1024 * 1024;
 /// Most bytes of a refused body that are read all the same.
 const DISCARDED_BYTES_MAX: usize = 1024 * 1024;
+const JSON: &str = "application/json";
+const CBOR: &str = "application/cbor";
 /// How long reading a refused body may take.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -32,7 +36,7 @@ pub(crate) async fn json<T: DeserializeOwned>(edge: &Edge, request: Request) -> 
         let detail = format!("expected a body of at most {BODY_BYTES_MAX} bytes");
         Problem::new(ProblemKind::TooLarge, detail)
     };
-    let bytes = declared_json(edge, request, BODY_BYTES_MAX, too_large).await?;
+    let bytes = declared(edge, request, JSON, BODY_BYTES_MAX, too_large).await?;
     // First whether it is JSON at all: an error in that comes before what is missing in it.
     parse::<serde::de::IgnoredAny>(&bytes)?;
     parse(&bytes)
@@ -43,7 +47,19 @@ pub(crate) async fn json<T: DeserializeOwned>(edge: &Edge, request: Request) -> 
 /// # Errors
 /// When it is too large, too slow or not declared as JSON.
 pub(crate) async fn card(edge: &Edge, request: Request) -> Result<Vec<u8>, Refused> {
-    declared_json(edge, request, CARD_BYTES_MAX, card_too_large).await
+    declared(edge, request, JSON, CARD_BYTES_MAX, card_too_large).await
+}
+
+/// Reads the exact bytes of a CBOR body.
+///
+/// # Errors
+/// When it is too large, too slow or not declared as CBOR.
+pub(crate) async fn cbor(edge: &Edge, request: Request) -> Result<Vec<u8>, Refused> {
+    let too_large = |_| {
+        let detail = format!("expected a body of at most {RECORDS_BYTES_MAX} bytes");
+        Problem::new(ProblemKind::TooLarge, detail).with_hint("send fewer records at a time")
+    };
+    declared(edge, request, CBOR, RECORDS_BYTES_MAX, too_large).await
 }
 
 /// The problem of a card that is not even read; `bytes`: its length, if that is known.
@@ -53,15 +69,16 @@ pub(crate) fn card_too_large(bytes: Option<u64>) -> Problem {
     Problem::new(ProblemKind::TooLarge, detail).with_hint("leave out what can be fetched elsewhere")
 }
 
-/// Reads a body that is declared as JSON; `too_large` gets the length that the client declared, if it did.
-async fn declared_json(
+/// Reads a body that is declared to be of a type; `too_large` gets the length that the client declared, if it did.
+async fn declared(
     edge: &Edge,
     request: Request,
+    content_type: &str,
     bytes_max: usize,
     too_large: impl FnOnce(Option<u64>) -> Problem,
 ) -> Result<Vec<u8>, Refused> {
     let (head, body) = request.into_parts();
-    if let Err(refused) = check_type(&head.headers) {
+    if let Err(refused) = check_type(&head.headers, content_type) {
         discard(body).await;
         return Err(refused);
     }
@@ -93,20 +110,17 @@ pub(crate) async fn discard(mut body: Body) {
     let _ = tokio::time::timeout(DISCARD_TIMEOUT, all).await;
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), Refused> {
+fn check_type(headers: &HeaderMap, expected: &str) -> Result<(), Refused> {
     let found = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let essence = found.as_deref().map(|value| value.split(';').next().unwrap_or_default().trim());
-    if essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
+    if essence.is_some_and(|essence| essence.eq_ignore_ascii_case(expected)) {
         return Ok(());
     }
     let found = found
         .map_or("none".to_owned(), |found| format!("\"{}\"", found.chars().take(80).collect::<String>()));
-    Err(Problem::new(
-        ProblemKind::MediaType,
-        format!("expected the content type application/json, found {found}"),
-    )
-    .with_hint("send `Content-Type: application/json`")
-    .into())
+    Err(Problem::new(ProblemKind::MediaType, format!("expected the content type {expected}, found {found}"))
+        .with_hint(format!("send `Content-Type: {expected}`"))
+        .into())
 }
 
 /// The whole body; `None` if it is larger than `bytes_max`.

@@ -1,4 +1,5 @@
 mod error;
+mod store;
 mod wire;
 
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 pub use self::error::ClientError;
-use self::wire::{Reply, Wire};
+use self::wire::{Reply, Upload, Wire};
 use crate::api::{
     Ballot, BallotRequest, Card, Document, Evidence, Find, FindQuery, Health, ListQuery, Peers, Problem,
     ProblemKind, ProposeRequest, Proposed, Published, Status, Stopping, Vote, Votes,
@@ -238,16 +239,12 @@ impl Client {
             let detail = format!("expected a body of at most {BODY_BYTES_MAX} bytes, found {}", json.len());
             return Err(ClientError::Problem(Box::new(Problem::new(ProblemKind::TooLarge, detail))));
         }
-        document(done(self.call(Method::POST, target, Some(json)).await?)?)
+        let body = Upload { content_type: "application/json", bytes: json };
+        document(done(self.call(Method::POST, target, Some(body)).await?)?)
     }
 
-    async fn call(
-        &self,
-        method: Method,
-        target: String,
-        json: Option<Vec<u8>>,
-    ) -> Result<Reply, ClientError> {
-        match tokio::time::timeout(self.timeout, self.wire.call(method, &target, json)).await {
+    async fn call(&self, method: Method, target: String, body: Option<Upload>) -> Result<Reply, ClientError> {
+        match tokio::time::timeout(self.timeout, self.wire.call(method, &target, body)).await {
             Ok(reply) => reply,
             Err(_) => Err(ClientError::Timeout { after: self.timeout }),
         }

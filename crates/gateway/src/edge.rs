@@ -2,19 +2,22 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use althing_engine::{Answer, Ask};
+use althing_engine::{Answer, Ask, Refusal};
 use althing_record::AgentId;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::api::{Problem, ProblemKind};
 use crate::refused::Refused;
 use crate::token::Token;
-use crate::{Backend, Config};
+use crate::{Backend, Config, StoreDesk};
 
 /// The ports that a Host or Origin leaves out.
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
+
+/// Most requests that work on the store at once; further ones wait.
+const STORE_JOBS_MAX: usize = 4;
 
 /// What every request handler shares.
 #[derive(Clone, Debug)]
@@ -30,6 +33,7 @@ struct Shared {
     openapi: String,
     ask_timeout: Duration,
     body_timeout: Duration,
+    store_jobs: Arc<Semaphore>,
 }
 
 impl Edge {
@@ -56,7 +60,18 @@ impl Edge {
         hosts.extend(config.hosts.iter().cloned());
         let url = format!("{scheme}://{address}");
         let (ask_timeout, body_timeout) = (config.ask_timeout, config.body_timeout);
-        Self(Arc::new(Shared { backend, token, url, scheme, hosts, openapi, ask_timeout, body_timeout }))
+        let store_jobs = Arc::new(Semaphore::new(STORE_JOBS_MAX));
+        Self(Arc::new(Shared {
+            backend,
+            token,
+            url,
+            scheme,
+            hosts,
+            openapi,
+            ask_timeout,
+            body_timeout,
+            store_jobs,
+        }))
     }
 
     pub(crate) fn backend(&self) -> &Backend {
@@ -115,6 +130,29 @@ impl Edge {
                         "what was asked may still be done; `althing status` shows how the node is doing",
                     )
                     .into())
+            }
+        }
+    }
+
+    /// Has the store's desk do something, off the tasks that answer others. Waits while enough of that is under way.
+    ///
+    /// # Errors
+    /// The desk's refusal.
+    pub(crate) async fn desk<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&dyn StoreDesk) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let permit = Arc::clone(&self.0.store_jobs).acquire_owned().await;
+        let desk = Arc::clone(&self.0.backend.store);
+        let done = tokio::task::spawn_blocking(move || {
+            // Held until it is done, also when the client does not wait for that.
+            let _permit = permit;
+            job(desk.as_ref())
+        });
+        match done.await {
+            Ok(done) => done.map_err(|refusal| Problem::from(refusal).into()),
+            Err(error) => {
+                Err(Problem::new(ProblemKind::Internal, format!("work on the store failed: {error}")).into())
             }
         }
     }

@@ -3,6 +3,7 @@
 mod cards;
 mod node;
 mod probes;
+mod store;
 mod votes;
 
 use axum::Router;
@@ -21,8 +22,8 @@ use crate::refused::{PROBLEM_JSON, Refused, finish};
 use crate::scope::{Scope, authorize};
 use crate::{StartError, body, guard};
 
-/// The media type of certificates.
-const CBOR: &str = "application/cbor";
+/// The media types of bytes that are no text.
+const RAW: &[&str] = &["application/cbor", "application/octet-stream"];
 /// Problems of every route.
 const GUARDED: &[ProblemKind] = &[ProblemKind::ForeignOrigin, ProblemKind::ForeignHost];
 /// Problems of every route with a token.
@@ -88,6 +89,13 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(votes::show)))
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(votes::cast)))
         .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(votes::certificate)))
+        .routes(read(&[ASKING, &[Invalid]], routes!(store::records)))
+        .routes(admin(&[ASKING, READING], routes!(store::import)))
+        .routes(admin(&[ASKING], routes!(store::checkpoint)))
+        .routes(admin(&[ASKING, &[Invalid, NotFound]], routes!(store::piece)))
+        .routes(admin(&[ASKING], routes!(store::release)))
+        .routes(admin(&[ASKING], routes!(store::compact)))
+        .routes(read(&[ASKING], routes!(store::compaction)))
 }
 
 /// Puts the scope's check before the handlers, and scope and problems into their documentation.
@@ -113,12 +121,14 @@ fn declare(
 fn describe(operation: &mut Operation, scope: Option<Scope>, kinds: &[ProblemKind]) {
     operation.security =
         Some(scope.map(|scope| SecurityRequirement::new("bearer", [scope.name()])).into_iter().collect());
+    // OpenAPI 3.1 describes raw bytes by leaving the schema out.
     for response in operation.responses.responses.values_mut() {
-        if let RefOr::T(response) = response
-            && let Some(content) = response.content.get_mut(CBOR)
-        {
-            // OpenAPI 3.1 describes raw bytes by leaving the schema out.
-            *content = RefOr::T(ContentBuilder::new().build());
+        if let RefOr::T(response) = response {
+            for raw in RAW {
+                if let Some(content) = response.content.get_mut(*raw) {
+                    *content = RefOr::T(ContentBuilder::new().build());
+                }
+            }
         }
     }
     for kind in kinds {

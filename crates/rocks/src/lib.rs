@@ -65,4 +65,5 @@ pub use open_error::OpenError;
 pub use options::Options;
 pub use restore::{Restore, RestoreError};
 pub use rocks::{CompactError, Rocks};
+pub use schema::SCHEMA;
 pub use space::{SpaceError, require_space};

@@ -15,7 +15,7 @@ use crate::database::{Database, db_dir};
 use crate::fault::Fault;
 
 /// The newest schema that this version reads, and the one that it writes.
-pub(crate) const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 1;
 
 /// The steps from version 1 to [`SCHEMA`], in order and without gaps.
 pub(crate) const STEPS: &[Step] = &[];

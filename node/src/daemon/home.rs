@@ -9,7 +9,8 @@ use std::path::Path;
 use althing_engine::HostedAgent;
 use althing_keystore::{DEFAULT_AGENT, Keystore, Unlock};
 use althing_net::Multiaddr;
-use althing_record::{Digest, Network, NodeKey, recovery_key_hash};
+use althing_record::{AgentId, Digest, Network, NodeKey, recovery_key_hash};
+use althing_store::ReadError;
 use zeroize::Zeroizing;
 
 use super::RunError;
@@ -20,7 +21,7 @@ const RECOVERY_SUFFIX: &str = "-recovery";
 /// Most addresses that are remembered to join by.
 const JOIN_MAX: usize = 64;
 
-pub(super) fn make(home: &Path) -> Result<(), RunError> {
+pub(crate) fn make(home: &Path) -> Result<(), RunError> {
     if home.exists() && !home.is_dir() {
         let cause = std::io::Error::new(ErrorKind::NotADirectory, "is a file, not a directory");
         return Err(RunError::File { path: home.to_owned(), cause });
@@ -83,12 +84,13 @@ pub(super) fn remember_join(home: &Path, given: &[Multiaddr]) -> Result<Vec<Mult
 }
 
 /// The node's key, and the agents hosted here, the default agent first, each with the hash of its recovery key. Made at
-/// the first start; `unused` says that nothing was stored here yet, and so nothing signed. A recovery key may be moved
-/// away; its hash stays in the file `recovery`.
+/// the first start; `unused` says that nothing was signed with these keys yet. A recovery key may be moved away; its
+/// hash stays in the file `recovery`, and the agent's inception in the store says it too.
 pub(super) fn keys(
     home: &Path,
     passphrase_file: Option<&Path>,
     unused: bool,
+    founded_with: impl Fn(AgentId) -> Result<Option<Digest>, ReadError>,
 ) -> Result<(NodeKey, Vec<HostedAgent>), RunError> {
     let path = home.join("recovery");
     let keystore = Keystore::open_or_create(&home.join("keys"), unlock(passphrase_file)?)?;
@@ -100,14 +102,18 @@ pub(super) fn keys(
     let mut agents = Vec::new();
     for name in names {
         let file = format!("{name}{RECOVERY_SUFFIX}");
-        let hash = match known.get(&name) {
-            Some(hash) => *hash,
+        let key = keystore.agent_key(&name)?;
+        let hash = match known
+            .get(&name)
+            .copied()
+            .map_or_else(|| founded_with(key.agent()), |hash| Ok(Some(hash)))?
+        {
+            Some(hash) => hash,
             None if recovery.contains(&file) => recovery_key_hash(&keystore.agent_key(&file)?.public()),
             None if unused => recovery_key_hash(&keystore.create_agent(&file)?.public()),
             None => return Err(RunError::Recovery { path, agent: name }),
         };
         known.insert(name.clone(), hash);
-        let key = keystore.agent_key(&name)?;
         agents.push(HostedAgent { agent: key.agent(), key, recovery_key_hash: hash });
     }
     if known.len() > before {
@@ -148,7 +154,7 @@ pub(super) fn default_listen() -> Vec<Multiaddr> {
 }
 
 /// Writes a file so that after a crash it is there whole or not at all.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
     let temporary = path.with_extension("new");
     let write = || -> std::io::Result<()> {
         let mut file = fs::File::create(&temporary)?;

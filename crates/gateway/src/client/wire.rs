@@ -28,6 +28,13 @@ pub(super) struct Wire {
     pub(super) token: Token,
 }
 
+/// What a request carries.
+#[derive(Debug)]
+pub(super) struct Upload {
+    pub(super) content_type: &'static str,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// A whole answer.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -42,20 +49,21 @@ impl Wire {
         &self,
         method: Method,
         target: &str,
-        json: Option<Vec<u8>>,
+        body: Option<Upload>,
     ) -> Result<Reply, ClientError> {
         let mut connection = self.open().await?;
         let mut request =
             Request::builder().method(method).uri(target).header(HOST, connection.host.as_str());
-        if json.is_some() {
-            request = request.header(CONTENT_TYPE, "application/json");
+        if let Some(body) = &body {
+            request = request.header(CONTENT_TYPE, body.content_type);
         }
         if target.starts_with("/v1/") {
             let mut bearer = HeaderValue::from_str(&self.token.bearer()).map_err(unsendable)?;
             bearer.set_sensitive(true);
             request = request.header(AUTHORIZATION, bearer);
         }
-        let request = request.body(Full::from(json.unwrap_or_default())).map_err(unsendable)?;
+        let request =
+            request.body(Full::from(body.map(|body| body.bytes).unwrap_or_default())).map_err(unsendable)?;
         let response = connection.send(request).await?;
         connection.read(response).await
     }

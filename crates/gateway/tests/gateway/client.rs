@@ -224,3 +224,29 @@ async fn a_changed_token_is_an_auth_error() {
     let error = Client::connect(node.home.path()).await.unwrap_err();
     assert!(matches!(error, ClientError::Auth { hint: Some(_), .. }), "{error}");
 }
+
+#[tokio::test]
+async fn the_store_is_read_and_written_in_pieces() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    let checkpoint = client.checkpoint().await.unwrap();
+    let (name, bytes) = crate::scripted::FILE;
+    assert_eq!((checkpoint.files[0].name.as_str(), checkpoint.files[0].bytes), (name, bytes.len() as u64));
+    assert_eq!(client.checkpoint_piece(name, 9).await.unwrap(), &bytes[9..]);
+    assert!(client.checkpoint_piece(name, 1_000).await.unwrap().is_empty());
+    client.release_checkpoint().await.unwrap();
+
+    let (next, records) = client.records(Some("card"), b"from").await.unwrap();
+    assert_eq!((next.as_deref(), records.len()), (Some(&b"next"[..]), 0));
+    let error = client.records(Some("curd"), b"").await.unwrap_err();
+    assert!(error.to_string().contains("BallotBatch"), "{error}");
+
+    let imported = client.import(&[b"no record"]).await.unwrap();
+    assert_eq!(imported.records[0].outcome, althing_gateway::api::ImportOutcome::Wrong);
+    assert!(imported.records[0].cause.is_some() && imported.records[0].kind.is_none());
+    let many = vec![[0_u8]; 129];
+    assert!(client.import(&many).await.unwrap_err().to_string().contains("at most 128"));
+
+    assert_eq!(client.compact().await.unwrap().bytes_before, 9);
+    assert_eq!(client.compaction().await.unwrap().bytes_after, 4);
+}

@@ -37,27 +37,36 @@ impl Operation {
 
     fn line(&self) -> String {
         let path = self.path.replace("{did}", &HOSTED.to_string()).replace("{id}", &PROPOSAL.to_string());
-        let query = if path == "/v1/find" { "?skill=text" } else { "" };
+        let query = match (self.method.as_str(), path.as_str()) {
+            (_, "/v1/find") => "?skill=text",
+            ("GET", "/v1/store/checkpoint") => "?file=CURRENT",
+            _ => "",
+        };
         format!("{} {path}{query}", self.method)
     }
 
-    fn body(&self) -> &'static str {
+    fn body(&self) -> &'static [u8] {
         match (self.method.as_str(), self.path.as_str()) {
-            ("POST", "/v1/cards") => CARD_JSON,
-            ("POST", "/v1/votes") => "{\"question\":\"a\",\"voters\":[],\"method\":\"unanimous\"}",
-            ("POST", "/v1/votes/{id}/ballots") => "{\"choice\":\"yes\"}",
-            _ => "",
+            ("POST", "/v1/cards") => CARD_JSON.as_bytes(),
+            ("POST", "/v1/votes") => b"{\"question\":\"a\",\"voters\":[],\"method\":\"unanimous\"}",
+            ("POST", "/v1/votes/{id}/ballots") => b"{\"choice\":\"yes\"}",
+            ("POST", "/v1/store/records") => b"\x81\x41\x00",
+            _ => b"",
         }
+    }
+
+    fn content_type(&self) -> &'static str {
+        if self.path == "/v1/store/records" { "Content-Type: application/cbor" } else { JSON }
     }
 
     /// Provokes a documented error.
     async fn provoke(&self, node: &Node, status: u16) -> Raw {
-        let (line, body) = (self.line(), self.body());
+        let (line, body, of) = (self.line(), self.body(), self.content_type());
         let refuse = |kind| node.play(Script::Refuse(kind));
         match status {
             // The engine says what is wrong with a card.
             400 if line.starts_with("POST /v1/cards") => refuse(RefusalKind::Invalid),
-            400 if !body.is_empty() => return raw::authorized(node, &line, &[JSON], "{").await,
+            400 if !body.is_empty() => return raw::authorized(node, &line, &[of], "{").await,
             400 if self.path.contains('{') => {
                 let line =
                     format!("{} {}", self.method, self.path.replace("{did}", "x").replace("{id}", "x"));
@@ -67,10 +76,10 @@ impl Operation {
                 let separator = if line.contains('?') { '&' } else { '?' };
                 return raw::authorized(node, &format!("{line}{separator}bogus=1"), &[], "").await;
             }
-            401 => return raw::tcp(node, &line, &[JSON], body).await,
-            403 => return raw::authorized(node, &line, &[JSON, "Origin: https://evil.example"], body).await,
-            408 => return raw::authorized(node, &line, &[JSON, "Content-Length: 9"], "{").await,
-            413 => return raw::authorized(node, &line, &[JSON, "Content-Length: 9999999"], "").await,
+            401 => return raw::tcp(node, &line, &[of], body).await,
+            403 => return raw::authorized(node, &line, &[of, "Origin: https://evil.example"], body).await,
+            408 => return raw::authorized(node, &line, &[of, "Content-Length: 9"], "{").await,
+            413 => return raw::authorized(node, &line, &[of, "Content-Length: 9999999"], "").await,
             415 => return raw::authorized(node, &line, &["Content-Type: text/plain"], body).await,
             421 => return raw::exactly(node, &line, &["Host: evil.example"], body).await,
             404 => refuse(RefusalKind::NotFound),
@@ -80,7 +89,7 @@ impl Operation {
             504 => refuse(RefusalKind::Timeout),
             other => panic!("{line}: no idea how to provoke {other}"),
         }
-        let answer = raw::authorized(node, &line, &[JSON], body).await;
+        let answer = raw::authorized(node, &line, &[of], body).await;
         node.play(Script::Answer);
         answer
     }
@@ -92,7 +101,7 @@ async fn every_route_answers_as_documented() {
     let mut operations = 0;
     for operation in Operation::all(&node).await {
         let line = operation.line();
-        let good = raw::authorized(&node, &line, &[JSON], operation.body()).await;
+        let good = raw::authorized(&node, &line, &[operation.content_type()], operation.body()).await;
         assert!((200..300).contains(&good.status), "{line}: {good:?}");
         assert!(operation.statuses.contains(&good.status), "{line}: {} is not documented", good.status);
         assert_eq!(operation.path.starts_with("/v1/"), operation.secured, "{line}: token");
@@ -107,7 +116,7 @@ async fn every_route_answers_as_documented() {
         }
         operations += 1;
     }
-    assert_eq!(operations, 7 + 12, "a route is missing in the document, or in this test");
+    assert_eq!(operations, 7 + 19, "a route is missing in the document, or in this test");
 }
 
 #[tokio::test]

@@ -41,21 +41,21 @@ impl Raw {
 }
 
 /// Sends a head line and header lines over TCP with a Host and `Connection: close` added, and reads the answer.
-pub(crate) async fn tcp(node: &Node, line: &str, headers: &[&str], body: &str) -> Raw {
+pub(crate) async fn tcp(node: &Node, line: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Raw {
     let host = format!("Host: {}", node.running.address());
     exactly(node, line, &[&[host.as_str()], headers].concat(), body).await
 }
 
 /// The same with the token.
-pub(crate) async fn authorized(node: &Node, line: &str, headers: &[&str], body: &str) -> Raw {
+pub(crate) async fn authorized(node: &Node, line: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Raw {
     let token = format!("Authorization: Bearer {}", node.token());
     tcp(node, line, &[&[token.as_str()], headers].concat(), body).await
 }
 
 /// The same without adding a Host.
-pub(crate) async fn exactly(node: &Node, line: &str, headers: &[&str], body: &str) -> Raw {
+pub(crate) async fn exactly(node: &Node, line: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Raw {
     let mut stream = TcpStream::connect(node.running.address()).await.unwrap();
-    stream.write_all(request(line, headers, body).as_bytes()).await.unwrap();
+    stream.write_all(&request(line, headers, body.as_ref())).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     Raw::parse(&answer)
@@ -64,13 +64,13 @@ pub(crate) async fn exactly(node: &Node, line: &str, headers: &[&str], body: &st
 /// The same over the Unix socket.
 pub(crate) async fn unix(node: &Node, line: &str, headers: &[&str]) -> Raw {
     let mut stream = UnixStream::connect(node.running.socket()).await.unwrap();
-    stream.write_all(request(line, headers, "").as_bytes()).await.unwrap();
+    stream.write_all(&request(line, headers, b"")).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     Raw::parse(&answer)
 }
 
-fn request(line: &str, headers: &[&str], body: &str) -> String {
+fn request(line: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let mut text = format!("{line} HTTP/1.1\r\nConnection: close\r\n");
     for header in headers {
         text.push_str(header);
@@ -80,5 +80,6 @@ fn request(line: &str, headers: &[&str], body: &str) -> String {
     if !body.is_empty() && !sized {
         text.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
-    text + "\r\n" + body
+    text.push_str("\r\n");
+    [text.as_bytes(), body].concat()
 }

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use althing_engine::{Answer, Ask, Refusal, RefusalKind};
-use althing_gateway::{Asked, Backend, Client, Config, Gateway, Running, StartError};
+use althing_engine::{Answer, Ask, RecordPage, Refusal, RefusalKind};
+use althing_gateway::api::{Checkpoint, CheckpointFile, Compaction, CompactionState};
+use althing_gateway::{Asked, Backend, Client, Config, Gateway, Running, StartError, StoreDesk};
+use althing_record::{Kind, Network, Record, VerifyError};
 use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc};
 
@@ -56,6 +58,7 @@ impl Node {
         tokio::spawn(answer(receiver, Arc::clone(&script), Arc::clone(&asks)));
         let mut backend = backend(sender);
         backend.shutdown = Arc::clone(&shutdown);
+        backend.store = Arc::new(Desk { script: Arc::clone(&script) });
         let unready = Arc::clone(&missing);
         backend.ready = Arc::new(move || match unready.lock().unwrap().clone() {
             missing if missing.is_empty() => Ok(()),
@@ -97,7 +100,59 @@ pub(crate) fn backend(asks: mpsc::Sender<Asked>) -> Backend {
         metrics: Arc::new(|| "# EOF\n".into()),
         ready: Arc::new(|| Ok(())),
         health: Arc::new(|| vec![samples::protocol()]),
+        store: Arc::new(Desk { script: Arc::default() }),
         shutdown: Arc::new(Notify::new()),
+    }
+}
+
+/// The name and the bytes of the one file that a scripted checkpoint has.
+pub(crate) const FILE: (&str, &[u8]) = ("CURRENT", b"MANIFEST-000005\n");
+
+/// A store that follows the script.
+struct Desk {
+    script: Arc<Mutex<Script>>,
+}
+
+impl Desk {
+    fn refused(&self) -> Result<(), Refusal> {
+        let Script::Refuse(kind) = *self.script.lock().unwrap() else { return Ok(()) };
+        Err(Refusal { kind, cause: "the script refuses".into(), hint: None })
+    }
+}
+
+impl StoreDesk for Desk {
+    fn records(&self, _: Option<Kind>, _: &[u8]) -> Result<RecordPage, Refusal> {
+        self.refused()?;
+        Ok(RecordPage { records: Vec::new(), next: Some(b"next".to_vec()) })
+    }
+
+    fn verify(&self, bytes: &[u8]) -> Result<Record, VerifyError> {
+        Record::verify(bytes, &Network::builtin())
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint, Refusal> {
+        self.refused()?;
+        Ok(Checkpoint::new(vec![CheckpointFile { name: FILE.0.into(), bytes: FILE.1.len() as u64 }]))
+    }
+
+    fn read_checkpoint(&self, file: &str, offset: u64, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
+        self.refused()?;
+        assert_eq!(file, FILE.0);
+        Ok(FILE.1.iter().skip(usize::try_from(offset).unwrap()).take(bytes_max).copied().collect())
+    }
+
+    fn release_checkpoint(&self) -> Result<(), Refusal> {
+        self.refused()
+    }
+
+    fn compact(&self) -> Result<Compaction, Refusal> {
+        self.refused()?;
+        Ok(Compaction::new(CompactionState::Running, [9, 9]))
+    }
+
+    fn compaction(&self) -> Result<Compaction, Refusal> {
+        self.refused()?;
+        Ok(Compaction::new(CompactionState::Done, [9, 4]))
     }
 }
 

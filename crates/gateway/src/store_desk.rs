@@ -1,0 +1,51 @@
+use althing_engine::{RecordPage, Refusal};
+use althing_record::{Kind, Record, VerifyError};
+
+use crate::api::{Checkpoint, Compaction};
+
+/// What the gateway needs of the node's store beside the engine: work that takes time and decides nothing.
+///
+/// Every method is called on the blocking pool, a bounded number at a time.
+pub trait StoreDesk: Send + Sync {
+    /// A page of the live records; see [`althing_engine::live_records`].
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn records(&self, kind: Option<Kind>, from: &[u8]) -> Result<RecordPage, Refusal>;
+
+    /// Verifies a record of this network.
+    ///
+    /// # Errors
+    /// When it is none.
+    fn verify(&self, bytes: &[u8]) -> Result<Record, VerifyError>;
+
+    /// Holds the files of the database as they are now, for [`StoreDesk::read_checkpoint`].
+    ///
+    /// # Errors
+    /// When somebody is reading another checkpoint, or there is too little space.
+    fn checkpoint(&self) -> Result<Checkpoint, Refusal>;
+
+    /// Bytes of a file of the held checkpoint from an offset on, at most `bytes_max`; empty at its end.
+    ///
+    /// # Errors
+    /// When there is no checkpoint, or no such file in it.
+    fn read_checkpoint(&self, file: &str, offset: u64, bytes_max: usize) -> Result<Vec<u8>, Refusal>;
+
+    /// Lets the held checkpoint go, if there is one.
+    ///
+    /// # Errors
+    /// Never yet.
+    fn release_checkpoint(&self) -> Result<(), Refusal>;
+
+    /// Begins to compact the store, unless that is under way. Returns at once.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn compact(&self) -> Result<Compaction, Refusal>;
+
+    /// How the last compaction is going.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn compaction(&self) -> Result<Compaction, Refusal>;
+}
