@@ -8,14 +8,21 @@ use althing_tests::{Home, Node, poll};
 use crate::commands::TRANSLATOR;
 
 /// A small file system of its own, unmounted when dropped.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path) -> Option<Self> {
+    pub(crate) fn mount(at: &Path) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", "size=96m,mode=700", "tmpfs"]).arg(at).output();
         mounted.is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl SmallDisk {
+    /// Where it is mounted.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -9,5 +9,6 @@ mod disk;
 mod lan;
 mod mesh;
 mod refusals;
+mod store;
 mod testnet;
 mod votes;

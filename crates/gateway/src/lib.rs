@@ -55,6 +55,7 @@ pub use backend::{Asked, Backend, PeerInfo};
 pub use client::{Client, ClientError};
 pub use config::Config;
 pub use gateway::{Gateway, Running};
+pub use record_list::RecordBytes;
 pub use start_error::StartError;
 pub use store_desk::StoreDesk;
 pub use tls::Tls;

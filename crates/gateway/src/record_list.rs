@@ -2,6 +2,15 @@
 
 use althing_record::cbor::{DecodeError, Reader, Writer};
 
+/// A page of records' carried bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordBytes {
+    /// The records.
+    pub records: Vec<Vec<u8>>,
+    /// Where the next page begins; none when this was the last.
+    pub next: Option<Vec<u8>>,
+}
+
 /// A list as bytes.
 pub(crate) fn encode<B: AsRef<[u8]>>(records: &[B]) -> Vec<u8> {
     let mut to = Writer::default();
@@ -27,13 +36,13 @@ pub(crate) fn decode(bytes: &[u8], max: usize) -> Result<Vec<Vec<u8>>, DecodeErr
 }
 
 /// Reads a page.
-pub(crate) fn decode_page(bytes: &[u8]) -> Result<(Option<Vec<u8>>, Vec<Vec<u8>>), DecodeError> {
+pub(crate) fn decode_page(bytes: &[u8]) -> Result<RecordBytes, DecodeError> {
     let mut from = Reader::new(bytes);
     from.array_of(2)?;
     let next = from.bytes()?.to_vec();
     let records = read(&mut from, usize::MAX)?;
     from.end()?;
-    Ok(((!next.is_empty()).then_some(next), records))
+    Ok(RecordBytes { records, next: (!next.is_empty()).then_some(next) })
 }
 
 fn write<B: AsRef<[u8]>>(to: &mut Writer, records: &[B]) {
@@ -58,9 +67,9 @@ mod tests {
         let records = [&b"one"[..], b"", b"three"];
         assert_eq!(decode(&encode(&records), 3).unwrap(), records);
         assert!(decode(&encode(&records), 2).is_err(), "more than allowed");
-        let (next, read) = decode_page(&encode_page(Some(b"k"), &records)).unwrap();
-        assert_eq!((next.as_deref(), read.len()), (Some(&b"k"[..]), 3));
-        assert_eq!(decode_page(&encode_page::<&[u8]>(None, &[])).unwrap(), (None, Vec::new()));
+        let page = decode_page(&encode_page(Some(b"k"), &records)).unwrap();
+        assert_eq!((page.next.as_deref(), page.records.len()), (Some(&b"k"[..]), 3));
+        assert_eq!(decode_page(&encode_page::<&[u8]>(None, &[])).unwrap(), RecordBytes::default());
         for bad in [&b""[..], b"{", b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff", b"\x81\x43ab", b"\x80\x00"] {
             assert!(decode(bad, 9).is_err(), "{bad:x?}");
         }

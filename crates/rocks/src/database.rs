@@ -161,6 +161,14 @@ impl Database {
         Ok(self.db.live_files()?.iter().map(|file| file.size as u64).sum())
     }
 
+    /// Writes what is in memory into table files.
+    pub(crate) fn flush(&self) -> Result<(), Fault> {
+        for table in Table::ALL {
+            self.db.flush_cf(self.table(table))?;
+        }
+        Ok(())
+    }
+
     /// Writes every table anew, without what was replaced or removed. Takes as long as reading and writing all of it.
     pub(crate) fn compact(&self, progress: &mut dyn FnMut(Table)) -> Result<(), Fault> {
         let mut how = CompactOptions::default();
@@ -169,7 +177,6 @@ impl Database {
         how.set_exclusive_manual_compaction(false);
         for table in Table::ALL {
             progress(table);
-            self.db.flush_cf(self.table(table))?;
             self.db.compact_range_cf_opt(self.table(table), None::<&[u8]>, None::<&[u8]>, &how);
         }
         Ok(())

@@ -64,14 +64,17 @@ impl Rocks {
 
     /// Writes every table anew without what was replaced or removed. Commits go on meanwhile; it blocks for as long as
     /// reading and writing everything takes, or until [`Rocks::stop_compacting`]. `progress` hears of each table
-    /// before it is begun.
+    /// before it is begun. Gives the size of the table files before and after.
     ///
     /// # Errors
     /// When there is no space for a second copy of everything, or the disk fails.
-    pub fn compact(&self, mut progress: impl FnMut(Table)) -> Result<(), CompactError> {
+    pub fn compact(&self, mut progress: impl FnMut(Table)) -> Result<[u64; 2], CompactError> {
         let failed = |fault| OpenError::new(db_dir(self.database.dir()), fault);
-        require_space(self.database.dir(), self.database.size().map_err(failed)?)?;
-        Ok(self.database.compact(&mut progress).map_err(failed)?)
+        self.database.flush().map_err(failed)?;
+        let before = self.database.size().map_err(failed)?;
+        require_space(self.database.dir(), before)?;
+        self.database.compact(&mut progress).map_err(failed)?;
+        Ok([before, self.database.size().map_err(failed)?])
     }
 
     /// Ends a compaction that is under way, and all further work in the background: for a node that stops.

@@ -51,9 +51,11 @@ async fn interruptible(work: impl Future<Output = Result<Page, Failure>>) -> Res
         }
     };
     tokio::select! {
-        done = work => done,
+        // The signals first, so that they are caught before there is anything to leave behind.
+        biased;
         _ = tokio::signal::ctrl_c() => Err(interrupted()),
         _ = terminated => Err(interrupted()),
+        done = work => done,
     }
 }
 

@@ -76,7 +76,7 @@ impl Desk {
         }
     }
 
-    fn run_compaction(&self, rocks: &Rocks, before: u64) {
+    fn run_compaction(&self, rocks: &Rocks) {
         let update = |change: &dyn Fn(&mut Compaction)| {
             if let Some(compaction) = lock(&self.0.compaction).as_mut() {
                 change(compaction);
@@ -84,11 +84,12 @@ impl Desk {
         };
         let done =
             rocks.compact(|table| update(&|compaction| compaction.table = Some(table.name().to_owned())));
-        let after = rocks.size().unwrap_or(before);
         update(&|compaction| {
             compaction.table = None;
-            compaction.bytes_after = after;
             compaction.state = if done.is_ok() { CompactionState::Done } else { CompactionState::Failed };
+            if let Ok([before, after]) = &done {
+                (compaction.bytes_before, compaction.bytes_after) = (*before, *after);
+            }
             if let Err(error) = &done {
                 compaction.cause = Some(error.to_string());
                 compaction.hint = match error {
@@ -146,10 +147,8 @@ impl StoreDesk for Desk {
             }
         };
         frozen.read(file, offset, bytes_max).map_err(|error| {
-            let kind = match error.kind() {
-                std::io::ErrorKind::NotFound => RefusalKind::NotFound,
-                _ => RefusalKind::Internal,
-            };
+            let is_unknown = error.kind() == std::io::ErrorKind::NotFound;
+            let kind = if is_unknown { RefusalKind::NotFound } else { RefusalKind::Internal };
             refusal(kind, format!("{file}: {error}"), None)
         })
     }
@@ -169,7 +168,7 @@ impl StoreDesk for Desk {
         let begun = Compaction::new(CompactionState::Running, [before, before]);
         *current = Some(begun.clone());
         let desk = self.clone();
-        self.0.runtime.spawn_blocking(move || desk.run_compaction(&rocks, before));
+        self.0.runtime.spawn_blocking(move || desk.run_compaction(&rocks));
         Ok(begun)
     }
 

@@ -4,18 +4,14 @@ use http::Method;
 
 use super::{Client, ClientError, Upload, document, done, with_query};
 use crate::api::{Checkpoint, Compaction, Imported, Released};
-use crate::record_list;
+use crate::record_list::{self, RecordBytes};
 
 impl Client {
     /// A page of the live records' carried bytes, and where the next one begins: `GET /v1/store/records`.
     ///
     /// # Errors
     /// See [`ClientError`]; so for every method.
-    pub async fn records(
-        &self,
-        kind: Option<&str>,
-        from: &[u8],
-    ) -> Result<(Option<Vec<u8>>, Vec<Vec<u8>>), ClientError> {
+    pub async fn records(&self, kind: Option<&str>, from: &[u8]) -> Result<RecordBytes, ClientError> {
         let from = (!from.is_empty()).then(|| hex::encode(from));
         let target = with_query("/v1/store/records", &[("from", from), ("kind", kind.map(str::to_owned))]);
         let bytes = self.bytes(target, "application/cbor").await?;

@@ -236,8 +236,8 @@ async fn the_store_is_read_and_written_in_pieces() {
     assert!(client.checkpoint_piece(name, 1_000).await.unwrap().is_empty());
     client.release_checkpoint().await.unwrap();
 
-    let (next, records) = client.records(Some("card"), b"from").await.unwrap();
-    assert_eq!((next.as_deref(), records.len()), (Some(&b"next"[..]), 0));
+    let page = client.records(Some("card"), b"from").await.unwrap();
+    assert_eq!((page.next.as_deref(), page.records.len()), (Some(&b"next"[..]), 0));
     let error = client.records(Some("curd"), b"").await.unwrap_err();
     assert!(error.to_string().contains("BallotBatch"), "{error}");
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use althing_engine::live_records;
-use althing_gateway::Client;
+use althing_gateway::{Client, RecordBytes};
 use althing_record::{Kind, Millis, Network, Record};
 use althing_rocks::Rocks;
 use serde_json::json;
@@ -25,11 +25,7 @@ enum Source {
 }
 
 impl Source {
-    async fn page(
-        &self,
-        kind: Option<Kind>,
-        from: &[u8],
-    ) -> Result<(Option<Vec<u8>>, Vec<Vec<u8>>), Failure> {
+    async fn page(&self, kind: Option<Kind>, from: &[u8]) -> Result<RecordBytes, Failure> {
         match self {
             Self::Running(client) => Ok(client.records(kind.map(Kind::name), from).await?),
             Self::Closed(store) => {
@@ -40,7 +36,8 @@ impl Source {
                     Failure::new(Exit::Failed, format!("store: {error}"))
                         .hint("`althing store check` names the damaged file".to_owned())
                 })?;
-                Ok((page.next, page.records.iter().map(Record::bytes).map(<[u8]>::to_vec).collect()))
+                let records = page.records.iter().map(Record::bytes).map(<[u8]>::to_vec).collect();
+                Ok(RecordBytes { records, next: page.next })
             }
         }
     }
@@ -112,7 +109,7 @@ pub(super) async fn export(
     sink.write(&header)?;
     let (mut from, mut bytes, mut progress) = (Vec::new(), header.len() as u64, Progress::new("export"));
     loop {
-        let (next, records) = source.page(kind, &from).await?;
+        let RecordBytes { records, next } = source.page(kind, &from).await?;
         for record in records {
             let encoded = encoder.record(&record);
             bytes += encoded.len() as u64;
