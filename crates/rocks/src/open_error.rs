@@ -101,8 +101,8 @@ impl OpenError {
             Self::Locked { pid: Some(pid), .. } => format!("stop process {pid}, or use another directory"),
             Self::Locked { pid: None, .. } => "stop the other node, or use another directory".to_owned(),
             Self::Corrupt { .. } => {
-                "`althing store check` says what is damaged; put a whole copy of the store back (with its own vote guard), \
-                 or start with another home: a new agent never contradicts what this one signed"
+                "`althing store check` says what is damaged; restore a snapshot into another home (`althing store restore`), or \
+                 start with a fresh one: a new agent never contradicts what this one signed"
                     .to_owned()
             }
             Self::NewerSchema { .. } | Self::UnknownTable { .. } => {
