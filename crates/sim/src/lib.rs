@@ -37,11 +37,13 @@ mod node;
 mod oracle;
 mod shell;
 mod sim;
+mod snapshot;
 mod villain;
 
 pub use build::{agent_key, card, motion};
 pub use client::Client;
 pub use links::Links;
 pub use oracle::Views;
-pub use sim::{Sim, Snapshot, WALL_START};
+pub use sim::{Sim, WALL_START};
+pub use snapshot::Snapshot;
 pub use villain::Villain;

@@ -31,9 +31,6 @@ const QUIET_MS_MAX: u64 = 45 * 60_000;
 /// Longest wait for an answer in milliseconds of simulated time.
 const ANSWER_MS_MAX: u64 = 60_000;
 
-/// What a node's database held at one moment.
-pub struct Snapshot(Disk);
-
 /// A network of engines.
 pub struct Sim {
     pub(crate) seed: u64,
@@ -134,25 +131,6 @@ impl Sim {
         }
         self.connect();
         node
-    }
-
-    /// A copy of a node's database as it is now, its vote guard left out.
-    #[must_use]
-    pub fn snapshot(&self, of: usize) -> Snapshot {
-        Snapshot(self.nodes[of].disk.restored())
-    }
-
-    /// Replaces the directory of a node that is down by one that is restored from a snapshot; its keys stay. What its
-    /// clients were told since is not promised any more.
-    ///
-    /// # Panics
-    /// When the node runs.
-    pub fn restore(&mut self, node: usize, snapshot: &Snapshot) {
-        assert!(!self.is_up(node), "only a node that is down is restored");
-        self.say(format!("restore {node}"));
-        self.nodes[node].disk = snapshot.0.copy();
-        self.nodes[node].promises.clear();
-        self.restart(node);
     }
 
     fn add(&mut self, skew_ms: i64) -> usize {
