@@ -140,7 +140,7 @@ fn read(database: &Database, report: &mut Report) -> Result<(), Damage> {
     let live = database.raw().live_files().map_err(|error| damage(None, error.into()))?;
     report.files = live.len();
     report.bytes = live.iter().map(|file| file.size as u64).sum();
-    for table in Table::ALL {
+    for table in Table::ALL.into_iter().filter(|table| database.has(*table)) {
         let mut iter = database.raw().raw_iterator_cf_opt(database.table(table), verifying());
         let mut rows = 0;
         iter.seek_to_first();

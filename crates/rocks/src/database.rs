@@ -51,15 +51,22 @@ impl Database {
         let dir = db_dir(dir);
         let failed = |error: rocksdb::Error| named(&dir, error);
         let db_options = db_options(options, access);
+        // A table that is younger than the database is made when it is opened for writing.
+        let mut missing = Vec::new();
         if dir.join("CURRENT").exists() {
             let known =
                 |name: &String| name == "default" || Table::ALL.iter().any(|table| table.name() == name);
             let found = DB::list_cf(&db_options, &dir).map_err(failed)?;
-            if let Some(name) = found.into_iter().find(|name| !known(name)) {
-                return Err(OpenError::UnknownTable { name });
+            if let Some(name) = found.iter().find(|name| !known(name)) {
+                return Err(OpenError::UnknownTable { name: name.clone() });
+            }
+            if access == Access::Read {
+                missing
+                    .extend(Table::ALL.iter().filter(|table| !found.iter().any(|name| name == table.name())));
             }
         }
-        let names = Table::ALL.iter().map(|table| table.name()).chain(["default"]);
+        let present = Table::ALL.iter().filter(|table| !missing.contains(table));
+        let names = present.map(|table| table.name()).chain(["default"]);
         let tables: Vec<_> = names.map(|name| (name, db_options.clone())).collect();
         let db = match access {
             Access::Write => DB::open_cf_with_opts(&db_options, &dir, tables),
@@ -73,7 +80,12 @@ impl Database {
     }
 
     pub(crate) fn table(&self, table: Table) -> &ColumnFamily {
-        self.db.cf_handle(table.name()).expect("every table was opened")
+        self.db.cf_handle(table.name()).expect("a table that was opened")
+    }
+
+    /// Whether the table is there: in a database opened for reading a younger one may not be.
+    pub(crate) fn has(&self, table: Table) -> bool {
+        self.db.cf_handle(table.name()).is_some()
     }
 
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
