@@ -1,5 +1,7 @@
 use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, RecordId};
 
+use crate::{EventKind, EventsFrom, EventsPage};
+
 /// Most providers that one [`Ask::Find`] returns.
 pub const MAX_FOUND: usize = 1_000;
 
@@ -52,6 +54,15 @@ pub enum Ask {
     },
     /// Proven misbehaviour, by agent.
     Evidence,
+    /// A part of the journal.
+    Events {
+        /// From where.
+        from: EventsFrom,
+        /// Only of these kinds; empty: of all.
+        kinds: Vec<EventKind>,
+        /// Most events to return, at most [`crate::EVENTS_PAGE_MAX`].
+        limit: usize,
+    },
 }
 
 impl Ask {
@@ -66,7 +77,8 @@ impl Ask {
             | Self::Vote { .. }
             | Self::Votes
             | Self::Certificate { .. }
-            | Self::Evidence => false,
+            | Self::Evidence
+            | Self::Events { .. } => false,
         }
     }
 }
@@ -148,6 +160,8 @@ pub enum Answer {
     Certificate(Vec<u8>),
     /// To [`Ask::Evidence`].
     Evidence(Vec<EvidenceRow>),
+    /// To [`Ask::Events`]: all of it is durable.
+    Events(Box<EventsPage>),
     /// To any ask: it was not done, and why.
     Refused(Refusal),
 }
