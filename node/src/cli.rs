@@ -6,6 +6,7 @@ mod bench;
 mod card;
 mod config;
 mod duration;
+mod events;
 mod evidence;
 mod failure;
 mod find;
@@ -75,6 +76,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Card { command } => session.ask(card::card(command, &session)),
         Command::Find(args) => session.ask(find::find(args, &session)),
         Command::Vote { command } => session.ask(vote::vote(command, &session)),
+        Command::Events(args) => session.block_on(events::events(args, &session, screen)),
         Command::Evidence { command: args::Evidence::Ls } => session.ask(evidence::ls(&session)),
     }
 }

@@ -269,10 +269,11 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
     let (asks, ask_queue) = mpsc::channel(ASKS_MAX);
     let (missing, missing_now) = watch::channel(vec!["the event loop".to_owned()]);
+    let (journaled, journaled_now) = watch::channel(0);
     let metrics = Arc::new(metrics);
     let shutdown = Arc::new(Notify::new());
     let mut readiness = missing_now.clone();
-    let backend = backend(asks, &net, missing_now, metrics.clone(), shutdown.clone());
+    let backend = backend(asks, &net, missing_now, journaled_now, metrics.clone(), shutdown.clone());
     let gateway = Gateway::start(
         althing_gateway::Config {
             tcp: options.api,
@@ -287,7 +288,8 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
     let stop = Arc::new(Notify::new());
     let inbound = Inbound::new(network.clone(), net.clone(), inputs, instruments.clone());
     let inbound = tokio::spawn(inbound.run(net_events));
-    let event_loop = EventLoop::new(engine, opened.committer, net.clone(), clock, instruments, missing);
+    let event_loop =
+        EventLoop::new(engine, opened.committer, net.clone(), clock, instruments, missing, journaled);
     let mut running = tokio::spawn(event_loop.run(input_queue, ask_queue, stop.clone()));
 
     let mut stopping = Box::pin(asked_to_stop(&shutdown));
@@ -402,6 +404,7 @@ fn backend(
     asks: mpsc::Sender<Asked>,
     net: &Net,
     missing: watch::Receiver<Vec<String>>,
+    journaled: watch::Receiver<u64>,
     metrics: Arc<Metrics>,
     shutdown: Arc<Notify>,
 ) -> Backend {
@@ -419,6 +422,7 @@ fn backend(
             if missing.is_empty() { Ok(()) } else { Err(missing.clone()) }
         }),
         health: Arc::new(move || protocols(&health.borrow(), stopped.has_changed().is_ok())),
+        journaled,
         shutdown,
     }
 }

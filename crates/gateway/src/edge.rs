@@ -5,9 +5,10 @@ use std::time::Duration;
 use althing_engine::{Answer, Ask};
 use althing_record::AgentId;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::api::{Problem, ProblemKind};
+use crate::event_stream::too_many;
 use crate::refused::Refused;
 use crate::token::Token;
 use crate::{Backend, Config};
@@ -30,6 +31,10 @@ struct Shared {
     openapi: String,
     ask_timeout: Duration,
     body_timeout: Duration,
+    streams: Arc<Semaphore>,
+    streams_max: usize,
+    heartbeat: Duration,
+    stop: watch::Receiver<()>,
 }
 
 impl Edge {
@@ -39,6 +44,7 @@ impl Edge {
         token: Token,
         address: SocketAddr,
         openapi: String,
+        stop: watch::Receiver<()>,
     ) -> Self {
         let (scheme, usual_port) =
             if config.tls.is_some() { ("https", HTTPS_PORT) } else { ("http", HTTP_PORT) };
@@ -55,8 +61,20 @@ impl Edge {
         }
         hosts.extend(config.hosts.iter().cloned());
         let url = format!("{scheme}://{address}");
-        let (ask_timeout, body_timeout) = (config.ask_timeout, config.body_timeout);
-        Self(Arc::new(Shared { backend, token, url, scheme, hosts, openapi, ask_timeout, body_timeout }))
+        Self(Arc::new(Shared {
+            backend,
+            token,
+            url,
+            scheme,
+            hosts,
+            openapi,
+            ask_timeout: config.ask_timeout,
+            body_timeout: config.body_timeout,
+            streams: Arc::new(Semaphore::new(config.streams_max)),
+            streams_max: config.streams_max,
+            heartbeat: config.heartbeat,
+            stop,
+        }))
     }
 
     pub(crate) fn backend(&self) -> &Backend {
@@ -89,6 +107,24 @@ impl Edge {
 
     pub(crate) fn body_timeout(&self) -> Duration {
         self.0.body_timeout
+    }
+
+    /// How long an event stream may be silent.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        self.0.heartbeat
+    }
+
+    /// Changes when the gateway is to stop.
+    pub(crate) fn stop(&self) -> watch::Receiver<()> {
+        self.0.stop.clone()
+    }
+
+    /// A place for one more event stream.
+    ///
+    /// # Errors
+    /// When all are taken.
+    pub(crate) fn stream_slot(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        Arc::clone(&self.0.streams).try_acquire_owned().map_err(|_| too_many(self.0.streams_max))
     }
 
     /// Asks the node.

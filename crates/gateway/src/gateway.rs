@@ -32,11 +32,11 @@ impl Gateway {
         let socket = files::socket(&config.home);
         let (unix, socket_file) = files::bind_socket(&socket).await?;
         let (tcp, address) = bind_tcp(config.tcp).await?;
-        let edge = Edge::new(&config, backend, token, address, routes::openapi()?);
+        let (stop, stopped) = watch::channel(());
+        let edge = Edge::new(&config, backend, token, address, routes::openapi()?, stopped.clone());
         let (app, url) = (routes::app(&edge), edge.url());
         let address_file = files::write_address(&files::address(&config.home), address)?;
 
-        let (stop, stopped) = watch::channel(());
         let config = Arc::new(config);
         let tasks = vec![
             tokio::spawn(listener::serve(unix, app.clone(), Arc::clone(&config), stopped.clone())),

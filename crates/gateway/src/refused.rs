@@ -20,6 +20,13 @@ const INSTANCE_CHARS_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct Refused(Box<Problem>);
 
+impl Refused {
+    /// Which kind of problem it is.
+    pub(crate) fn kind(&self) -> Option<ProblemKind> {
+        self.0.kind()
+    }
+}
+
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
         Self(Box::new(problem))

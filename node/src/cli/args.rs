@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use althing_card::{SkillError, SkillPath};
+use althing_engine::EventId;
+use althing_gateway::api::MAX_LAST;
 use althing_net::Multiaddr;
 use althing_record::AgentId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::duration;
+use super::{duration, events};
 use crate::bench::Benchmark;
 use crate::settings::Key;
 
@@ -72,6 +74,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Vote,
     },
+    /// What happened at the node, and what happens
+    Events(Events),
     /// Proven misbehaviour
     Evidence {
         #[command(subcommand)]
@@ -343,6 +347,31 @@ that the certificate is from, and it is for you to know whether that is yours.")
     },
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  althing events                                the newest 20
+  althing events --follow --types vote          how votes go
+  althing events --follow --json | jq .data     CloudEvents, one a line
+  althing events --after 5f0c9a1122334455-000000029a11ffee-57
+
+With --json every line is one CloudEvent; its id is what --after takes. --follow goes on after the node was away,
+without a gap; with --timeout it gives up when the node was away for so long. Ctrl-C ends it.")]
+pub(crate) struct Events {
+    /// Go on with what happens next
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Begin after this event
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<EventId>,
+    /// Only these types, whole or up to a dot, such as vote,card.published
+    #[arg(long, value_name = "TYPE,TYPE,…", value_parser = events::types)]
+    pub(crate) types: Option<String>,
+    /// How many of the newest to begin with, up to 100000 [default: 20]; with --after: end after so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_LAST)))]
+    pub(crate) limit: Option<u32>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Evidence {
     /// List the cases, by agent
@@ -498,6 +527,9 @@ mod tests {
             vec!["vote", "propose", "?"],
             vec!["vote", "verify", "x", "--timeout", "soon"],
             vec!["card", "get", did, "--raw", "--json"],
+            vec!["events", "--after", "57"],
+            vec!["events", "--types", "vot"],
+            vec!["events", "--limit", "100001"],
             vec![],
         ] {
             let error = Cli::try_parse_from(std::iter::once("althing").chain(words.clone())).unwrap_err();

@@ -24,6 +24,7 @@ pub(super) struct EventLoop {
     clock: Clock,
     instruments: Arc<Instruments>,
     missing: watch::Sender<Vec<String>>,
+    journaled: watch::Sender<u64>,
     gate: Gate,
     asks: BTreeMap<AskNo, oneshot::Sender<Answer>>,
     /// Peers' requests whose answers wait for a commit. The swarm bounds how many requests are open at once.
@@ -45,6 +46,7 @@ impl EventLoop {
         clock: Clock,
         instruments: Arc<Instruments>,
         missing: watch::Sender<Vec<String>>,
+        journaled: watch::Sender<u64>,
     ) -> Self {
         let durable = committer.durable().borrow().no;
         Self {
@@ -54,6 +56,7 @@ impl EventLoop {
             clock,
             instruments,
             missing,
+            journaled,
             gate: Gate::new(durable),
             asks: BTreeMap::new(),
             requests: BTreeMap::new(),
@@ -242,6 +245,9 @@ impl EventLoop {
             }
             Effect::Reply(no, answer) => self.reply(no, answer),
             Effect::Wake(deadline) => self.wake = Some(deadline),
+            Effect::Journaled(next) => {
+                self.journaled.send_replace(next);
+            }
             Effect::Note(note) => self.note(&note),
             Effect::Halt(cause) => return Err(RunError::Halted(cause)),
         }

@@ -44,11 +44,26 @@ impl Wire {
         target: &str,
         json: Option<Vec<u8>>,
     ) -> Result<Reply, ClientError> {
+        let (connection, response) = self.begin(method, target, json, None).await?;
+        connection.read(response).await
+    }
+
+    /// The same up to the head of the answer.
+    pub(super) async fn begin(
+        &self,
+        method: Method,
+        target: &str,
+        json: Option<Vec<u8>>,
+        last_event_id: Option<&str>,
+    ) -> Result<(Connection, http::Response<Incoming>), ClientError> {
         let mut connection = self.open().await?;
         let mut request =
             Request::builder().method(method).uri(target).header(HOST, connection.host.as_str());
         if json.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
         }
         if target.starts_with("/v1/") {
             let mut bearer = HeaderValue::from_str(&self.token.bearer()).map_err(unsendable)?;
@@ -57,7 +72,7 @@ impl Wire {
         }
         let request = request.body(Full::from(json.unwrap_or_default())).map_err(unsendable)?;
         let response = connection.send(request).await?;
-        connection.read(response).await
+        Ok((connection, response))
     }
 
     /// Connects to the Unix socket or else, after proof, to the TCP address.
@@ -120,7 +135,8 @@ impl Wire {
 }
 
 /// A connection to the node. Dropping it closes it.
-struct Connection {
+#[derive(Debug)]
+pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
     host: String,
@@ -149,7 +165,13 @@ impl Connection {
         self.sender.send_request(request).await.map_err(|error| broken(&self.address, error))
     }
 
-    async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
+    /// Where it leads: the socket's path or the TCP address.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Reads the rest of an answer.
+    pub(super) async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
         let (head, body) = response.into_parts();
         let body = match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
             Ok(whole) => whole.to_bytes().into(),

@@ -3,6 +3,8 @@
 
 mod client;
 mod documented;
+mod events;
+mod journal;
 mod lifecycle;
 mod limits;
 mod raw;
