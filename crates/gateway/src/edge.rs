@@ -8,6 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::api::{Problem, ProblemKind};
+use crate::docs::DocsPage;
 use crate::event_stream::too_many;
 use crate::refused::Refused;
 use crate::token::Token;
@@ -29,6 +30,7 @@ struct Shared {
     scheme: &'static str,
     hosts: Vec<String>,
     openapi: String,
+    docs: DocsPage,
     ask_timeout: Duration,
     body_timeout: Duration,
     streams: Arc<Semaphore>,
@@ -67,6 +69,7 @@ impl Edge {
             url,
             scheme,
             hosts,
+            docs: DocsPage::new(&serde_json::from_str(&openapi).unwrap_or_default()),
             openapi,
             ask_timeout: config.ask_timeout,
             body_timeout: config.body_timeout,
@@ -103,6 +106,11 @@ impl Edge {
     /// The OpenAPI document.
     pub(crate) fn openapi(&self) -> &str {
         &self.0.openapi
+    }
+
+    /// The same for people.
+    pub(crate) fn docs(&self) -> &DocsPage {
+        &self.0.docs
     }
 
     pub(crate) fn body_timeout(&self) -> Duration {

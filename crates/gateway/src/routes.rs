@@ -77,6 +77,7 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(open(&[], routes!(probes::health)))
         .routes(open(&[], routes!(probes::metrics)))
         .routes(open(&[], routes!(probes::openapi)))
+        .routes(open(&[], routes!(probes::docs)))
         .routes(read(&[ASKING], routes!(node::status)))
         .routes(read(&[], routes!(node::peers)))
         .routes(read(&[ASKING, &[Invalid]], routes!(node::evidence)))

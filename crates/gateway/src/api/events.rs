@@ -16,29 +16,37 @@ pub const MAX_LAST: u32 = 100_000;
 
 /// An event as a CloudEvent 1.0 in the JSON format: what `GET /v1/events` sends in each `data:` line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "specversion": "1.0",
+    "id": "5f0c9a1122334455-000000029a11ffee-57",
+    "source": "urn:althing:node:12D3KooWHCJbJKGDfCgHSoCuK9q4STyRnVveqLoXAPBbXHTZx9Cv",
+    "type": "io.althing.vote.cast",
+    "subject": "172b29a16fb6c75fd3b0da4c0733db5e172b29a16fb6c75fd3b0da4c0733db5e",
+    "time": "2026-11-20T14:38:38.557Z",
+    "datacontenttype": "application/json",
+    "data": {
+        "proposal": "172b29a16fb6c75fd3b0da4c0733db5e172b29a16fb6c75fd3b0da4c0733db5e",
+        "voter": "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp",
+        "ballot": "d3b0da4c0733db5e172b29a16fb6c75fd3b0da4c0733db5e172b29a16fb6c75f",
+        "choice": "yes",
+    },
+}))]
 pub struct CloudEvent {
     /// Always `1.0`.
-    #[schema(example = "1.0")]
     pub specversion: String,
     /// Unique in the source. Of an event in the journal it is also the stream's `id:`, and what `after` takes.
-    #[schema(example = "5f0c9a1122334455-000000029a11ffee-57")]
     pub id: String,
     /// The node whose journal it is.
-    #[schema(example = "urn:althing:node:12D3KooWHCJbJKGDfCgHSoCuK9q4STyRnVveqLoXAPBbXHTZx9Cv")]
     pub source: String,
     /// What happened: `io.althing.`, a subject and a verb.
     #[serde(rename = "type")]
-    #[schema(example = "io.althing.vote.cast")]
     pub kind: String,
     /// What it is about: an agent's did, a proposal's id, or the node.
-    #[schema(example = "172b29a16fb6c75fd3b0da4c0733db5e172b29a16fb6c75fd3b0da4c0733db5e")]
     pub subject: String,
     /// When this node wrote it down, by its own clock; absent in `io.althing.events.lost`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-11-20T14:38:38.557Z")]
     pub time: Option<String>,
     /// Always `application/json`.
-    #[schema(example = "application/json")]
     pub datacontenttype: String,
     /// The rest, by type.
     #[schema(value_type = EventData)]

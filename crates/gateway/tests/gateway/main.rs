@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod client;
+mod docs;
 mod documented;
 mod events;
 mod journal;
