@@ -57,6 +57,9 @@ fn a_full_disk_stops_writing_only_and_writing_resumes_without_a_restart() {
         (proposed.code == Some(0)).then_some(())
     });
     let _ = node.run(&["card", "publish", TRANSLATOR]).expect(0);
+    let events = node.run(&["events"]).expect(0).stdout;
+    assert_eq!(events.matches("disk.writable").count(), 1, "{events}");
+    assert_eq!(events.matches("vote.proposed").count(), 1, "what was refused is not told: {events}");
     let _ = node.run(&["down"]).expect(0);
     assert!(node.ended().success());
 }

@@ -6,6 +6,7 @@ mod bench;
 mod commands;
 mod config;
 mod disk;
+mod events;
 mod lan;
 mod mesh;
 mod refusals;
