@@ -46,6 +46,7 @@ impl Edge {
         token: Token,
         address: SocketAddr,
         openapi: String,
+        docs: DocsPage,
         stop: watch::Receiver<()>,
     ) -> Self {
         let (scheme, usual_port) =
@@ -69,8 +70,8 @@ impl Edge {
             url,
             scheme,
             hosts,
-            docs: DocsPage::new(&serde_json::from_str(&openapi).unwrap_or_default()),
             openapi,
+            docs,
             ask_timeout: config.ask_timeout,
             body_timeout: config.body_timeout,
             streams: Arc::new(Semaphore::new(config.streams_max)),

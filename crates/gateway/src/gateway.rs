@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::docs::DocsPage;
 use crate::edge::Edge;
 use crate::files::{self, Owned};
 use crate::listener::{self, TlsListener};
@@ -33,7 +34,9 @@ impl Gateway {
         let (unix, socket_file) = files::bind_socket(&socket).await?;
         let (tcp, address) = bind_tcp(config.tcp).await?;
         let (stop, stopped) = watch::channel(());
-        let edge = Edge::new(&config, backend, token, address, routes::openapi()?, stopped.clone());
+        let openapi = routes::openapi()?;
+        let docs = DocsPage::new(&serde_json::from_str(&openapi).map_err(StartError::OpenApi)?);
+        let edge = Edge::new(&config, backend, token, address, openapi, docs, stopped.clone());
         let (app, url) = (routes::app(&edge), edge.url());
         let address_file = files::write_address(&files::address(&config.home), address)?;
 
