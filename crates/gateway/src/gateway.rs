@@ -19,14 +19,23 @@ use crate::{Backend, Config, StartError, Tls, routes};
 pub struct Gateway;
 
 impl Gateway {
+    /// Finds out, without touching anything, what of this configuration can never work.
+    ///
+    /// # Errors
+    /// When the address is beyond loopback and there is no TLS, or the home's path is too long for a socket in it.
+    pub fn admit(config: &Config) -> Result<(), StartError> {
+        if !config.tcp.ip().is_loopback() && config.tls.is_none() {
+            return Err(StartError::NotLoopback { address: config.tcp });
+        }
+        files::admit_socket_path(&files::socket(&config.home))
+    }
+
     /// Starts to serve on the Unix socket and on loopback TCP. Must run inside a tokio runtime.
     ///
     /// # Errors
     /// When an address, the home or the token cannot be used; see [`StartError`].
     pub async fn start(config: Config, backend: Backend) -> Result<Running, StartError> {
-        if !config.tcp.ip().is_loopback() && config.tls.is_none() {
-            return Err(StartError::NotLoopback { address: config.tcp });
-        }
+        Self::admit(&config)?;
         let acceptor = config.tls.as_ref().map(Tls::acceptor).transpose()?;
         files::private_home(&config.home)?;
         let token = Token::open_or_create(&files::token(&config.home))?;

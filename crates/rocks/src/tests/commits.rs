@@ -89,7 +89,7 @@ fn a_directory_is_opened_once() {
     let opened = open(dir.path());
     let refused = Rocks::open(dir.path(), SMALL).unwrap_err();
     assert!(
-        matches!(refused, OpenError::Locked { pid: Some(pid), .. } if pid == std::process::id()),
+        matches!(refused, OpenError::Locked { holder: Some(ref holder), .. } if holder.pid == std::process::id()),
         "{refused}"
     );
     assert!(crate::check(dir.path()).is_err());
