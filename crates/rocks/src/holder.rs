@@ -86,6 +86,10 @@ mod tests {
             Holder { pid: 7, command: Some("a b".into()), held: Some(Duration::from_secs(secs)) }.to_string()
         };
         assert_eq!(told(5), "process 7 (`a b`) for 5 s");
-        assert!(told(90).ends_with(" 1 min") && told(7_200).ends_with(" 2 h") && told(864_000).ends_with(" 10 days"));
+        assert!(
+            told(90).ends_with(" 1 min")
+                && told(7_200).ends_with(" 2 h")
+                && told(864_000).ends_with(" 10 days")
+        );
     }
 }

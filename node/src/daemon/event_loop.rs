@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::inbound::{AnswerTo, Arrival, topic_of};
 use super::instruments::Instruments;
+use super::service::Watchdog;
 use super::{Clock, RunError};
 
 /// The one task that runs the engine: takes inputs in, drains outputs, and releases each when its commit is durable.
@@ -73,6 +74,7 @@ impl EventLoop {
         mut inputs: mpsc::Receiver<Arrival>,
         mut asks: mpsc::Receiver<Asked>,
         stop: Arc<Notify>,
+        mut watchdog: Watchdog,
     ) -> Result<(), RunError> {
         let mut durable = self.committer.durable();
         let mut outcome = self.drain(AnswerTo::Nobody).await;
@@ -81,6 +83,7 @@ impl EventLoop {
             outcome = tokio::select! {
                 biased;
                 () = stop.notified() => break,
+                () = watchdog.beat() => continue,
                 changed = durable.changed() => match changed {
                     Ok(()) => {
                         let now = durable.borrow_and_update().clone();
