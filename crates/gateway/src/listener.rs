@@ -92,6 +92,7 @@ pub(crate) async fn serve<L: Accept>(
 ) {
     let slots = Arc::new(Semaphore::new(config.connections_max.max(1)));
     let mut connections = JoinSet::new();
+    let mut failing = false;
     loop {
         // A full house leaves newcomers in the kernel's queue, which is bounded too.
         let slot = tokio::select! {
@@ -105,6 +106,7 @@ pub(crate) async fn serve<L: Accept>(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok(opening) => {
+                failing = false;
                 let (app, config, stop) = (app.clone(), Arc::clone(&config), stop.clone());
                 connections.spawn(async move {
                     match tokio::time::timeout(config.head_timeout, opening).await {
@@ -117,7 +119,10 @@ pub(crate) async fn serve<L: Accept>(
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(%error, "the local API cannot accept a connection");
+                // Once for a row of them: a log that fills up helps nobody.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "the local API cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
