@@ -136,7 +136,8 @@ fn man_pages_render_without_a_warning() {
     for page in &pages {
         let source = fs::read_to_string(dir.join(page)).unwrap();
         assert!(
-            source.contains(".SH NAME") && (source.contains(".SH EXAMPLES") || source.contains(".SH SUBCOMMANDS")),
+            source.contains(".SH NAME")
+                && (source.contains(".SH EXAMPLES") || source.contains(".SH SUBCOMMANDS")),
             "{page}: {source}"
         );
     }
