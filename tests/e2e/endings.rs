@@ -130,6 +130,8 @@ fn a_lost_terminal_ends_a_node_and_nohup_keeps_it() {
     for (prefix, survives) in [("exec", false), ("exec nohup", true)] {
         let mut terminal = Command::new("script")
             .args(["--quiet", "--command", &format!("{prefix} {words}"), "/dev/null"])
+            // Where nohup leaves its output.
+            .current_dir(home.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
