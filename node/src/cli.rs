@@ -4,11 +4,17 @@ mod agent;
 mod args;
 mod bench;
 mod card;
+mod completions;
 mod config;
+mod detach;
 mod duration;
+mod events;
 mod evidence;
+#[cfg(test)]
+mod examples;
 mod failure;
 mod find;
+mod logs;
 mod network;
 mod node;
 mod page;
@@ -19,6 +25,7 @@ mod up;
 mod usage;
 mod verify;
 mod vote;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -39,7 +46,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::explain(&error, &words),
     };
-    let screen = Screen { json: cli.json };
+    let screen = Screen { json: cli.json || detach::is_child() };
     match run(cli, screen) {
         Ok(page) => screen.show(&page),
         Err(failure) => screen.fail(&failure),
@@ -59,7 +66,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
     let sources = Sources::new(flags, cli.config);
     let session = Session::new(&sources, cli.timeout);
     match cli.command {
-        Command::Up(args) => up::up(&args, &Settings::read(&sources)?, screen),
+        Command::Up(args) => up::up(&args, &Settings::read(&sources)?, &session, screen),
         Command::Config { command } => config::config(&command, &sources),
         Command::Store { command } => store::store(command, &session, screen),
         Command::Network { command } => network::network(command),
@@ -68,13 +75,18 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Vote { command: args::Vote::Verify { file, genesis } } => {
             verify::verify(&file, genesis.as_deref())
         }
-        Command::Down => session.ask(node::down(&session)),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => completions::man(&args),
+        Command::Logs(args) => logs::logs(&args, &session),
+        Command::Down => session.block_on(node::down(&session)),
+        Command::Wait(args) => session.block_on(wait::wait(args, &session)),
         Command::Status => session.ask(node::status(&session)),
         Command::Peers => session.ask(node::peers(&session)),
         Command::Agent { command: args::Agent::Ls } => session.ask(agent::ls(&session)),
         Command::Card { command } => session.ask(card::card(command, &session)),
         Command::Find(args) => session.ask(find::find(args, &session)),
         Command::Vote { command } => session.ask(vote::vote(command, &session)),
+        Command::Events(args) => session.block_on(events::events(args, &session, screen)),
         Command::Evidence { command: args::Evidence::Ls } => session.ask(evidence::ls(&session)),
     }
 }

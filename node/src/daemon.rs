@@ -7,18 +7,23 @@
 //! ```
 //! Every arrow is a bounded queue or a watched value. The event loop waits for nobody but the committer.
 
+mod clock;
+mod descriptors;
 mod desk;
 mod event_loop;
 pub(crate) mod home;
 mod inbound;
 mod instruments;
+mod service;
+mod signals;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
-use althing_engine::{Config, Engine, GuardStatus, Now, Timing};
+use althing_engine::{Config, Engine, GuardStatus, Timing};
 use althing_gateway::api::{Direction, ProtocolHealth};
 use althing_gateway::{Asked, Backend, Gateway, PeerInfo, Tls};
 use althing_keystore::KeystoreError;
@@ -26,14 +31,16 @@ use althing_net::{Limits, Membership, Multiaddr, Net, NetState, Profile, Topic};
 use althing_record::{AgentId, GenesisError, Millis, Network, NetworkId, NodeId};
 use althing_rocks::{GuardState, OpenError, Rocks};
 use althing_store::{CommitNo, Guard, ReadError};
-use althing_telemetry::{Build, Metrics};
-use tokio::signal::unix::{SignalKind, signal};
+use althing_telemetry::{Build, FILE_ONLY_TARGET, LogFile, Metrics};
 use tokio::sync::{Notify, mpsc, watch};
 
+use clock::{Clock, millis};
 use desk::Desk;
 use event_loop::EventLoop;
 use inbound::Inbound;
 use instruments::Instruments;
+use service::Service;
+use signals::Signals;
 
 /// Events of the swarm that may wait to be taken up.
 const NET_EVENTS_MAX: usize = 1_024;
@@ -43,6 +50,9 @@ const INPUTS_MAX: usize = 1_024;
 
 /// How long `up` waits for a first peer before it says that there is none yet.
 const FIRST_PEER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long clients and peers may hold up a node that stops, once all is on disk.
+const FAREWELL_MAX: Duration = Duration::from_millis(1_200);
 
 /// Asks of local clients that may wait for the event loop.
 const ASKS_MAX: usize = 256;
@@ -72,6 +82,10 @@ pub(crate) struct Options {
     pub(crate) mdns: bool,
     /// Run, without voting, on a store that is older than its vote guard.
     pub(crate) accept_rollback: bool,
+    /// The log, which gets its file once the home is this node's.
+    pub(crate) log: LogFile,
+    /// The node has no terminal: what would go to standard error belongs into the log.
+    pub(crate) detached: bool,
 }
 
 /// What `up` prints when the node is ready.
@@ -91,6 +105,8 @@ pub(crate) struct Summary {
     pub(crate) api: String,
     /// What is missing before the node is ready, after it was given a moment.
     pub(crate) waiting_for: Vec<String>,
+    /// The log.
+    pub(crate) log: PathBuf,
 }
 
 /// Why a node did not start, or stopped by itself.
@@ -103,6 +119,20 @@ pub(crate) enum RunError {
         path: PathBuf,
         /// Why.
         cause: std::io::Error,
+    },
+    /// Something else is where the home should be.
+    #[error("{path} is a file, not a directory", path = path.display())]
+    NotADirectory {
+        /// The home.
+        path: PathBuf,
+    },
+    /// There may not be enough open files for what the node's bounds allow.
+    #[error("open files: expected a hard limit of at least {needed}, found {hard}")]
+    Descriptors {
+        /// How many the node may need.
+        needed: u64,
+        /// How many it may have.
+        hard: u64,
     },
     /// The home's genesis is damaged.
     #[error("{path}: {cause}", path = path.display())]
@@ -188,7 +218,16 @@ impl RunError {
     #[must_use]
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
+            Self::File { cause, .. } if cause.kind() == ErrorKind::StorageFull => {
+                Some("free some space on this disk and start again".into())
+            }
             Self::File { .. } => Some("the home needs a directory that this user may write".into()),
+            Self::NotADirectory { .. } => {
+                Some("--home and ALTHING_HOME name the node's directory; choose one, or move the file away".into())
+            }
+            Self::Descriptors { needed, .. } => Some(format!(
+                "raise it: `ulimit -Hn {needed}` as root, LimitNOFILE={needed} in a systemd unit, or limits.conf(5)"
+            )),
             Self::Genesis { .. } => Some("put the network's genesis file back, or use another --home".into()),
             Self::OtherNetwork { .. } => Some("use another --home for another network".into()),
             Self::Join { .. } => Some("remove the line; `--join` adds addresses".into()),
@@ -219,23 +258,55 @@ pub(crate) fn store_dir(home: &Path) -> PathBuf {
     home.join("store")
 }
 
+/// Where the log is in a home.
+#[must_use]
+pub(crate) fn log_file(home: &Path) -> PathBuf {
+    home.join("node.log")
+}
+
 /// Runs a node until it is asked to stop: SIGINT, SIGTERM, or `POST /v1/shutdown`.
 ///
 /// # Errors
 /// When it cannot start, or has to stop by itself.
 pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Result<(), RunError> {
+    let outcome = run_to_end(options, ready).await;
+    if let Err(error) = &outcome {
+        tracing::error!(target: FILE_ONLY_TARGET, %error, "the node ends");
+    }
+    outcome
+}
+
+async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<(), RunError> {
+    let local = althing_gateway::Config {
+        tcp: options.api,
+        tls: options.api_tls,
+        hosts: options.api_hosts,
+        ..althing_gateway::Config::new(&options.home)
+    };
+    let limits = Limits::default();
+    // What can be refused without a trace is refused first.
+    Gateway::admit(&local)?;
+    let unlock = home::unlock(options.passphrase_file.as_deref())?;
+    descriptors::raise(&limits, 2 * local.connections_max)?;
     home::make(&options.home)?;
     // Its lock tells a second node on this home whose it is, before anything else is touched.
     let store = althing_rocks::Options { accept_rollback: options.accept_rollback, ..Default::default() };
-    let opened = Rocks::open(&store_dir(&options.home), store)?;
+    let opened = Rocks::open(&store_dir(&options.home), store);
+    if !matches!(opened, Err(OpenError::Locked { .. })) {
+        let path = log_file(&options.home);
+        if let Err(error) = options.log.attach(&path, options.detached) {
+            tracing::warn!(%error, path = %path.display(), "no log file");
+        }
+    }
+    let opened = opened?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
     let network = home::network(&options.home, options.genesis.as_ref())?;
     let join = home::remember_join(&options.home, &options.join)?;
     // Keys that are made now have signed nothing, whatever a restored store holds.
     let unused = opened.commit == CommitNo(0) || !options.home.join("keys").exists();
-    let (node_key, agents) =
-        home::keys(&options.home, options.passphrase_file.as_deref(), unused, |agent| {
-            althing_engine::recovery_key_hash_of(&opened.rocks, &network, agent)
-        })?;
+    let (node_key, agents) = home::keys(&options.home, unlock, unused, |agent| {
+        althing_engine::recovery_key_hash_of(&opened.rocks, &network, agent)
+    })?;
     let node = node_key.node();
 
     let mut metrics = Metrics::new(Build {
@@ -252,7 +323,7 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
             bootstrap: join.clone(),
             mdns: options.mdns,
             profile: options.profile,
-            limits: Limits::default(),
+            limits,
         },
         metrics.registry_mut(),
         net_sender,
@@ -279,31 +350,28 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
     let (asks, ask_queue) = mpsc::channel(ASKS_MAX);
     let (missing, missing_now) = watch::channel(vec!["the event loop".to_owned()]);
+    let (journaled, journaled_now) = watch::channel(0);
     let metrics = Arc::new(metrics);
     let shutdown = Arc::new(Notify::new());
     let mut readiness = missing_now.clone();
-    let backend = backend(asks, &net, missing_now, metrics.clone(), shutdown.clone(), desk.clone());
-    let gateway = Gateway::start(
-        althing_gateway::Config {
-            tcp: options.api,
-            tls: options.api_tls,
-            hosts: options.api_hosts,
-            ..althing_gateway::Config::new(&options.home)
-        },
-        backend,
-    )
-    .await?;
+    let backend =
+        backend(asks, &net, missing_now, journaled_now, metrics.clone(), shutdown.clone(), desk.clone());
+    let mut signals =
+        Signals::catch().map_err(|error| RunError::Halted(format!("signals cannot be caught: {error}")))?;
+    let gateway = Gateway::start(local, backend).await?;
 
     let stop = Arc::new(Notify::new());
+    let service = Service::from_env();
+    let announcing = tokio::spawn(service.clone().follow(readiness.clone(), net.watch()));
     let inbound = Inbound::new(network.clone(), net.clone(), inputs, instruments.clone());
-    let inbound = tokio::spawn(inbound.run(net_events));
-    let event_loop = EventLoop::new(engine, opened.committer, net.clone(), clock, instruments, missing);
-    let mut running = tokio::spawn(event_loop.run(input_queue, ask_queue, stop.clone()));
+    let mut inbound = tokio::spawn(inbound.run(net_events));
+    let event_loop =
+        EventLoop::new(engine, opened.committer, net.clone(), clock, instruments, missing, journaled);
+    let mut running = tokio::spawn(event_loop.run(input_queue, ask_queue, stop.clone(), service.watchdog()));
 
-    let mut stopping = Box::pin(asked_to_stop(&shutdown));
     let stopped_early = tokio::select! {
         _ = tokio::time::timeout(FIRST_PEER_WITHIN, readiness.wait_for(Vec::is_empty)) => false,
-        () = &mut stopping => true,
+        () = signals.stop(&shutdown, &options.log) => true,
     };
     let waiting_for = readiness.borrow().clone();
     if !waiting_for.is_empty() {
@@ -318,39 +386,40 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&Summary)) -> Resul
         listen: dialable(&state, node),
         api: gateway.url().to_owned(),
         waiting_for,
+        log: log_file(&options.home),
     });
     tracing::info!(%node, network = %network.id(), "node is up");
 
-    let outcome = tokio::select! {
-        outcome = &mut running => outcome.unwrap_or_else(|error| Err(RunError::Halted(error.to_string()))),
-        () = async { if !stopped_early { stopping.await } } => {
-            tracing::info!("stopping");
-            stop.notify_one();
-            running.await.unwrap_or_else(|error| Err(RunError::Halted(error.to_string())))
-        }
+    let halted = |cause: &dyn std::fmt::Display| Err(RunError::Halted(cause.to_string()));
+    let mut ended_by_itself = tokio::select! {
+        outcome = &mut running => Some(outcome.unwrap_or_else(|error| halted(&error))),
+        // It ends when the swarm does: a node without one would only look alive.
+        ended = &mut inbound => Some(ended.map_or_else(|error| halted(&error), |()| halted(&"the swarm ended"))),
+        () = async { if !stopped_early { signals.stop(&shutdown, &options.log).await } } => None,
     };
-    desk.close();
-    gateway.stop().await;
-    inbound.abort();
-    net.shutdown().await;
+    let windup = async {
+        service.stopping();
+        announcing.abort();
+        let mut outcome = ended_by_itself.take();
+        if !running.is_finished() {
+            stop.notify_one();
+            let committed = (&mut running).await.unwrap_or_else(|error| halted(&error));
+            outcome = outcome.or(Some(committed));
+        }
+        inbound.abort();
+        desk.close();
+        let farewell = async { tokio::join!(gateway.stop(), net.shutdown()) };
+        if tokio::time::timeout(FAREWELL_MAX, farewell).await.is_err() {
+            tracing::debug!("did not wait any longer for clients and peers");
+        }
+        outcome.unwrap_or(Ok(()))
+    };
+    let outcome = tokio::select! {
+        outcome = windup => outcome,
+        () = signals.kill_if_interrupted() => Ok(()),
+    };
     tracing::info!("stopped");
     outcome
-}
-
-async fn asked_to_stop(shutdown: &Notify) {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = shutdown.notified() => {}
-        () = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }
 
 fn guard_status(guard: &GuardState) -> GuardStatus {
@@ -370,32 +439,6 @@ fn seed() -> Result<[u8; 32], RunError> {
     Ok(seed)
 }
 
-/// The two clocks of the shell.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    start: tokio::time::Instant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self { start: tokio::time::Instant::now() }
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "the shell reads the clocks for the engine")]
-    pub(crate) fn now(self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { wall: Millis(millis(wall)), ticks: millis(self.start.elapsed()) }
-    }
-
-    pub(crate) fn at(self, ticks: u64) -> tokio::time::Instant {
-        self.start + Duration::from_millis(ticks)
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// The addresses to give to others: those beyond loopback, if there are any.
 pub(crate) fn dialable(state: &NetState, node: NodeId) -> Vec<String> {
     let loopback = |address: &Multiaddr| {
@@ -413,6 +456,7 @@ fn backend(
     asks: mpsc::Sender<Asked>,
     net: &Net,
     missing: watch::Receiver<Vec<String>>,
+    journaled: watch::Receiver<u64>,
     metrics: Arc<Metrics>,
     shutdown: Arc<Notify>,
     desk: Desk,
@@ -432,6 +476,7 @@ fn backend(
         }),
         health: Arc::new(move || protocols(&health.borrow(), stopped.has_changed().is_ok())),
         store: Arc::new(desk),
+        journaled,
         shutdown,
     }
 }

@@ -5,6 +5,8 @@
 //! measures it.
 
 #![allow(clippy::disallowed_methods, reason = "the shell: a clock, a terminal, files")]
+// They panic when nobody reads any more; `cli::page` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod bench;

@@ -44,6 +44,8 @@ fn a_wrong_command_line_is_exit_2_with_cause_and_hint() {
         (vec!["card", "get", "did:web:x"], "did:web:x"),
         (vec!["vote", "propose", "?", "--voters", "x"], "did:key"),
         (vec!["status", "--timeout", "soon"], "soon"),
+        (vec!["events", "--types", "vot"], "vot"),
+        (vec!["events", "--after", "57"], "57"),
         (vec!["testnet", "up", "--nodes", "0"], "0"),
     ] {
         let text = run(&words).expect(2).says("error: ").says("hint: ").says(cause);
@@ -70,6 +72,8 @@ fn without_a_node_commands_exit_3() {
         vec!["vote", "cast", "00ff", "yes"],
         vec!["vote", "propose", "?", "--voters", did],
         vec!["evidence", "ls"],
+        vec!["events"],
+        vec!["events", "--follow"],
     ] {
         let words = [&["--home", &at], &words[..]].concat();
         let _ = run(&words).expect(3).says(&at).says("hint: start it with `althing up");

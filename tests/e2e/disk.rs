@@ -8,14 +8,19 @@ use althing_tests::{Home, Node, poll};
 use crate::commands::TRANSLATOR;
 
 /// A small file system of its own, unmounted when dropped.
-pub(crate) struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(pub(crate) PathBuf);
 
 impl SmallDisk {
-    pub(crate) fn mount(at: &Path) -> Option<Self> {
+    /// `None`, and says so, where mounting is not allowed.
+    pub(crate) fn mount(at: &Path, options: &str) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=96m,mode=700", "tmpfs"]).arg(at).output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
+        let options = format!("mode=700,{options}");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output();
+        let mounted = mounted.is_ok_and(|output| output.status.success());
+        if !mounted {
+            println!("SKIPPED: mounting a small tmpfs needs root");
+        }
+        mounted.then(|| Self(at.to_owned()))
     }
 }
 
@@ -35,10 +40,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_stops_writing_only_and_writing_resumes_without_a_restart() {
     let home = Home::new();
-    let Some(disk) = SmallDisk::mount(&home.join("disk")) else {
-        println!("SKIPPED: mounting a small tmpfs needs root");
-        return;
-    };
+    let Some(disk) = SmallDisk::mount(&home.join("disk"), "size=96m") else { return };
     let node = Node::up(&disk.0.join("node"), &[]);
     let _ = node.run(&["card", "publish", TRANSLATOR]).expect(0);
     let before = node.status();
@@ -64,6 +66,9 @@ fn a_full_disk_stops_writing_only_and_writing_resumes_without_a_restart() {
         (proposed.code == Some(0)).then_some(())
     });
     let _ = node.run(&["card", "publish", TRANSLATOR]).expect(0);
+    let events = node.run(&["events"]).expect(0).stdout;
+    assert_eq!(events.matches("disk.writable").count(), 1, "{events}");
+    assert_eq!(events.matches("vote.proposed").count(), 1, "what was refused is not told: {events}");
     let _ = node.run(&["down"]).expect(0);
     assert!(node.ended().success());
 }

@@ -1,14 +1,21 @@
 //! End-to-end tests: real processes, used as a user uses them.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests: real processes, real time")]
 
+mod background;
+mod bad_input;
 mod bench;
 mod commands;
 mod config;
 mod disk;
+mod endings;
+mod events;
 mod lan;
 mod mesh;
 mod refusals;
+mod restarts;
+mod service;
+mod shells;
 mod store;
 mod testnet;
 mod votes;

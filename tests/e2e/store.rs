@@ -469,7 +469,7 @@ fn compaction_says_what_it_gave_back_and_loses_nothing() {
 #[test]
 fn without_space_nothing_is_begun_and_nothing_is_left() {
     let home = Home::new();
-    let Some(disk) = SmallDisk::mount(&home.join("disk")) else {
+    let Some(disk) = SmallDisk::mount(&home.join("disk"), "size=96m") else {
         println!("SKIPPED: mounting a small tmpfs needs root");
         return;
     };

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "real processes, real time")]
 
+mod background;
 mod binary;
 mod home;
 mod http;
@@ -13,6 +14,7 @@ mod node;
 mod poll;
 mod run;
 
+pub use background::Background;
 pub use binary::binary;
 pub use home::Home;
 pub use http::{Reply, get};

@@ -127,6 +127,12 @@ impl Node {
         self.child.id()
     }
 
+    /// What it has logged in its home, over all starts.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.join("node.log")).unwrap_or_default()
+    }
+
     /// Kills it with SIGKILL.
     pub fn kill(self) {}
 

@@ -18,7 +18,7 @@ use crate::rows::{
     CHAIN_FORK, DOUBLE_BALLOT, Expiring, NEVER, SlotHead, StoredRecord, chain_key, chain_prefix,
     evidence_key, identity_key, slot_key, sync_key,
 };
-use crate::{Note, Now, Source};
+use crate::{Event, Note, Now, Source};
 
 /// When a sweep that did not come to its end goes on, in milliseconds.
 const SWEEP_AGAIN_MS: u64 = 50;
@@ -238,6 +238,7 @@ impl<S: Snapshot> Engine<S> {
 
     fn fold(&mut self, record: &Record, body: Body, until: Millis, source: Source) -> Result<(), ReadError> {
         let id = record.id();
+        self.tell_card(record)?;
         self.put(
             Table::Records,
             id.0.to_vec(),
@@ -278,20 +279,23 @@ impl<S: Snapshot> Engine<S> {
             Body::Card(None) | Body::Lease => {}
             Body::Identity => {
                 let before = self.key_history(record.agent())?.current_key();
+                let known = !self.store.scan_prefix(Table::IdentityView, &record.agent().0, 1)?.is_empty();
                 self.put(Table::IdentityView, identity_key(record.agent(), id), Vec::new());
                 self.histories.borrow_mut().remove(&record.agent());
+                self.tell_identity(record, known, before)?;
                 if self.key_history(record.agent())?.current_key() != before {
                     self.purge_replaced_keys(record.agent())?;
                 }
             }
-            Body::Proposal => althing_ballot::index_proposal(record, &mut batch),
+            Body::Proposal => {
+                althing_ballot::index_proposal(record, &mut batch);
+                self.write_all(&batch);
+                return self.tell_proposal(record);
+            }
             Body::Ballots(ballots) => {
                 self.fold_ballots(record, &ballots, &mut batch)?;
                 self.write_all(&batch);
-                for ballot in &ballots {
-                    self.note_outcome(ballot.proposal, ballot.voter, id)?;
-                }
-                return Ok(());
+                return self.note_outcomes(&ballots);
             }
         }
         self.write_all(&batch);
@@ -357,8 +361,9 @@ impl<S: Snapshot> Engine<S> {
             // The lowest batch of all, and the lowest that contradicts it: the same pair in whatever order they came.
             let Some(first) = cast.iter().min_by_key(|cast| cast.batch) else { continue };
             let others = cast.iter().filter(|cast| cast.ballot.choice != first.ballot.choice);
-            if let Some(second) = others.min_by_key(|cast| cast.batch) {
-                let ids = [first.batch, second.batch];
+            let proof = others.min_by_key(|cast| cast.batch).map(|second| [first.batch, second.batch]);
+            self.tell_ballot(ballot, record.id())?;
+            if let Some(ids) = proof {
                 self.prove(ballot.voter, DOUBLE_BALLOT, &ballot.proposal.0, ids)?;
             }
         }
@@ -377,6 +382,7 @@ impl<S: Snapshot> Engine<S> {
         if self.store.get(Table::EvidenceView, &key)?.is_none() {
             let name = offence_name(offence);
             self.note(Note::Misbehaviour { offence: format!("{name} by {agent}") });
+            self.tell_evidence(agent, name, [first, second])?;
         }
         self.put(Table::EvidenceView, key, [first.0, second.0].concat());
         Ok(())
@@ -423,6 +429,7 @@ impl<S: Snapshot> Engine<S> {
         for (key, row) in self.store.scan(Table::Slot, &agent.0, &prefix_end(&agent.0), usize::MAX)? {
             let Some(head) = SlotHead::read(&row) else { continue };
             if head.key != current {
+                self.tell_withdrawn(head)?;
                 self.drop_slot_record(head)?;
                 self.delete(Table::Slot, key.clone());
                 self.delete(Table::Expiry, Expiring::Slot(key).key(head.keep_until));
@@ -457,6 +464,7 @@ impl<S: Snapshot> Engine<S> {
             let mut batch = Batch::default();
             althing_card::unindex(record.agent(), &card, &mut batch);
             self.write_all(&batch);
+            self.tell(&Event::CardExpired { agent: record.agent(), card: id });
         }
         if let Some(domain) = record.kind().domain() {
             self.delete(Table::SyncView, sync_key(domain, record.made(), id));

@@ -1,5 +1,7 @@
 use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
 
+use crate::{EventKind, EventsFrom, EventsPage};
+
 /// Most providers that one [`Ask::Find`] returns.
 pub const MAX_FOUND: usize = 1_000;
 
@@ -57,6 +59,15 @@ pub enum Ask {
         /// The records, verified.
         records: Vec<Record>,
     },
+    /// A part of the journal.
+    Events {
+        /// From where.
+        from: EventsFrom,
+        /// Only of these kinds; empty: of all.
+        kinds: Vec<EventKind>,
+        /// Most events to return, at most [`crate::EVENTS_PAGE_MAX`].
+        limit: usize,
+    },
 }
 
 impl Ask {
@@ -71,7 +82,8 @@ impl Ask {
             | Self::Vote { .. }
             | Self::Votes
             | Self::Certificate { .. }
-            | Self::Evidence => false,
+            | Self::Evidence
+            | Self::Events { .. } => false,
         }
     }
 }
@@ -155,6 +167,8 @@ pub enum Answer {
     Evidence(Vec<EvidenceRow>),
     /// To [`Ask::Import`]: what became of each record, in the same order; on disk here.
     Imported(Vec<crate::Taken>),
+    /// To [`Ask::Events`]: all of it is durable.
+    Events(Box<EventsPage>),
     /// To any ask: it was not done, and why.
     Refused(Refusal),
 }

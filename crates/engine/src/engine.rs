@@ -8,6 +8,7 @@ use althing_store::{Batch, CommitNo, Guard, Head, Op, Overlay, ReadError, Snapsh
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
+use crate::journal::Journal;
 use crate::reconcile::Reconciler;
 use crate::restored::{INCARNATION, is_restored};
 use crate::rows::StoredRecord;
@@ -43,6 +44,7 @@ pub struct Engine<S> {
     pub(crate) incarnation: Incarnation,
     pub(crate) random: ChaCha8Rng,
     pub(crate) store: Overlay<S>,
+    pub(crate) journal: Journal,
 
     // The commit being built by the current input.
     batch: Batch,
@@ -111,6 +113,7 @@ impl<S: Snapshot> Engine<S> {
             random.fill_bytes(&mut bytes);
             Incarnation(bytes)
         });
+        let journal = Journal::open(&store, &mut random, now.wall)?;
         let (guard, signing_stopped) = match config.guard {
             GuardStatus::Ready(guard) => (guard, None),
             GuardStatus::Stopped(cause) => (Guard::default(), Some(cause)),
@@ -128,6 +131,7 @@ impl<S: Snapshot> Engine<S> {
             incarnation,
             random,
             store,
+            journal,
             batch: Batch::default(),
             gated: Vec::new(),
             signed: Vec::new(),
@@ -170,6 +174,7 @@ impl<S: Snapshot> Engine<S> {
             engine.note(Note::SigningStopped { cause: cause.clone() });
             engine.signing_stopped = Some(cause);
         }
+        engine.tell_start();
         engine.begin(&guard.pending, now)?;
         engine.finish(now);
         Ok(engine)
@@ -180,6 +185,7 @@ impl<S: Snapshot> Engine<S> {
         if self.halted {
             return;
         }
+        self.journal.now = now.wall;
         if let Err(error) = self.step(now, input) {
             self.halt(error.to_string());
             return;
@@ -273,7 +279,7 @@ impl<S: Snapshot> Engine<S> {
                     self.unacknowledged.pop_front();
                 }
             }
-            Input::CommitFailed { no, cause } => self.on_disk_full(no, &cause),
+            Input::CommitFailed { no, cause } => self.on_disk_full(no, &cause)?,
             Input::Writable => self.on_writable(now)?,
             Input::Wake if self.read_only => {
                 self.woken_at = None;
@@ -324,6 +330,7 @@ impl<S: Snapshot> Engine<S> {
 
     /// Closes the commit of this input and says when the engine wants to be woken.
     pub(crate) fn finish(&mut self, now: Now) {
+        self.close_journal();
         let batch = std::mem::take(&mut self.batch);
         let signed = std::mem::take(&mut self.signed);
         let mut batch = batch;

@@ -142,6 +142,8 @@ pub enum Effect {
     Reply(AskNo, Answer),
     /// Wake the engine then; replaces an earlier deadline.
     Wake(Deadline),
+    /// The journal holds every event below this sequence number: whoever waits for events may ask for them.
+    Journaled(u64),
     /// Something worth a log line or a metric.
     Note(Note),
     /// The engine cannot go on.

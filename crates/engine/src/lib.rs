@@ -8,16 +8,20 @@
 //! deliberately knows no libp2p, no RocksDB, no HTTP and no JSON of the API.
 //!
 //! The way of a record: [`althing_record::Record::verify`] (in the shell, off the event loop) → admission (`admit.rs`) →
-//! rows (`rows.rs`) → answers (`serve_clients.rs`, `search.rs`, `vote.rs`).
+//! rows (`rows.rs`) → answers (`serve_clients.rs`, `search.rs`, `vote.rs`). What clients are told of as it
+//! happens is in `event.rs`, `tell.rs` and `journal.rs`.
 
 mod admit;
 mod ask;
 mod bulk;
 mod config;
 mod engine;
+mod event;
+mod event_id;
 mod frame;
 mod gate;
 mod io;
+mod journal;
 mod publish;
 mod reconcile;
 mod restored;
@@ -25,16 +29,22 @@ mod rows;
 mod search;
 mod serve_clients;
 mod signing;
+mod tell;
 mod vote;
 
 pub use ask::*;
 pub use bulk::{IMPORT_MAX, RecordPage, Taken, live_records};
 pub use config::{AGENTS_MAX, Config, GuardStatus, HostedAgent, Timing};
 pub use engine::{Engine, NODE, PEERS_MAX};
+pub use event::{CardNews, EVENT_TEXT_BYTES_MAX, Event, EventKind};
+pub use event_id::{EventId, EventIdError, Start};
 pub use frame::{FrameError, RECORDS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, Request, Response};
 pub use gate::Gate;
 pub use io::{
     AskNo, Deadline, Effect, Input, Key, MessageNo, Note, Now, Output, QueryNo, ReplyNo, RequestNo, Source,
+};
+pub use journal::{
+    EVENTS_PAGE_MAX, EventsFrom, EventsPage, JOURNAL_EVENTS_MAX, JournalEvent, Lost, NEWEST_ROWS_MAX,
 };
 pub use reconcile::{ROUNDS_MAX, UNWANTED_MAX, WANTED_MAX};
 pub use restored::{recovery_key_hash_of, restored};

@@ -32,6 +32,7 @@ impl<S: Snapshot> Engine<S> {
                 Ok(())
             }
             Ask::Import { records } => self.on_import(no, &records, now),
+            Ask::Events { from, kinds, limit } => self.on_events(no, from, &kinds, limit),
         }
     }
 
@@ -117,7 +118,7 @@ impl<S: Snapshot> Engine<S> {
 
     /// Whether both records were signed by keys that speak for the agent: what a thief signed after the recovery key
     /// spoke is kept, but does not bind its victim.
-    fn binds(&self, row: &EvidenceRow) -> Result<bool, ReadError> {
+    pub(crate) fn binds(&self, row: &EvidenceRow) -> Result<bool, ReadError> {
         let history = self.key_history(row.agent)?;
         for id in row.records {
             if let Some(record) = self.record(id)?

@@ -7,7 +7,7 @@ use crate::admit::Admission;
 use crate::engine::Engine;
 use crate::restored::INCARNATION;
 use crate::rows::chain_prefix;
-use crate::{Note, Now, Source};
+use crate::{Event, Note, Now, Source};
 
 /// The row that remembers why this directory must not sign votes any more.
 pub(crate) const SIGNING_STOPPED: &[u8] = b"signing_stopped";
@@ -15,7 +15,7 @@ pub(crate) const SIGNING_STOPPED: &[u8] = b"signing_stopped";
 impl<S: Snapshot> Engine<S> {
     /// Falls back to what the disk holds. What was signed stays signed: it is stored again, unchanged, before anything
     /// else is.
-    pub(crate) fn on_disk_full(&mut self, no: CommitNo, cause: &str) {
+    pub(crate) fn on_disk_full(&mut self, no: CommitNo, cause: &str) -> Result<(), ReadError> {
         if !self.read_only {
             self.note(Note::DiskFull { cause: cause.to_owned() });
         }
@@ -26,6 +26,7 @@ impl<S: Snapshot> Engine<S> {
         self.histories.borrow_mut().clear();
         // What peers told since the start may be among what is lost.
         self.reconciler.forget_all();
+        self.journal_falls_back(cause)
     }
 
     pub(crate) fn on_writable(&mut self, now: Now) -> Result<(), ReadError> {
@@ -33,6 +34,7 @@ impl<S: Snapshot> Engine<S> {
             return Ok(());
         }
         self.read_only = false;
+        self.journal_resumes();
         for (_, records) in std::mem::take(&mut self.unacknowledged) {
             self.keep_signed(&records, now)?;
             self.signed.extend(records);
@@ -67,6 +69,7 @@ impl<S: Snapshot> Engine<S> {
             self.note(Note::SigningStopped { cause: cause.clone() });
             // What proved it once may not come again.
             self.put(Table::Meta, SIGNING_STOPPED.to_vec(), cause.clone().into_bytes());
+            self.tell(&Event::SigningStopped { cause: cause.clone() });
             self.signing_stopped = Some(cause);
         }
     }

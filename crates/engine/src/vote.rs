@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use althing_ballot::{
-    CastBallot, Certificate, Choice, Electorate, Outcome, Proposal, ProposalBody, Rule, Tally, ballots_for,
-    leaf,
+    Ballot, CastBallot, Certificate, Choice, Electorate, Outcome, Proposal, ProposalBody, Rule, Tally,
+    ballots_for, leaf,
 };
 use althing_record::{AgentId, Content, Kind, Record, RecordId, cbor};
 use althing_store::{ReadError, Snapshot, Table};
@@ -260,33 +260,33 @@ impl<S: Snapshot> Engine<S> {
         Ok(Certificate::write(&self.network, &record, &batches, &identities))
     }
 
-    /// Notes a decision when the ballot that was just indexed made it.
-    pub(crate) fn note_outcome(
-        &mut self,
-        id: RecordId,
-        voter: AgentId,
-        batch: RecordId,
-    ) -> Result<(), ReadError> {
-        let Some(proposal) = self.proposal(id)? else { return Ok(()) };
-        if proposal.electorate.weight(voter).is_none() {
-            return Ok(());
+    /// Notes the outcomes that ballots which were just indexed made.
+    pub(crate) fn note_outcomes(&mut self, ballots: &[Ballot]) -> Result<(), ReadError> {
+        for ballot in ballots {
+            if let Some(proposal) = self.proposal(ballot.proposal)?
+                && proposal.electorate.weight(ballot.voter).is_some()
+            {
+                self.note_outcome(&proposal)?;
+            }
         }
-        let ballots = self.standing_ballots(id, None)?;
-        let of = |cast: &CastBallot| (cast.ballot.voter, cast.ballot.choice);
-        let after = Tally::count(&proposal, ballots.iter().map(of)).outcome(&proposal);
-        let earlier = ballots.iter().filter(|cast| cast.batch != batch);
-        if after == Tally::count(&proposal, earlier.map(of)).outcome(&proposal) {
+        Ok(())
+    }
+
+    /// Notes the outcome of a proposal, once for each outcome that it comes to have.
+    pub(crate) fn note_outcome(&mut self, proposal: &Proposal) -> Result<(), ReadError> {
+        let outcome = self.tally(proposal)?.outcome(proposal);
+        if !self.tell_outcome(proposal, &outcome)? {
             return Ok(());
         }
         let text = |index: &u32| proposal.options[*index as usize].clone();
-        let option = match &after {
+        let option = match &outcome {
             Outcome::Undecided => return Ok(()),
             Outcome::Decided(option) => text(option),
             Outcome::Conflicting(options) => {
                 format!("conflict: {}", options.iter().map(text).collect::<Vec<_>>().join(" / "))
             }
         };
-        self.note(Note::Decided { proposal: id, option });
+        self.note(Note::Decided { proposal: proposal.id, option });
         Ok(())
     }
 }

@@ -4,9 +4,12 @@
 //! (`did:key:…` for agents, PeerIds for nodes, hex for records and digests). A time is an RFC 3339 string, with the
 //! same time in milliseconds since 1970 beside it as `…_ms`.
 //!
+//! Events are the exception: they are CloudEvents.
+//!
 //! Requests refuse unknown fields; answers may gain fields within a version, and readers ignore those.
 
 mod cards;
+mod events;
 mod evidence;
 mod health;
 mod peers;
@@ -18,6 +21,10 @@ mod time;
 mod votes;
 
 pub use cards::{AgentQuery, Card, Find, FindQuery, FoundAgent, Lease, Published, Source};
+pub use events::{
+    CloudEvent, EVENT_TYPE_PREFIX, EVENTS_LOST, EventData, EventsQuery, LostReason, MAX_LAST,
+    parse_event_types,
+};
 pub use evidence::{Evidence, EvidenceRow};
 pub use health::{Health, HealthState, ProtocolHealth, Stopping};
 pub use peers::{Direction, Peer, Peers};

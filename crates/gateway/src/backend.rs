@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use althing_engine::{Answer, Ask};
 use althing_record::Millis;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::StoreDesk;
 use crate::api::{Direction, ProtocolHealth};
@@ -30,6 +30,8 @@ pub struct Backend {
     pub health: Arc<dyn Fn() -> Vec<ProtocolHealth> + Send + Sync>,
     /// The store, for what goes past the engine.
     pub store: Arc<dyn StoreDesk>,
+    /// The sequence number below which the journal holds every event; when it changes, streams ask for more.
+    pub journaled: watch::Receiver<u64>,
     /// Notified when a client asks the node to stop. The node then stops everything, this gateway included.
     pub shutdown: Arc<Notify>,
 }

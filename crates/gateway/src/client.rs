@@ -1,4 +1,5 @@
 mod error;
+mod events;
 mod store;
 mod wire;
 
@@ -9,10 +10,11 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 pub use self::error::ClientError;
+pub use self::events::EventReader;
 use self::wire::{Reply, Upload, Wire};
 use crate::api::{
-    Ballot, BallotRequest, Card, Document, Evidence, Find, FindQuery, Health, ListQuery, Peers, Problem,
-    ProblemKind, ProposeRequest, Proposed, Published, Status, Stopping, Vote, Votes,
+    Ballot, BallotRequest, Card, Document, EventsQuery, Evidence, Find, FindQuery, Health, ListQuery, Peers,
+    Problem, ProblemKind, ProposeRequest, Proposed, Published, Status, Stopping, Vote, Votes,
 };
 use crate::body::{BODY_BYTES_MAX, CARD_BYTES_MAX, card_too_large};
 use crate::files;
@@ -213,6 +215,41 @@ impl Client {
     /// See [`ClientError`].
     pub async fn evidence(&self, query: &ListQuery) -> Result<Evidence, ClientError> {
         self.fetch(with_query("/v1/evidence", &[("limit", query.limit.map(|limit| limit.to_string()))])).await
+    }
+
+    /// What happens there, as it happens: `GET /v1/events`. With the id that another stream ended with, this one continues
+    /// it, and the query's `after` and `last` mean nothing.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn events(
+        &self,
+        query: &EventsQuery,
+        last_id: Option<&str>,
+    ) -> Result<EventReader, ClientError> {
+        let pairs = [
+            ("after", query.after.clone()),
+            ("last", query.last.map(|last| last.to_string())),
+            ("types", query.types.clone()),
+            ("follow", query.follow.map(|follow| follow.to_string())),
+        ];
+        let target = with_query("/v1/events", &pairs);
+        let begin = async {
+            let (connection, response) = self.wire.begin(Method::GET, &target, None, last_id).await?;
+            if response.status().is_success() {
+                let last_id = last_id.or(query.after.as_deref()).map(str::to_owned);
+                return Ok(EventReader::new(connection, response.into_body(), last_id));
+            }
+            let reply = done(connection.read(response).await?)?;
+            Err(ClientError::Protocol(format!(
+                "expected a success or a problem, found status {}",
+                reply.status
+            )))
+        };
+        match tokio::time::timeout(self.timeout, begin).await {
+            Ok(reader) => reader,
+            Err(_) => Err(ClientError::Timeout { after: self.timeout }),
+        }
     }
 
     /// Asks the node to stop: `POST /v1/shutdown`. It has not stopped yet when this returns.

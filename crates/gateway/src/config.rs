@@ -22,9 +22,15 @@ pub struct Config {
     /// How long a request's body may take; then 408.
     pub body_timeout: Duration,
     /// How long a connection may live; then it is closed after the current answer, and cut if that takes as long again.
+    /// A connection with an event stream lives on while its reader takes what is sent.
     pub connection_timeout: Duration,
     /// Most connections at a time for each of the two listeners. Further ones wait in the kernel's queue.
     pub connections_max: usize,
+    /// Most event streams at a time. Further ones are refused as busy.
+    pub streams_max: usize,
+    /// How long an event stream may be silent; then it sends a comment. Less than [`Config::connection_timeout`], after
+    /// which a stream whose reader takes nothing is cut.
+    pub heartbeat: Duration,
     /// How long answers under way may take once the gateway is to stop; then their connections are cut.
     pub stop_timeout: Duration,
 }
@@ -43,6 +49,8 @@ impl Config {
             body_timeout: Duration::from_secs(10),
             connection_timeout: Duration::from_secs(120),
             connections_max: 128,
+            streams_max: 32,
+            heartbeat: Duration::from_secs(15),
             stop_timeout: Duration::from_secs(1),
         }
     }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use althing_engine::{Answer, Ask, Refusal};
 use althing_record::AgentId;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::api::{Problem, ProblemKind};
+use crate::docs::DocsPage;
+use crate::event_stream::too_many;
 use crate::refused::Refused;
 use crate::token::Token;
 use crate::{Backend, Config, StoreDesk};
@@ -31,9 +33,14 @@ struct Shared {
     scheme: &'static str,
     hosts: Vec<String>,
     openapi: String,
+    docs: DocsPage,
     ask_timeout: Duration,
     body_timeout: Duration,
     store_jobs: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    streams_max: usize,
+    heartbeat: Duration,
+    stop: watch::Receiver<()>,
 }
 
 impl Edge {
@@ -43,6 +50,8 @@ impl Edge {
         token: Token,
         address: SocketAddr,
         openapi: String,
+        docs: DocsPage,
+        stop: watch::Receiver<()>,
     ) -> Self {
         let (scheme, usual_port) =
             if config.tls.is_some() { ("https", HTTPS_PORT) } else { ("http", HTTP_PORT) };
@@ -59,7 +68,6 @@ impl Edge {
         }
         hosts.extend(config.hosts.iter().cloned());
         let url = format!("{scheme}://{address}");
-        let (ask_timeout, body_timeout) = (config.ask_timeout, config.body_timeout);
         let store_jobs = Arc::new(Semaphore::new(STORE_JOBS_MAX));
         Self(Arc::new(Shared {
             backend,
@@ -68,8 +76,13 @@ impl Edge {
             scheme,
             hosts,
             openapi,
-            ask_timeout,
-            body_timeout,
+            docs,
+            ask_timeout: config.ask_timeout,
+            body_timeout: config.body_timeout,
+            streams: Arc::new(Semaphore::new(config.streams_max)),
+            streams_max: config.streams_max,
+            heartbeat: config.heartbeat,
+            stop,
             store_jobs,
         }))
     }
@@ -102,8 +115,31 @@ impl Edge {
         &self.0.openapi
     }
 
+    /// The same for people.
+    pub(crate) fn docs(&self) -> &DocsPage {
+        &self.0.docs
+    }
+
     pub(crate) fn body_timeout(&self) -> Duration {
         self.0.body_timeout
+    }
+
+    /// How long an event stream may be silent.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        self.0.heartbeat
+    }
+
+    /// Changes when the gateway is to stop.
+    pub(crate) fn stop(&self) -> watch::Receiver<()> {
+        self.0.stop.clone()
+    }
+
+    /// A place for one more event stream.
+    ///
+    /// # Errors
+    /// When all are taken.
+    pub(crate) fn stream_slot(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        Arc::clone(&self.0.streams).try_acquire_owned().map_err(|_| too_many(self.0.streams_max))
     }
 
     /// Asks the node.

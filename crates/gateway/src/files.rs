@@ -38,12 +38,18 @@ pub(crate) fn private_home(home: &Path) -> Result<(), StartError> {
     if mode & 0o077 == 0 { Ok(()) } else { Err(StartError::HomeOpen { path: home.to_owned(), mode }) }
 }
 
-/// Binds the socket with mode 0600. A socket file on which nobody answers is replaced.
-pub(crate) async fn bind_socket(path: &Path) -> Result<(UnixListener, Owned), StartError> {
+/// Checks that the socket's path is one that a socket can have.
+pub(crate) fn admit_socket_path(path: &Path) -> Result<(), StartError> {
     let bytes = path.as_os_str().as_bytes().len();
     if bytes > SOCKET_PATH_BYTES_MAX {
         return Err(StartError::SocketPath { path: path.to_owned(), bytes });
     }
+    Ok(())
+}
+
+/// Binds the socket with mode 0600. A socket file on which nobody answers is replaced.
+pub(crate) async fn bind_socket(path: &Path) -> Result<(UnixListener, Owned), StartError> {
+    admit_socket_path(path)?;
     let failed = |source| StartError::Socket { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::docs::DocsPage;
 use crate::edge::Edge;
 use crate::files::{self, Owned};
 use crate::listener::{self, TlsListener};
@@ -18,25 +19,36 @@ use crate::{Backend, Config, StartError, Tls, routes};
 pub struct Gateway;
 
 impl Gateway {
+    /// Finds out, without touching anything, what of this configuration can never work.
+    ///
+    /// # Errors
+    /// When the address is beyond loopback and there is no TLS, or the home's path is too long for a socket in it.
+    pub fn admit(config: &Config) -> Result<(), StartError> {
+        if !config.tcp.ip().is_loopback() && config.tls.is_none() {
+            return Err(StartError::NotLoopback { address: config.tcp });
+        }
+        files::admit_socket_path(&files::socket(&config.home))
+    }
+
     /// Starts to serve on the Unix socket and on loopback TCP. Must run inside a tokio runtime.
     ///
     /// # Errors
     /// When an address, the home or the token cannot be used; see [`StartError`].
     pub async fn start(config: Config, backend: Backend) -> Result<Running, StartError> {
-        if !config.tcp.ip().is_loopback() && config.tls.is_none() {
-            return Err(StartError::NotLoopback { address: config.tcp });
-        }
+        Self::admit(&config)?;
         let acceptor = config.tls.as_ref().map(Tls::acceptor).transpose()?;
         files::private_home(&config.home)?;
         let token = Token::open_or_create(&files::token(&config.home))?;
         let socket = files::socket(&config.home);
         let (unix, socket_file) = files::bind_socket(&socket).await?;
         let (tcp, address) = bind_tcp(config.tcp).await?;
-        let edge = Edge::new(&config, backend, token, address, routes::openapi()?);
+        let (stop, stopped) = watch::channel(());
+        let openapi = routes::openapi()?;
+        let docs = DocsPage::new(&serde_json::from_str(&openapi).map_err(StartError::OpenApi)?);
+        let edge = Edge::new(&config, backend, token, address, openapi, docs, stopped.clone());
         let (app, url) = (routes::app(&edge), edge.url());
         let address_file = files::write_address(&files::address(&config.home), address)?;
 
-        let (stop, stopped) = watch::channel(());
         let config = Arc::new(config);
         let tasks = vec![
             tokio::spawn(listener::serve(unix, app.clone(), Arc::clone(&config), stopped.clone())),

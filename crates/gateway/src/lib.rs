@@ -10,8 +10,9 @@
 //! | `api.addr` | the TCP address; gone when the gateway stops |
 //!
 //! Every request must name this API in its Host header and come from no foreign web page; everything under `/v1` needs
-//! the token. `/livez`, `/readyz`, `/healthz`, `/metrics` and `/openapi.json` need none, so every user of this machine
-//! can read them: they say how the node is doing, never for whom. `GET /openapi.json` describes all of it.
+//! the token. `/livez`, `/readyz`, `/healthz`, `/metrics`, `/openapi.json` and `/docs` need none, so every user of this machine
+//! can read them: they say how the node is doing, never for whom. `GET /openapi.json` describes all of it
+//! for programs, and `GET /docs` for people. `GET /v1/events` is a stream: it tells what happens at the node.
 //!
 //! It refuses addresses beyond loopback unless it is given a certificate to serve TLS with. It deliberately sets no CORS
 //! headers and keeps no state of the node. Other doors (A2A, MCP, WebSocket) are not in this version.
@@ -36,10 +37,13 @@ mod backend;
 mod body;
 mod client;
 mod config;
+mod docs;
 mod edge;
+mod event_stream;
 mod files;
 mod gateway;
 mod guard;
+mod life;
 mod listener;
 mod query;
 mod record_list;
@@ -52,7 +56,7 @@ mod tls;
 mod token;
 
 pub use backend::{Asked, Backend, PeerInfo};
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, EventReader};
 pub use config::Config;
 pub use gateway::{Gateway, Running};
 pub use record_list::RecordBytes;

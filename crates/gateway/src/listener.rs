@@ -13,12 +13,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use crate::Config;
 use crate::guard::Transport;
+use crate::life::{Life, Verdict};
 
 /// Largest request head, and the size of a connection's read buffer.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -90,6 +92,7 @@ pub(crate) async fn serve<L: Accept>(
 ) {
     let slots = Arc::new(Semaphore::new(config.connections_max.max(1)));
     let mut connections = JoinSet::new();
+    let mut failing = false;
     loop {
         // A full house leaves newcomers in the kernel's queue, which is bounded too.
         let slot = tokio::select! {
@@ -103,6 +106,7 @@ pub(crate) async fn serve<L: Accept>(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok(opening) => {
+                failing = false;
                 let (app, config, stop) = (app.clone(), Arc::clone(&config), stop.clone());
                 connections.spawn(async move {
                     match tokio::time::timeout(config.head_timeout, opening).await {
@@ -115,7 +119,10 @@ pub(crate) async fn serve<L: Accept>(
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(%error, "the local API cannot accept a connection");
+                // Once for a row of them: a log that fills up helps nobody.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "the local API cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -137,8 +144,11 @@ async fn connection<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let life = Life::default();
+    let streams = life.clone();
     let marked = app.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(transport);
+        request.extensions_mut().insert(streams.clone());
         request
     });
     let serving = http1::Builder::new()
@@ -148,10 +158,21 @@ async fn connection<S>(
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(marked));
     let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        ended = serving.as_mut() => return log_end(ended),
-        _ = stop.changed() => {}
-        () = tokio::time::sleep(config.connection_timeout) => {}
+    let mut until = Instant::now() + config.connection_timeout;
+    loop {
+        tokio::select! {
+            ended = serving.as_mut() => return log_end(ended),
+            _ = stop.changed() => break,
+            () = tokio::time::sleep_until(until) => {}
+        }
+        match life.verdict(config.connection_timeout) {
+            Verdict::Old => break,
+            Verdict::Streams(next) => until = next,
+            Verdict::Stalled => {
+                tracing::debug!("an event stream that nobody reads is cut");
+                return;
+            }
+        }
     }
     serving.as_mut().graceful_shutdown();
     if let Ok(ended) = tokio::time::timeout(config.connection_timeout, serving).await {

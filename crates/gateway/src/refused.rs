@@ -3,8 +3,8 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
@@ -19,6 +19,13 @@ const INSTANCE_CHARS_MAX: usize = 256;
 /// A request that is not done. [`finish`] writes it out, because only there the path is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Refused(Box<Problem>);
+
+impl Refused {
+    /// Which kind of problem it is.
+    pub(crate) fn kind(&self) -> Option<ProblemKind> {
+        self.0.kind()
+    }
+}
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
@@ -52,10 +59,11 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-    );
+    // The page for people allows itself its own style sheet.
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     let (status, elapsed_us) = (response.status().as_u16(), started.elapsed().as_micros());
     tracing::debug!(%method, route, status, elapsed_us = %elapsed_us, "local API request");
     response

@@ -1,6 +1,7 @@
 //! Every route: its handler, its scope, the problems it may answer, and from these the OpenAPI document.
 
 mod cards;
+mod events;
 mod node;
 mod probes;
 mod store;
@@ -16,7 +17,7 @@ use utoipa::{Modify, OpenApi as _};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-use crate::api::{Problem, ProblemKind};
+use crate::api::{EventData, LostReason, Problem, ProblemKind};
 use crate::edge::Edge;
 use crate::refused::{PROBLEM_JSON, Refused, finish};
 use crate::scope::{Scope, authorize};
@@ -77,9 +78,11 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(open(&[], routes!(probes::health)))
         .routes(open(&[], routes!(probes::metrics)))
         .routes(open(&[], routes!(probes::openapi)))
+        .routes(open(&[], routes!(probes::docs)))
         .routes(read(&[ASKING], routes!(node::status)))
         .routes(read(&[], routes!(node::peers)))
         .routes(read(&[ASKING, &[Invalid]], routes!(node::evidence)))
+        .routes(read(&[ASKING, &[Invalid]], routes!(events::events)))
         .routes(admin(&[], routes!(node::shutdown)))
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(cards::publish)))
         .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(cards::card)))
@@ -168,7 +171,7 @@ async fn no_such_method(request: Request) -> Refused {
                        accepted. Errors are RFC 9457 problems.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, EventData, LostReason)),
     modifiers(&Bearer)
 )]
 struct Description;

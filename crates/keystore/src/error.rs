@@ -203,7 +203,10 @@ impl KeystoreError {
             Self::TooCostly { .. } => {
                 "check where the file came from; althing never writes such a file".to_owned()
             }
-            Self::WrongPassphrase { .. } => "try again; there is no way around a lost passphrase".to_owned(),
+            Self::WrongPassphrase { .. } => {
+                "check the file that ALTHING_PASSPHRASE_FILE names; there is no way around a lost passphrase"
+                    .to_owned()
+            }
             Self::WrongMachineSecret { .. } => "restore the key together with its machine.secret".to_owned(),
             Self::PassphraseNeeded { .. } | Self::PassphraseEmpty => {
                 "name a file with the passphrase in ALTHING_PASSPHRASE_FILE".to_owned()

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use fs4::fs_std::FileExt;
 
-use crate::OpenError;
+use crate::{Holder, OpenError};
 
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
 
 /// The exclusive hold on a data directory; given back when dropped, or when the process ends in whatever way.
 #[derive(Debug)]
@@ -29,8 +29,9 @@ impl Lock {
             .map_err(unusable)?;
         if !FileExt::try_lock_exclusive(&file).map_err(unusable)? {
             let mut text = String::new();
-            let pid = file.take(20).read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-            return Err(OpenError::Locked { dir: dir.to_owned(), pid });
+            let read = file.take(20).read_to_string(&mut text).ok();
+            let holder = read.and_then(|_| Holder::named(&path, text.trim()));
+            return Err(OpenError::Locked { dir: dir.to_owned(), holder });
         }
         // The id only serves the message above, so a full disk must not keep the directory shut.
         let written = file

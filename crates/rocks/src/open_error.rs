@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use althing_store::CommitNo;
 
+use crate::Holder;
 use crate::fault::{Fault, named_file};
 
 /// Why a data directory was not opened.
@@ -19,12 +20,12 @@ pub enum OpenError {
         cause: io::Error,
     },
     /// Another process has the directory open.
-    #[error("{}: in use by {}", dir.display(), pid.map_or("another process".to_owned(), |pid| format!("process {pid}")))]
+    #[error("{}: in use by {}", dir.display(), holder.as_ref().map_or("another process".to_owned(), ToString::to_string))]
     Locked {
         /// The directory.
         dir: PathBuf,
         /// The process that holds it, if it noted its id.
-        pid: Option<u32>,
+        holder: Option<Holder>,
     },
     /// The database is damaged.
     #[error("{}: {cause}", file.as_ref().map_or_else(|| dir.display().to_string(), |file| dir.join(file).display().to_string()))]
@@ -98,8 +99,10 @@ impl OpenError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unusable { path, .. } => format!("check the owner and the mode of {}", path.display()),
-            Self::Locked { pid: Some(pid), .. } => format!("stop process {pid}, or use another directory"),
-            Self::Locked { pid: None, .. } => "stop the other node, or use another directory".to_owned(),
+            Self::Locked { holder: Some(holder), .. } => {
+                format!("stop process {}, or use another directory", holder.pid)
+            }
+            Self::Locked { holder: None, .. } => "stop the other node, or use another directory".to_owned(),
             Self::Corrupt { .. } => {
                 "`althing store check` says what is damaged; restore a snapshot into another home (`althing store restore`), or \
                  start with a fresh one: a new agent never contradicts what this one signed"

@@ -15,10 +15,13 @@ use crate::database::{Database, db_dir};
 use crate::fault::Fault;
 
 /// The newest schema that this version reads, and the one that it writes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The steps from version 1 to [`SCHEMA`], in order and without gaps.
-pub(crate) const STEPS: &[Step] = &[];
+pub(crate) const STEPS: &[Step] = &[
+    // The journal, which begins empty.
+    Step { to: 2, rewrite: |_, _| Ok(()) },
+];
 
 /// One step from the version before to `to`.
 #[derive(Clone, Copy)]

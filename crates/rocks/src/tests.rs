@@ -13,6 +13,7 @@ mod crash;
 mod damage;
 mod disk_full;
 mod rollback;
+mod tables;
 
 /// Small enough for any temporary directory.
 const SMALL: Options = Options {

@@ -181,8 +181,20 @@ impl Sim {
                 }
             }
             failures.extend(self.broken_promises(node));
+            failures.extend(self.broken_journal(node));
         }
         failures
+    }
+
+    /// The numbers of the events in a journal have no gap, whatever crashed and whatever was lost.
+    fn broken_journal(&self, node: usize) -> Option<String> {
+        let life = self.nodes[node].life.as_ref()?;
+        let rows = life.engine.store().scan_prefix(Table::Journal, b"e", usize::MAX);
+        let numbers = rows.expect("memory can be read").into_iter().filter_map(|(key, _)| {
+            key.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes)
+        });
+        let is_whole = numbers.zip(1..).all(|(number, expected)| number == expected);
+        (!is_whole).then(|| format!("the journal of node {node} has a gap"))
     }
 
     fn broken_promises(&self, node: usize) -> Vec<String> {

@@ -124,6 +124,7 @@ impl Sim {
                 let after = deadline.0.saturating_sub(self.time);
                 self.schedule(after, Event::Wake { node, run, at: deadline.0 });
             }
+            Effect::Journaled(_) => {}
             Effect::Note(note) => self.take_note(node, &note),
             Effect::Halt(cause) => self.violations.push(format!("node {node} halted: {cause}")),
         }
@@ -327,6 +328,7 @@ impl Sim {
             | Answer::Votes(_)
             | Answer::Evidence(_)
             | Answer::Imported(_)
+            | Answer::Events(_)
             | Answer::Refused(_) => return,
         };
         self.nodes[node].promises.push(promise);
@@ -364,6 +366,7 @@ impl Sim {
             }
             Effect::Note(Note::NotAdmitted { cause, .. }) => (12, cause.clone().into_bytes()),
             Effect::Note(note) => (10, format!("{note:?}").into_bytes()),
+            Effect::Journaled(next) => (13, next.to_be_bytes().to_vec()),
             Effect::Halt(cause) => (11, cause.clone().into_bytes()),
         };
         self.trace.update(self.time.to_be_bytes());

@@ -21,11 +21,13 @@ pub enum Table {
     SyncView,
     /// Proven misbehaviour: (agent, offence, subject) → the two records.
     EvidenceView,
+    /// What this node was told, in its own order: sequence number → event; and which outcomes were told.
+    Journal,
 }
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Records,
         Self::Chain,
         Self::Slot,
@@ -36,6 +38,7 @@ impl Table {
         Self::IdentityView,
         Self::SyncView,
         Self::EvidenceView,
+        Self::Journal,
     ];
 
     /// The name of the column family on disk.
@@ -52,6 +55,7 @@ impl Table {
             Self::IdentityView => "view/identity",
             Self::SyncView => "view/sync",
             Self::EvidenceView => "view/evidence",
+            Self::Journal => "journal",
         }
     }
 }

@@ -1,11 +1,22 @@
+use std::fmt;
 use std::str::FromStr;
 
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format::{DefaultFields, Writer};
+use tracing_subscriber::fmt::{FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::LogFile;
 
 /// What is logged when the operator says nothing.
 pub const DEFAULT_FILTER: &str = "info,libp2p=warn,libp2p_kad=error";
+
+/// The target of events that go to the log file only, because whoever watches standard error is told otherwise.
+pub const FILE_ONLY_TARGET: &str = "althing::file_only";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -53,30 +64,61 @@ pub enum LogError {
     AlreadySet,
 }
 
-/// Sends events to standard error from now on. `filter` is as in `RUST_LOG`, except that a bare word must be a level:
-/// a mistyped one would otherwise silence everything.
+/// What is logged, how and where.
+#[derive(Clone, Debug)]
+pub struct Logs {
+    /// How lines are written.
+    pub format: LogFormat,
+    /// What is logged: as in `RUST_LOG`, except that a bare word must be a level, since a mistyped one would otherwise
+    /// silence everything.
+    pub filter: String,
+    /// Whether lines go to standard error.
+    pub stderr: bool,
+    /// Whether those may be coloured.
+    pub color: bool,
+    /// Where lines go as well.
+    pub file: Option<LogFile>,
+}
+
+/// Sends events where `logs` says from now on.
 ///
 /// # Errors
 /// When the filter is not one, or logs were set up before.
-pub fn init_logs(format: LogFormat, filter: &str, color: bool) -> Result<(), LogError> {
-    let subscriber = subscriber(format, filter, color, std::io::stderr)?;
+pub fn init_logs(logs: Logs) -> Result<(), LogError> {
+    let filter = parse_filter(&logs.filter)?;
+    let stderr = logs.stderr.then(|| {
+        let told = filter_fn(|event| event.target() != FILE_ONLY_TARGET);
+        layer(logs.format, logs.color, std::io::stderr).with_filter(told)
+    });
+    let file = logs.file.map(|file| layer(logs.format, false, file));
+    let subscriber = tracing_subscriber::registry().with(file).with(stderr).with(filter);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::AlreadySet)
 }
 
-fn subscriber<W>(
-    format: LogFormat,
-    filter: &str,
-    color: bool,
-    writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
+fn layer<S, W>(format: LogFormat, color: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
+    S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(parse_filter(filter)?).with_writer(writer);
-    Ok(match format {
-        LogFormat::Text => Box::new(builder.with_ansi(color).finish()),
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).with_ansi(false).finish()),
-    })
+    let layer = tracing_subscriber::fmt::layer();
+    match format {
+        LogFormat::Text if color => Box::new(layer.with_writer(writer)),
+        LogFormat::Text => {
+            Box::new(layer.with_ansi(false).fmt_fields(PlainFields::default()).with_writer(writer))
+        }
+        LogFormat::Json => Box::new(layer.json().flatten_event(true).with_ansi(false).with_writer(writer)),
+    }
+}
+
+/// The default fields under another type: layers keep what they wrote of a span by this type, and a file must not get
+/// what was coloured for a terminal.
+#[derive(Debug, Default)]
+struct PlainFields(DefaultFields);
+
+impl<'writer> FormatFields<'writer> for PlainFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        self.0.format_fields(writer, fields)
+    }
 }
 
 fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
@@ -114,7 +156,9 @@ mod tests {
     fn logged(format: LogFormat, filter: &str) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = subscriber(format, filter, false, move || writer.clone()).unwrap();
+        let subscriber = tracing_subscriber::registry()
+            .with(layer(format, false, move || writer.clone()))
+            .with(parse_filter(filter).unwrap());
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(target: "althing", peers = 3, "listening");
             tracing::info!(target: "libp2p", "chatter");
@@ -154,8 +198,41 @@ mod tests {
     }
 
     #[test]
-    fn logs_are_set_up_once() {
-        assert_eq!(init_logs(LogFormat::Text, "off", false), Ok(()));
-        assert_eq!(init_logs(LogFormat::Text, "off", false), Err(LogError::AlreadySet));
+    fn a_coloured_terminal_does_not_colour_the_file() {
+        let (terminal, file) = (Lines::default(), Lines::default());
+        let (to_terminal, to_file) = (terminal.clone(), file.clone());
+        let subscriber = tracing_subscriber::registry()
+            .with(layer(LogFormat::Text, true, move || to_terminal.clone()))
+            .with(layer(LogFormat::Text, false, move || to_file.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info_span!("call", peer = 7).in_scope(|| tracing::info!(n = 1, "asked"));
+        });
+        let text = |lines: &Lines| String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(text(&terminal).contains('\u{1b}'));
+        assert!(text(&file).contains("call{peer=7}") && !text(&file).contains('\u{1b}'), "{}", text(&file));
+    }
+
+    #[test]
+    fn logs_are_set_up_once_and_a_panic_lands_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.log");
+        let file = LogFile::new(crate::Rotation::default());
+        let logs = Logs {
+            format: LogFormat::Json,
+            filter: "error".into(),
+            stderr: false,
+            color: false,
+            file: Some(file.clone()),
+        };
+        assert_eq!(init_logs(logs.clone()), Ok(()));
+        assert_eq!(init_logs(logs), Err(LogError::AlreadySet));
+        crate::log_panics();
+        let ended = std::thread::Builder::new().name("victim".into()).spawn(|| panic!("out of {}", "luck"));
+        assert!(ended.unwrap().join().is_err());
+        file.attach(&path, false).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+        assert_eq!((&line["thread"], &line["cause"]), (&"victim".into(), &"out of luck".into()), "{line}");
+        assert!(line["location"].as_str().unwrap().contains("logs.rs:"), "{line}");
     }
 }

@@ -1,18 +1,21 @@
+mod store;
+mod testnet;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use althing_card::{SkillError, SkillPath};
+use althing_engine::EventId;
+use althing_gateway::api::MAX_LAST;
 use althing_net::Multiaddr;
 use althing_record::AgentId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::duration;
-
-mod store;
-
 pub(crate) use self::store::Store;
+pub(crate) use self::testnet::{Testnet, TestnetDir};
+use super::{completions, duration, events, logs, wait};
 use crate::bench::Benchmark;
 use crate::settings::Key;
 
@@ -51,13 +54,31 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a node in the foreground; makes its keys and directory if they are not there
+    /// Run a node; makes its keys and directory if they are not there
     Up(Up),
     /// Stop the node and wait until it has ended
+    #[command(after_help = "\
+Examples:
+  althing down
+  althing down --home /tmp/b --timeout 5s
+
+Exit code 3: no node runs there. Exit code 5: it did not end in time.")]
     Down,
+    /// Wait until the node is ready, has peers, or has stopped
+    Wait(wait::Args),
     /// What the node holds and how it is doing
+    #[command(after_help = "\
+Examples:
+  althing status
+  althing status --json | jq .peers")]
     Status,
+    /// Show the node's log, whether it runs or not
+    Logs(logs::Args),
     /// Who the node is connected to
+    #[command(after_help = "\
+Examples:
+  althing peers
+  althing peers --json | jq -r '.peers[].node'")]
     Peers,
     /// The agents that the node hosts
     Agent {
@@ -76,6 +97,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Vote,
     },
+    /// What happened at the node, and what happens
+    Events(Events),
     /// Proven misbehaviour
     Evidence {
         #[command(subcommand)]
@@ -103,12 +126,17 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Testnet,
     },
+    /// Print a shell's completions for this program
+    Completions(completions::Completions),
+    /// Print this program's man page, or write the pages of all commands
+    Man(completions::Man),
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   althing up
+  althing up --detach
   althing up --join /ip4/192.0.2.7/udp/4001/quic-v1/p2p/12D3KooW…
   althing up --home /tmp/b --listen /ip4/127.0.0.1/tcp/0 --api 127.0.0.1:0
 
@@ -117,8 +145,12 @@ Every option can stand in a file or a variable instead: `althing config show --o
 Keys are sealed with the passphrase in the file that ALTHING_PASSPHRASE_FILE names; without one they are as safe as the
 modes of the home.
 
-Ctrl-C, SIGTERM or `althing down` stops it.")]
+Ctrl-C, SIGTERM or `althing down` stops it; a second Ctrl-C kills it. The log goes to node.log in the home, and to
+stderr unless --detach is given; `althing logs` shows it.")]
 pub(crate) struct Up {
+    /// Run in the background; returns when the node is up. Does nothing if it runs already
+    #[arg(short, long)]
+    pub(crate) detach: bool,
     #[command(flatten)]
     pub(crate) settings: Settings,
     /// Run without voting on a store that is older than its vote guard
@@ -216,6 +248,10 @@ over ~/.config/althing/althing.toml, this over /etc/althing/althing.toml.")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
     /// List them, the default one first
+    #[command(after_help = "\
+Examples:
+  althing agent ls
+  althing agent ls --json | jq -r '.agents[0].agent'")]
     Ls,
 }
 
@@ -312,11 +348,19 @@ A ballot is final: the same one may be cast again, another one is refused.")]
         agent: Option<AgentId>,
     },
     /// Show a proposal and how it stands
+    #[command(after_help = "\
+Examples:
+  althing vote show 5f0c9a11
+  althing vote show 5f0c9a11 --json | jq .state")]
     Show {
         /// The proposal's id, or its beginning
         id: String,
     },
     /// List the proposals, newest first
+    #[command(after_help = "\
+Examples:
+  althing vote ls
+  althing vote ls --json | jq -r '.votes[].proposal'")]
     Ls,
     /// Write the certificate of a decided proposal to a file
     #[command(after_help = "\
@@ -347,9 +391,38 @@ that the certificate is from, and it is for you to know whether that is yours.")
     },
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  althing events                                the newest 20
+  althing events --follow --types vote          how votes go
+  althing events --follow --json | jq .data     CloudEvents, one a line
+  althing events --after 5f0c9a1122334455-000000029a11ffee-57
+
+With --json every line is one CloudEvent; its id is what --after takes. --follow goes on after the node was away,
+without a gap; with --timeout it gives up when the node was away for so long. Ctrl-C ends it.")]
+pub(crate) struct Events {
+    /// Go on with what happens next
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Begin after this event
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<EventId>,
+    /// Only these types, whole or up to a dot, such as vote,card.published
+    #[arg(long, value_name = "TYPE,TYPE,…", value_parser = events::types)]
+    pub(crate) types: Option<String>,
+    /// How many of the newest to begin with, up to 100000 [default: 20]; with --after: end after so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_LAST)))]
+    pub(crate) limit: Option<u32>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Evidence {
     /// List the cases, by agent
+    #[command(after_help = "\
+Examples:
+  althing evidence ls
+  althing evidence ls --json")]
     Ls,
 }
 
@@ -380,42 +453,13 @@ Every node of the network needs this very file: its hash is the network's id.")]
         out: PathBuf,
     },
     /// Show what a genesis file says
+    #[command(after_help = "\
+Examples:
+  althing network show
+  althing network show genesis.cbor --json")]
     Show {
         /// The file [default: the built-in network]
         file: Option<PathBuf>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Testnet {
-    /// Start nodes on loopback, each a process with a home of its own, and leave them running
-    #[command(after_help = "\
-Examples:
-  althing testnet up --nodes 5
-  althing testnet status
-  althing testnet down")]
-    Up {
-        /// How many nodes
-        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=64))]
-        nodes: u16,
-        #[command(flatten)]
-        dir: TestnetDir,
-    },
-    /// How its nodes are doing, and whether they agree
-    Status {
-        #[command(flatten)]
-        dir: TestnetDir,
-    },
-    /// Stop its nodes; what they stored and logged stays until the next one starts
-    Down {
-        #[command(flatten)]
-        dir: TestnetDir,
-    },
-    /// Play the main job of a mesh on six real nodes and check every step
-    Demo {
-        /// Where logs and the certificate go [default: a fresh directory for temporary files]
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
     },
 }
 
@@ -438,13 +482,6 @@ pub(crate) struct Bench {
     /// How many nodes the network of `find` has
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=60))]
     pub(crate) nodes: u16,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TestnetDir {
-    /// The testnet's directory [default: $XDG_DATA_HOME/althing-testnet or ~/.local/share/althing-testnet]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
 }
 
 /// A skill path; paths are in lower case, as the skills in cards are when they are indexed.
@@ -497,6 +534,9 @@ mod tests {
             vec!["vote", "verify", "x", "--timeout", "soon"],
             vec!["card", "get", did, "--raw", "--json"],
             vec!["store", "export", "x", "--kind", "curd"],
+            vec!["events", "--after", "57"],
+            vec!["events", "--types", "vot"],
+            vec!["events", "--limit", "100001"],
             vec![],
         ] {
             let error = Cli::try_parse_from(std::iter::once("althing").chain(words.clone())).unwrap_err();

@@ -94,6 +94,11 @@ impl Failure {
         if bare { self.hint(hint.to_owned()) } else { self }
     }
 
+    /// Whether the node was too busy, so that trying again may help.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.problem.kind() == Some(ProblemKind::Busy)
+    }
+
     pub(crate) fn cause(&self) -> &str {
         &self.problem.detail
     }

@@ -2,28 +2,63 @@
 
 use std::time::Duration;
 
-use althing_gateway::api;
-use althing_testnet::ProcessId;
+use althing_gateway::api::{self, Stopping};
+use althing_rocks::Holder;
+use althing_testnet::{ProcessId, Signal};
+use tokio::time::Instant;
 
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::page::{Page, Text};
 use super::session::Session;
+use crate::daemon;
 
+/// How long a node may take to end unless the user says otherwise.
+const END_MAX: Duration = Duration::from_secs(30);
 /// How long between two looks at a process that is ending.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 pub(crate) async fn down(session: &Session) -> Result<Page, Failure> {
-    let client = session.client().await?;
-    let pid = client.status().await?.pid;
-    let process = ProcessId::of(pid);
-    let stopping = client.shutdown().await?;
-    // The time that the command has bounds this.
+    let limit = session.timeout_or(END_MAX);
+    let deadline = Instant::now() + limit;
+    let asked = tokio::time::timeout_at(deadline, ask_to_stop(session)).await;
+    let stopping = match asked {
+        Ok(Ok(stopping)) => stopping,
+        // A node that starts or stops holds its home without an API.
+        Ok(Err(failure)) if failure.exit == Exit::Down => terminate(session).ok_or(failure)?,
+        Ok(Err(failure)) => return Err(failure),
+        Err(_) => return Err(does_not_end(session, limit, "does not answer")),
+    };
+    let process = ProcessId::of(stopping.pid);
     while process.as_ref().is_some_and(ProcessId::is_alive) {
+        if Instant::now() >= deadline {
+            return Err(does_not_end(session, limit, "was asked to stop and has not ended"));
+        }
         tokio::time::sleep(INTERVAL).await;
     }
     let mut text = Text::default();
     text.line(&format!("stopped (pid {})", stopping.pid));
     Page::new(&stopping, text)
+}
+
+async fn ask_to_stop(session: &Session) -> Result<Stopping, Failure> {
+    Ok(session.client().await?.shutdown().await?)
+}
+
+/// Sends SIGTERM to the process that has the home open, if there is one.
+fn terminate(session: &Session) -> Option<Stopping> {
+    let holder = Holder::of(&daemon::store_dir(session.home().ok()?))?;
+    let process = ProcessId::of(holder.pid)?;
+    process.signal(Signal::Term).ok()?.then(|| Stopping { pid: holder.pid, ..Stopping::this_process() })
+}
+
+fn does_not_end(session: &Session, limit: Duration, state: &str) -> Failure {
+    let holder = session.home().ok().and_then(|home| Holder::of(&daemon::store_dir(home)));
+    let who = holder.as_ref().map_or("the node".to_owned(), ToString::to_string);
+    let kill = holder.map_or(String::new(), |holder| {
+        format!("; `kill -9 {}` ends it, and what it acknowledged stays", holder.pid)
+    });
+    Failure::new(Exit::Timeout, format!("{who} {state} within {limit:?}"))
+        .hint(format!("`althing logs` shows what it is doing{kill}"))
 }
 
 pub(crate) async fn status(session: &Session) -> Result<Page, Failure> {

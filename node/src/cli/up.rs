@@ -1,26 +1,54 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use althing_telemetry::{LogError, init_logs};
-use serde_json::json;
+use althing_gateway::api;
+use althing_telemetry::{LogError, LogFile, Logs, Rotation, init_logs, log_panics};
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Builder;
 
 use super::args;
+use super::detach;
 use super::failure::{Exit, Failure};
 use super::network;
 use super::page::{Page, Screen, Text, color};
-use super::session::runtime;
+use super::session::{Session, runtime};
 use crate::daemon::{self, Options, Summary};
 use crate::settings::Settings;
 
+/// How long what runs in the background may take to end, once the node has stopped.
+const RUNTIME_END_MAX: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// Runs a node until it is asked to stop. What is printed when it is ready is all that goes to standard output.
-pub(crate) fn up(args: &args::Up, settings: &Settings, screen: Screen) -> Result<Page, Failure> {
-    init_logs(settings.log_format, &settings.log_filter, color()).map_err(|error| match error {
+pub(crate) fn up(
+    args: &args::Up,
+    settings: &Settings,
+    session: &Session,
+    screen: Screen,
+) -> Result<Page, Failure> {
+    let detached = detach::is_child();
+    if args.detach && !detached {
+        return session.block_on(detach::up(session));
+    }
+    let mut home = settings.home.clone();
+    if detached {
+        detach::leave_terminal()?;
+        home = std::path::absolute(&home).map_err(|error| Failure::file("use", &home, &error))?;
+    }
+    let log = LogFile::new(Rotation::default());
+    let logs = Logs {
+        format: settings.log_format,
+        filter: settings.log_filter.clone(),
+        stderr: !detached,
+        color: color(),
+        file: Some(log.clone()),
+    };
+    init_logs(logs).map_err(|error| match error {
         LogError::Filter { .. } | LogError::Format { .. } => Failure::new(Exit::Usage, error),
         LogError::AlreadySet => Failure::new(Exit::Failed, error),
     })?;
+    log_panics();
     let genesis = settings.genesis.as_deref();
     let options = Options {
-        home: settings.home.clone(),
+        home: home.clone(),
         passphrase_file: settings.passphrase_file.clone(),
         listen: settings.listen.clone(),
         join: settings.join.clone(),
@@ -31,52 +59,110 @@ pub(crate) fn up(args: &args::Up, settings: &Settings, screen: Screen) -> Result
         profile: settings.profile,
         mdns: settings.mdns,
         accept_rollback: args.accept_rollback,
+        log,
+        detached,
     };
     let ready = |summary: &Summary| {
-        if let Ok(page) = ready_page(summary, genesis) {
+        if let Ok(page) = Up::new(summary, genesis).page("Ctrl-C or `althing down` stops it") {
             screen.show(&page);
         }
+        if detached {
+            detach::leave_rest(&home);
+        }
     };
-    runtime(Builder::new_multi_thread())?.block_on(daemon::run(options, ready)).map_err(|error| {
+    let runtime = runtime(Builder::new_multi_thread())?;
+    let outcome = runtime.block_on(daemon::run(options, ready));
+    runtime.shutdown_timeout(RUNTIME_END_MAX);
+    outcome.map_err(|error| {
         let hint = error.hint();
         Failure::new(Exit::Failed, error).hint(hint)
     })?;
     Ok(Page::nothing())
 }
 
-fn ready_page(summary: &Summary, genesis: Option<&Path>) -> Result<Page, Failure> {
-    let genesis = genesis.map(|file| format!(" --genesis {}", file.display())).unwrap_or_default();
-    let join = summary.listen.first().map(|address| format!("althing up --join {address}{genesis}"));
-    let mut pairs = vec![
-        ("node", summary.node.to_string()),
-        ("agent", summary.agent.to_string()),
-        ("network", format!("{} ({})", summary.network_name, summary.network)),
-    ];
-    pairs.extend(summary.listen.iter().map(|address| ("listen", address.clone())));
-    pairs.push(("api", summary.api.clone()));
-    if let Some(join) = &join {
-        pairs.push(("join with", join.clone()));
+/// What `up` says of the node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Up {
+    schema: String,
+    node: String,
+    agent: String,
+    network: String,
+    network_name: String,
+    listen: Vec<String>,
+    api: String,
+    join: Option<String>,
+    waiting_for: Vec<String>,
+    pid: u32,
+    log: PathBuf,
+    /// The node ran before this command.
+    already_running: bool,
+}
+
+impl Up {
+    pub(super) const SCHEMA: &str = "althing.up/v1";
+
+    fn new(summary: &Summary, genesis: Option<&Path>) -> Self {
+        let genesis = genesis.map(|file| format!(" --genesis {}", file.display())).unwrap_or_default();
+        Self {
+            schema: Self::SCHEMA.to_owned(),
+            node: summary.node.to_string(),
+            agent: summary.agent.to_string(),
+            network: summary.network.to_string(),
+            network_name: summary.network_name.clone(),
+            listen: summary.listen.clone(),
+            api: summary.api.clone(),
+            join: summary.listen.first().map(|address| format!("althing up --join {address}{genesis}")),
+            waiting_for: summary.waiting_for.clone(),
+            pid: std::process::id(),
+            log: summary.log.clone(),
+            already_running: false,
+        }
     }
-    let mut text = Text::default();
-    let state = if summary.waiting_for.is_empty() {
-        "ready; Ctrl-C or `althing down` stops it".to_owned()
-    } else {
-        let missing = summary.waiting_for.join(", ");
-        format!(
-            "up, but still waiting for {missing}: are the --join addresses right, and of the same network?"
-        )
-    };
-    text.pairs(&pairs).line(&state);
-    let document = json!({
-        "schema": "althing.up/v1",
-        "node": summary.node.to_string(),
-        "agent": summary.agent.to_string(),
-        "network": summary.network.to_string(),
-        "network_name": summary.network_name,
-        "listen": summary.listen,
-        "api": summary.api,
-        "join": join,
-        "waiting_for": summary.waiting_for,
-    });
-    Page::new(&document, text)
+
+    /// The same of a node that runs already.
+    pub(super) fn of_running(status: api::Status, log: PathBuf) -> Self {
+        Self {
+            schema: Self::SCHEMA.to_owned(),
+            join: status.listen.first().map(|address| format!("althing up --join {address}")),
+            node: status.node,
+            agent: status.agents.into_iter().next().unwrap_or_default(),
+            network: status.network,
+            network_name: status.network_name,
+            listen: status.listen,
+            api: status.api,
+            waiting_for: status.waiting_for,
+            pid: status.pid,
+            log,
+            already_running: true,
+        }
+    }
+
+    /// As it is printed; `end` says how the node is stopped.
+    pub(super) fn page(&self, end: &str) -> Result<Page, Failure> {
+        let mut pairs = vec![
+            ("node", self.node.clone()),
+            ("agent", self.agent.clone()),
+            ("network", format!("{} ({})", self.network_name, self.network)),
+        ];
+        pairs.extend(self.listen.iter().map(|address| ("listen", address.clone())));
+        pairs.push(("api", self.api.clone()));
+        pairs.push(("pid", self.pid.to_string()));
+        pairs.push(("log", self.log.display().to_string()));
+        if let Some(join) = &self.join {
+            pairs.push(("join with", join.clone()));
+        }
+        let mut text = Text::default();
+        text.pairs(&pairs);
+        if self.already_running {
+            text.line(&format!("it runs already (pid {}); the options given now were not applied", self.pid));
+        }
+        let missing = self.waiting_for.join(", ");
+        text.line(&match missing.as_str() {
+            "" => format!("ready; {end}"),
+            missing => format!(
+                "up, but still waiting for {missing}: are the --join addresses right, and of the same network?"
+            ),
+        });
+        Page::new(self, text)
+    }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::inbound::{AnswerTo, Arrival, topic_of};
 use super::instruments::Instruments;
+use super::service::Watchdog;
 use super::{Clock, RunError};
 
 /// The one task that runs the engine: takes inputs in, drains outputs, and releases each when its commit is durable.
@@ -24,6 +25,7 @@ pub(super) struct EventLoop {
     clock: Clock,
     instruments: Arc<Instruments>,
     missing: watch::Sender<Vec<String>>,
+    journaled: watch::Sender<u64>,
     gate: Gate,
     asks: BTreeMap<AskNo, oneshot::Sender<Answer>>,
     /// Peers' requests whose answers wait for a commit. The swarm bounds how many requests are open at once.
@@ -45,6 +47,7 @@ impl EventLoop {
         clock: Clock,
         instruments: Arc<Instruments>,
         missing: watch::Sender<Vec<String>>,
+        journaled: watch::Sender<u64>,
     ) -> Self {
         let durable = committer.durable().borrow().no;
         Self {
@@ -54,6 +57,7 @@ impl EventLoop {
             clock,
             instruments,
             missing,
+            journaled,
             gate: Gate::new(durable),
             asks: BTreeMap::new(),
             requests: BTreeMap::new(),
@@ -70,6 +74,7 @@ impl EventLoop {
         mut inputs: mpsc::Receiver<Arrival>,
         mut asks: mpsc::Receiver<Asked>,
         stop: Arc<Notify>,
+        mut watchdog: Watchdog,
     ) -> Result<(), RunError> {
         let mut durable = self.committer.durable();
         let mut outcome = self.drain(AnswerTo::Nobody).await;
@@ -78,6 +83,7 @@ impl EventLoop {
             outcome = tokio::select! {
                 biased;
                 () = stop.notified() => break,
+                () = watchdog.beat() => continue,
                 changed = durable.changed() => match changed {
                     Ok(()) => {
                         let now = durable.borrow_and_update().clone();
@@ -242,6 +248,9 @@ impl EventLoop {
             }
             Effect::Reply(no, answer) => self.reply(no, answer),
             Effect::Wake(deadline) => self.wake = Some(deadline),
+            Effect::Journaled(next) => {
+                self.journaled.send_replace(next);
+            }
             Effect::Note(note) => self.note(&note),
             Effect::Halt(cause) => return Err(RunError::Halted(cause)),
         }

@@ -23,8 +23,7 @@ const JOIN_MAX: usize = 64;
 
 pub(crate) fn make(home: &Path) -> Result<(), RunError> {
     if home.exists() && !home.is_dir() {
-        let cause = std::io::Error::new(ErrorKind::NotADirectory, "is a file, not a directory");
-        return Err(RunError::File { path: home.to_owned(), cause });
+        return Err(RunError::NotADirectory { path: home.to_owned() });
     }
     DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(file_error(home))?;
     let mode = fs::metadata(home).map_err(file_error(home))?.mode() & 0o7777;
@@ -88,12 +87,12 @@ pub(super) fn remember_join(home: &Path, given: &[Multiaddr]) -> Result<Vec<Mult
 /// hash stays in the file `recovery`, and the agent's inception in the store says it too.
 pub(super) fn keys(
     home: &Path,
-    passphrase_file: Option<&Path>,
+    unlock: Unlock,
     unused: bool,
     founded_with: impl Fn(AgentId) -> Result<Option<Digest>, ReadError>,
 ) -> Result<(NodeKey, Vec<HostedAgent>), RunError> {
     let path = home.join("recovery");
-    let keystore = Keystore::open_or_create(&home.join("keys"), unlock(passphrase_file)?)?;
+    let keystore = Keystore::open_or_create(&home.join("keys"), unlock)?;
     let (recovery, mut names): (Vec<String>, Vec<String>) =
         keystore.agent_names()?.into_iter().partition(|name| name.ends_with(RECOVERY_SUFFIX));
     names.sort_by_key(|name| (name != DEFAULT_AGENT, name.clone()));
@@ -140,13 +139,17 @@ fn read_recovery(path: &Path) -> Result<BTreeMap<String, Digest>, RunError> {
 }
 
 /// Without a passphrase the keys are as safe as the home's modes.
-fn unlock(passphrase_file: Option<&Path>) -> Result<Unlock, RunError> {
+pub(super) fn unlock(passphrase_file: Option<&Path>) -> Result<Unlock, RunError> {
     let Some(path) = passphrase_file else { return Ok(Unlock::Machine) };
-    let text = Zeroizing::new(
-        fs::read_to_string(path).map_err(|cause| RunError::Passphrase { path: path.to_owned(), cause })?,
-    );
-    let passphrase = text.lines().next().unwrap_or_default().to_owned();
-    Ok(Unlock::Passphrase(Zeroizing::new(passphrase)))
+    let passphrase = fs::read_to_string(path).and_then(|text| {
+        let text = Zeroizing::new(text);
+        match text.lines().next() {
+            Some(line) if !line.is_empty() => Ok(Zeroizing::new(line.to_owned())),
+            _ => Err(std::io::Error::new(ErrorKind::InvalidData, "the first line is empty")),
+        }
+    });
+    let failed = |cause| RunError::Passphrase { path: path.to_owned(), cause };
+    passphrase.map(Unlock::Passphrase).map_err(failed)
 }
 
 pub(super) fn default_listen() -> Vec<Multiaddr> {

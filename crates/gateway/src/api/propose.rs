@@ -19,6 +19,7 @@ pub struct ProposeRequest {
     #[serde(default)]
     pub options: Vec<String>,
     /// The voters, each a did and each with one vote.
+    #[schema(example = json!(["did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"]))]
     pub voters: Vec<String>,
     /// `approvals`, `approvals=N`, `supermajority` (2/3), `supermajority=N/D` or `unanimous`.
     #[schema(example = "supermajority=2/3")]

@@ -51,11 +51,26 @@ impl Wire {
         target: &str,
         body: Option<Upload>,
     ) -> Result<Reply, ClientError> {
+        let (connection, response) = self.begin(method, target, body, None).await?;
+        connection.read(response).await
+    }
+
+    /// The same up to the head of the answer.
+    pub(super) async fn begin(
+        &self,
+        method: Method,
+        target: &str,
+        body: Option<Upload>,
+        last_event_id: Option<&str>,
+    ) -> Result<(Connection, http::Response<Incoming>), ClientError> {
         let mut connection = self.open().await?;
         let mut request =
             Request::builder().method(method).uri(target).header(HOST, connection.host.as_str());
         if let Some(body) = &body {
             request = request.header(CONTENT_TYPE, body.content_type);
+        }
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
         }
         if target.starts_with("/v1/") {
             let mut bearer = HeaderValue::from_str(&self.token.bearer()).map_err(unsendable)?;
@@ -65,7 +80,7 @@ impl Wire {
         let request =
             request.body(Full::from(body.map(|body| body.bytes).unwrap_or_default())).map_err(unsendable)?;
         let response = connection.send(request).await?;
-        connection.read(response).await
+        Ok((connection, response))
     }
 
     /// Connects to the Unix socket or else, after proof, to the TCP address.
@@ -128,7 +143,8 @@ impl Wire {
 }
 
 /// A connection to the node. Dropping it closes it.
-struct Connection {
+#[derive(Debug)]
+pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
     host: String,
@@ -157,7 +173,13 @@ impl Connection {
         self.sender.send_request(request).await.map_err(|error| broken(&self.address, error))
     }
 
-    async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
+    /// Where it leads: the socket's path or the TCP address.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Reads the rest of an answer.
+    pub(super) async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
         let (head, body) = response.into_parts();
         let body = match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
             Ok(whole) => whole.to_bytes().into(),

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::api::{Health, HealthState};
 use crate::edge::Edge;
@@ -80,6 +80,18 @@ pub(super) async fn metrics(State(edge): State<Edge>) -> Response {
 pub(super) async fn openapi(State(edge): State<Edge>) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], edge.openapi().to_owned())
         .into_response()
+}
+
+/// The same for people, as a page that works offline
+#[utoipa::path(get, path = "/docs", tag = "probes", responses(
+    (status = 200, description = "HTML without script, font or picture.", body = String, content_type = "text/html"),
+))]
+pub(super) async fn docs(State(edge): State<Edge>) -> Response {
+    let mut response = Html(edge.docs().html.clone()).into_response();
+    if let Ok(policy) = HeaderValue::from_str(&edge.docs().policy) {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 fn waiting_for(edge: &Edge) -> Vec<String> {

@@ -155,7 +155,7 @@ async fn an_answer_under_way_is_finished() {
     let waiting = tokio::spawn(async move { client.status().await });
     let (ask, reply) = receiver.recv().await.unwrap();
     let stopping = tokio::spawn(running.stop());
-    reply.send(crate::samples::answer(&ask)).unwrap();
+    reply.send(crate::samples::answer(&ask, &crate::journal::Journal::new())).unwrap();
     assert!(waiting.await.unwrap().is_ok());
     stopping.await.unwrap();
 }

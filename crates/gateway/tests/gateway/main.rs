@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod client;
+mod docs;
 mod documented;
+mod events;
+mod journal;
 mod lifecycle;
 mod limits;
 mod raw;

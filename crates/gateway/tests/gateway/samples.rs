@@ -5,6 +5,8 @@ use althing_gateway::PeerInfo;
 use althing_gateway::api::{Direction, ProtocolHealth};
 use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, RecordId};
 
+use crate::journal::Journal;
+
 pub(crate) const HOSTED: AgentId = AgentId([1; 32]);
 pub(crate) const OTHER: AgentId = AgentId([2; 32]);
 pub(crate) const PROPOSAL: RecordId = RecordId([3; 32]);
@@ -101,7 +103,7 @@ pub(crate) fn protocol() -> ProtocolHealth {
 }
 
 /// What the node answers when it is not scripted otherwise.
-pub(crate) fn answer(ask: &engine::Ask) -> engine::Answer {
+pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
     match ask {
         engine::Ask::Status => engine::Answer::Status(Box::new(status())),
         engine::Ask::PublishCard { agent, .. } => engine::Answer::Published(engine::Published {
@@ -128,6 +130,9 @@ pub(crate) fn answer(ask: &engine::Ask) -> engine::Answer {
         engine::Ask::Votes => engine::Answer::Votes(vec![vote(), vote()]),
         engine::Ask::Import { records } => engine::Answer::Imported(vec![engine::Taken::New; records.len()]),
         engine::Ask::Certificate { .. } => engine::Answer::Certificate(CERTIFICATE.to_vec()),
+        engine::Ask::Events { from, kinds, limit } => {
+            engine::Answer::Events(Box::new(journal.page(*from, kinds, *limit)))
+        }
         engine::Ask::Evidence => engine::Answer::Evidence(vec![engine::EvidenceRow {
             agent: OTHER,
             offence: "double ballot".into(),

@@ -11,8 +11,9 @@ use althing_gateway::api::{Checkpoint, CheckpointFile, Compaction, CompactionSta
 use althing_gateway::{Asked, Backend, Client, Config, Gateway, Running, StartError, StoreDesk};
 use althing_record::{Kind, Network, Record, VerifyError};
 use tempfile::TempDir;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
+use crate::journal::Journal;
 use crate::samples;
 
 /// What the node does with an ask.
@@ -39,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) asks: Arc<Mutex<Vec<Ask>>>,
     pub(crate) missing: Arc<Mutex<Vec<String>>>,
     pub(crate) shutdown: Arc<Notify>,
+    /// The journal that a script of [`Script::Answer`] reads events from.
+    pub(crate) journal: Arc<Mutex<Journal>>,
 }
 
 impl Node {
@@ -55,17 +58,19 @@ impl Node {
         let missing = Arc::new(Mutex::new(Vec::new()));
         let shutdown = Arc::new(Notify::new());
         let (sender, receiver) = mpsc::channel(8);
-        tokio::spawn(answer(receiver, Arc::clone(&script), Arc::clone(&asks)));
+        let journal = Arc::new(Mutex::new(Journal::new()));
+        tokio::spawn(answer(receiver, Arc::clone(&script), Arc::clone(&asks), Arc::clone(&journal)));
         let mut backend = backend(sender);
         backend.shutdown = Arc::clone(&shutdown);
         backend.store = Arc::new(Desk { script: Arc::clone(&script) });
+        backend.journaled = journal.lock().unwrap().journaled.subscribe();
         let unready = Arc::clone(&missing);
         backend.ready = Arc::new(move || match unready.lock().unwrap().clone() {
             missing if missing.is_empty() => Ok(()),
             missing => Err(missing),
         });
         let running = Gateway::start(config, backend).await.unwrap();
-        Self { home, running, script, asks, missing, shutdown }
+        Self { home, running, script, asks, missing, shutdown, journal }
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -101,6 +106,7 @@ pub(crate) fn backend(asks: mpsc::Sender<Asked>) -> Backend {
         ready: Arc::new(|| Ok(())),
         health: Arc::new(|| vec![samples::protocol()]),
         store: Arc::new(Desk { script: Arc::default() }),
+        journaled: watch::channel(0).1,
         shutdown: Arc::new(Notify::new()),
     }
 }
@@ -165,11 +171,16 @@ pub(crate) async fn start_idle(home: &Path) -> Result<Running, StartError> {
 /// Short enough to wait for, long enough for what should not run into it.
 pub(crate) const SHORT: Duration = Duration::from_millis(100);
 
-async fn answer(mut receiver: mpsc::Receiver<Asked>, script: Arc<Mutex<Script>>, asks: Arc<Mutex<Vec<Ask>>>) {
+async fn answer(
+    mut receiver: mpsc::Receiver<Asked>,
+    script: Arc<Mutex<Script>>,
+    asks: Arc<Mutex<Vec<Ask>>>,
+    journal: Arc<Mutex<Journal>>,
+) {
     let mut unanswered = Vec::new();
     while let Some((ask, reply)) = receiver.recv().await {
         let answer = match script.lock().unwrap().clone() {
-            Script::Answer => samples::answer(&ask),
+            Script::Answer => samples::answer(&ask, &journal.lock().unwrap()),
             Script::Refuse(kind) => Answer::Refused(Refusal {
                 kind,
                 cause: "the script refuses".into(),

@@ -46,7 +46,7 @@ async fn a_foreign_host_is_refused_on_every_route() {
     let node = Node::start().await;
     let port = node.running.address().port();
     let token = format!("Authorization: Bearer {}", node.token());
-    for path in ["/v1/status", "/metrics", "/livez", "/openapi.json", "/nowhere"] {
+    for path in ["/v1/status", "/metrics", "/livez", "/openapi.json", "/docs", "/v1/events", "/nowhere"] {
         for host in [
             "evil.example".to_owned(),
             format!("evil.example:{port}"),
@@ -105,7 +105,14 @@ async fn a_foreign_origin_is_refused_on_every_route() {
         format!("http://localhost:{port}.evil.example"),
         format!("http://localhost:{port}\r\nOrigin: https://evil.example"),
     ] {
-        for line in ["GET /v1/status", "GET /metrics", "POST /v1/shutdown", "OPTIONS /v1/status"] {
+        for line in [
+            "GET /v1/status",
+            "GET /metrics",
+            "GET /docs",
+            "GET /v1/events",
+            "POST /v1/shutdown",
+            "OPTIONS /v1/status",
+        ] {
             let answer = raw::authorized(&node, line, &[&format!("Origin: {origin}")], "").await;
             assert_eq!(answer.problem().kind(), Some(ProblemKind::ForeignOrigin), "{line} {origin}");
             assert_no_cors(&answer);
@@ -120,7 +127,7 @@ async fn a_foreign_origin_is_refused_on_every_route() {
 #[tokio::test]
 async fn answers_are_not_cached_sniffed_or_framed() {
     let node = Node::start().await;
-    for path in ["/v1/status", "/livez", "/nowhere"] {
+    for path in ["/v1/status", "/livez", "/docs", "/nowhere"] {
         let answer = raw::authorized(&node, &format!("GET {path}"), &[], "").await;
         assert_eq!(answer.headers["cache-control"], "no-store");
         assert_eq!(answer.headers["x-content-type-options"], "nosniff");

@@ -89,7 +89,7 @@ fn a_directory_is_opened_once() {
     let opened = open(dir.path());
     let refused = Rocks::open(dir.path(), SMALL).unwrap_err();
     assert!(
-        matches!(refused, OpenError::Locked { pid: Some(pid), .. } if pid == std::process::id()),
+        matches!(refused, OpenError::Locked { holder: Some(ref holder), .. } if holder.pid == std::process::id()),
         "{refused}"
     );
     assert!(crate::check(dir.path()).is_err());
@@ -111,7 +111,7 @@ fn a_newer_schema_is_named() {
     batch.put(Table::Meta, b"store/schema", 7_u64.to_be_bytes());
     commit(&opened, 1, batch);
     drop(opened);
-    assert!(matches!(Rocks::open(dir.path(), SMALL), Err(OpenError::NewerSchema { found: 7, newest: 1 })));
+    assert!(matches!(Rocks::open(dir.path(), SMALL), Err(OpenError::NewerSchema { found: 7, newest: 2 })));
 }
 
 #[test]

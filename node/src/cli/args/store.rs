@@ -14,8 +14,7 @@ Examples:
     /// Copy the store into a directory, whether or not the node runs
     #[command(after_help = "\
 Examples:
-  althing store snapshot backup-1
-  (cd backup-1 && sha256sum -c SHA256SUMS)
+  althing store snapshot backup-1 && (cd backup-1 && sha256sum -c SHA256SUMS)
   althing store restore backup-1 --home /srv/althing
 
 It holds the records, the genesis file and the addresses to join by, and a

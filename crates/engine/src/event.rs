@@ -1,0 +1,389 @@
+use althing_record::cbor::{self, Limits, List, Text};
+use althing_record::{AgentId, Millis, RecordId, cbor_map};
+
+/// Longest text in an event, in bytes: what is longer is cut.
+pub const EVENT_TEXT_BYTES_MAX: usize = 256;
+
+/// Most texts in an event: the options of a conflict.
+const TEXTS_MAX: usize = 64;
+
+/// Something that happened here and will stay so: told once its change is durable. Texts are cut to
+/// [`EVENT_TEXT_BYTES_MAX`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The node started.
+    NodeStarted {
+        /// Which start of this data directory that was, from 1.
+        start: u32,
+        /// Why it signs no votes, if so.
+        signing_stopped: Option<String>,
+    },
+    /// The first record of an agent's identity chain came.
+    AgentKnown {
+        /// Who.
+        agent: AgentId,
+        /// The record.
+        record: RecordId,
+    },
+    /// Another key speaks for an agent now.
+    AgentKeyChanged {
+        /// Who.
+        agent: AgentId,
+        /// The record that did it.
+        record: RecordId,
+        /// The key.
+        key: [u8; 32],
+    },
+    /// An agent that had no card has one.
+    CardPublished(CardNews),
+    /// An agent's card says something else.
+    CardUpdated(CardNews),
+    /// An agent took its card back.
+    CardRetracted {
+        /// Who.
+        agent: AgentId,
+        /// The record that says so.
+        card: RecordId,
+    },
+    /// A card's time is over.
+    CardExpired {
+        /// Whose.
+        agent: AgentId,
+        /// The card.
+        card: RecordId,
+    },
+    /// A card went because its key no longer speaks for the agent.
+    CardWithdrawn {
+        /// Whose.
+        agent: AgentId,
+        /// The card.
+        card: RecordId,
+    },
+    /// A question was put.
+    VoteProposed {
+        /// The proposal.
+        proposal: RecordId,
+        /// Who put it.
+        proposer: AgentId,
+        /// The question.
+        question: String,
+    },
+    /// A voter's ballot came.
+    VoteCast {
+        /// The proposal.
+        proposal: RecordId,
+        /// Who.
+        voter: AgentId,
+        /// The record that carries the ballot.
+        ballot: RecordId,
+        /// An option, or "abstain".
+        choice: String,
+    },
+    /// A proposal has its outcome.
+    VoteDecided {
+        /// The proposal.
+        proposal: RecordId,
+        /// The option.
+        option: String,
+    },
+    /// More voters cheated than the rule tolerates: several options have their votes.
+    VoteConflicting {
+        /// The proposal.
+        proposal: RecordId,
+        /// The options.
+        options: Vec<String>,
+    },
+    /// Misbehaviour was proved.
+    EvidenceFound {
+        /// Whose.
+        agent: AgentId,
+        /// What.
+        offence: String,
+        /// The two records that prove it.
+        records: [RecordId; 2],
+    },
+    /// This node signs no more votes.
+    SigningStopped {
+        /// Why.
+        cause: String,
+    },
+    /// The disk was full and is not any more.
+    DiskWritable {
+        /// Since when it was full.
+        full_since: Millis,
+        /// What the disk said then.
+        cause: String,
+    },
+    /// An event that this version does not understand, written by a later one.
+    Unknown {
+        /// Its number.
+        code: u64,
+    },
+}
+
+/// What an event says about a card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardNews {
+    /// Whose.
+    pub agent: AgentId,
+    /// The card's record.
+    pub card: RecordId,
+    /// The revision.
+    pub revision: u64,
+    /// The name in the card.
+    pub name: String,
+}
+
+macro_rules! kinds {
+    ($($name:ident $code:literal $text:literal,)*) => {
+        /// The kinds of [`Event`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum EventKind {
+            $(#[doc = concat!("`", $text, "`")] $name = $code,)*
+        }
+
+        impl EventKind {
+            /// All kinds.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name by which programs know it: a subject and a verb.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+
+        impl Event {
+            /// Which kind it is.
+            #[must_use]
+            pub fn kind(&self) -> EventKind {
+                match self { $(Self::$name { .. } => EventKind::$name,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Unknown 0 "event.unknown",
+    NodeStarted 1 "node.started",
+    AgentKnown 2 "agent.known",
+    AgentKeyChanged 3 "agent.key-changed",
+    CardPublished 4 "card.published",
+    CardUpdated 5 "card.updated",
+    CardRetracted 6 "card.retracted",
+    CardExpired 7 "card.expired",
+    CardWithdrawn 8 "card.withdrawn",
+    VoteProposed 9 "vote.proposed",
+    VoteCast 10 "vote.cast",
+    VoteDecided 11 "vote.decided",
+    VoteConflicting 12 "vote.conflicting",
+    EvidenceFound 13 "evidence.found",
+    SigningStopped 14 "signing.stopped",
+    DiskWritable 15 "disk.writable",
+}
+
+cbor_map! {
+    /// An event as it stands in a row: its number, and what that kind has of the rest.
+    struct Row {
+        0 => pub code: u64,
+        1 => pub agent: Option<AgentId>,
+        2 => pub record: Option<RecordId>,
+        3 => pub other: Option<RecordId>,
+        4 => pub key: Option<[u8; 32]>,
+        5 => pub number: Option<u64>,
+        6 => pub text: Option<Text<EVENT_TEXT_BYTES_MAX>>,
+        7 => pub texts: Option<List<Text<EVENT_TEXT_BYTES_MAX>, TEXTS_MAX>>,
+    }
+}
+
+impl Event {
+    /// The event as deterministic CBOR.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut row = Row {
+            code: self.kind() as u64,
+            agent: None,
+            record: None,
+            other: None,
+            key: None,
+            number: None,
+            text: None,
+            texts: None,
+        };
+        match self {
+            Self::NodeStarted { start, signing_stopped } => {
+                row.number = Some(u64::from(*start));
+                row.text = signing_stopped.as_deref().map(cut);
+            }
+            Self::AgentKnown { agent, record } => (row.agent, row.record) = (Some(*agent), Some(*record)),
+            Self::AgentKeyChanged { agent, record, key } => {
+                (row.agent, row.record, row.key) = (Some(*agent), Some(*record), Some(*key));
+            }
+            Self::CardPublished(news) | Self::CardUpdated(news) => {
+                (row.agent, row.record) = (Some(news.agent), Some(news.card));
+                (row.number, row.text) = (Some(news.revision), Some(cut(&news.name)));
+            }
+            Self::CardRetracted { agent, card }
+            | Self::CardExpired { agent, card }
+            | Self::CardWithdrawn { agent, card } => (row.agent, row.record) = (Some(*agent), Some(*card)),
+            Self::VoteProposed { proposal, proposer, question } => {
+                (row.agent, row.record, row.text) = (Some(*proposer), Some(*proposal), Some(cut(question)));
+            }
+            Self::VoteCast { proposal, voter, ballot, choice } => {
+                (row.agent, row.record) = (Some(*voter), Some(*proposal));
+                (row.other, row.text) = (Some(*ballot), Some(cut(choice)));
+            }
+            Self::VoteDecided { proposal, option } => {
+                (row.record, row.text) = (Some(*proposal), Some(cut(option)));
+            }
+            Self::VoteConflicting { proposal, options } => {
+                let options: Vec<_> = options.iter().take(TEXTS_MAX).map(|option| cut(option)).collect();
+                (row.record, row.texts) = (Some(*proposal), List::try_from(options).ok());
+            }
+            Self::EvidenceFound { agent, offence, records } => {
+                (row.agent, row.text) = (Some(*agent), Some(cut(offence)));
+                (row.record, row.other) = (Some(records[0]), Some(records[1]));
+            }
+            Self::SigningStopped { cause } => row.text = Some(cut(cause)),
+            Self::DiskWritable { full_since, cause } => {
+                (row.number, row.text) = (Some(full_since.0), Some(cut(cause)));
+            }
+            Self::Unknown { code } => row.code = *code,
+        }
+        cbor::to_vec(&row)
+    }
+
+    /// Reads an event. What this version does not understand is [`Event::Unknown`]: a row was written whole, so it is a
+    /// later version's.
+    pub(crate) fn read(bytes: &[u8]) -> Self {
+        match cbor::from_slice::<Row>(bytes, Limits { depth: 4, items: 256 }) {
+            Ok(row) => {
+                let code = row.code;
+                Self::of(row).unwrap_or(Self::Unknown { code })
+            }
+            Err(_) => Self::Unknown { code: 0 },
+        }
+    }
+
+    fn of(row: Row) -> Option<Self> {
+        let kind = EventKind::ALL.iter().find(|kind| **kind as u64 == row.code)?;
+        let text = row.text.map(Text::into_inner);
+        Some(match kind {
+            EventKind::Unknown => return None,
+            EventKind::NodeStarted => {
+                Self::NodeStarted { start: row.number?.try_into().ok()?, signing_stopped: text }
+            }
+            EventKind::AgentKnown => Self::AgentKnown { agent: row.agent?, record: row.record? },
+            EventKind::AgentKeyChanged => {
+                Self::AgentKeyChanged { agent: row.agent?, record: row.record?, key: row.key? }
+            }
+            EventKind::CardPublished | EventKind::CardUpdated => {
+                let (agent, card) = (row.agent?, row.record?);
+                let news = CardNews { agent, card, revision: row.number?, name: text? };
+                if *kind == EventKind::CardPublished {
+                    Self::CardPublished(news)
+                } else {
+                    Self::CardUpdated(news)
+                }
+            }
+            EventKind::CardRetracted => Self::CardRetracted { agent: row.agent?, card: row.record? },
+            EventKind::CardExpired => Self::CardExpired { agent: row.agent?, card: row.record? },
+            EventKind::CardWithdrawn => Self::CardWithdrawn { agent: row.agent?, card: row.record? },
+            EventKind::VoteProposed => {
+                Self::VoteProposed { proposal: row.record?, proposer: row.agent?, question: text? }
+            }
+            EventKind::VoteCast => {
+                let (proposal, voter, ballot) = (row.record?, row.agent?, row.other?);
+                Self::VoteCast { proposal, voter, ballot, choice: text? }
+            }
+            EventKind::VoteDecided => Self::VoteDecided { proposal: row.record?, option: text? },
+            EventKind::VoteConflicting => {
+                let options = row.texts?.iter().map(ToString::to_string).collect();
+                Self::VoteConflicting { proposal: row.record?, options }
+            }
+            EventKind::EvidenceFound => {
+                let records = [row.record?, row.other?];
+                Self::EvidenceFound { agent: row.agent?, offence: text?, records }
+            }
+            EventKind::SigningStopped => Self::SigningStopped { cause: text? },
+            EventKind::DiskWritable => Self::DiskWritable { full_since: Millis(row.number?), cause: text? },
+        })
+    }
+}
+
+/// The beginning of a text, as much as an event holds.
+fn cut(text: &str) -> Text<EVENT_TEXT_BYTES_MAX> {
+    let fits = (0..=EVENT_TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    Text::try_from(&text[..fits.unwrap_or(0)]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGENT: AgentId = AgentId([1; 32]);
+    const ID: RecordId = RecordId([2; 32]);
+
+    fn one_of_each() -> Vec<Event> {
+        let news = CardNews { agent: AGENT, card: ID, revision: 3, name: "Tölk".into() };
+        vec![
+            Event::NodeStarted { start: 7, signing_stopped: None },
+            Event::NodeStarted { start: 8, signing_stopped: Some("why".into()) },
+            Event::AgentKnown { agent: AGENT, record: ID },
+            Event::AgentKeyChanged { agent: AGENT, record: ID, key: [4; 32] },
+            Event::CardPublished(news.clone()),
+            Event::CardUpdated(news),
+            Event::CardRetracted { agent: AGENT, card: ID },
+            Event::CardExpired { agent: AGENT, card: ID },
+            Event::CardWithdrawn { agent: AGENT, card: ID },
+            Event::VoteProposed { proposal: ID, proposer: AGENT, question: "a?".into() },
+            Event::VoteCast {
+                proposal: ID,
+                voter: AGENT,
+                ballot: RecordId([5; 32]),
+                choice: "abstain".into(),
+            },
+            Event::VoteDecided { proposal: ID, option: "yes".into() },
+            Event::VoteConflicting { proposal: ID, options: vec!["a".into(), "b".into()] },
+            Event::EvidenceFound { agent: AGENT, offence: "chain fork".into(), records: [ID; 2] },
+            Event::SigningStopped { cause: "copied".into() },
+            Event::DiskWritable { full_since: Millis(9), cause: "full".into() },
+        ]
+    }
+
+    #[test]
+    fn every_event_reads_back() {
+        let events = one_of_each();
+        for event in &events {
+            assert_eq!(Event::read(&event.to_bytes()), *event);
+        }
+        let kinds: std::collections::BTreeSet<_> = events.iter().map(Event::kind).collect();
+        assert_eq!(kinds.len() + 1, EventKind::ALL.len(), "a kind has no sample");
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let event = Event::SigningStopped { cause: "é".repeat(200) };
+        let Event::SigningStopped { cause } = Event::read(&event.to_bytes()) else { panic!() };
+        assert_eq!(cause, "é".repeat(128));
+        let event = Event::SigningStopped { cause: format!("x{}", "é".repeat(200)) };
+        let Event::SigningStopped { cause } = Event::read(&event.to_bytes()) else { panic!() };
+        assert_eq!(cause.len(), 255);
+    }
+
+    #[test]
+    fn what_a_later_version_wrote_is_unknown_and_not_skipped() {
+        assert_eq!(Event::read(&Event::Unknown { code: 99 }.to_bytes()), Event::Unknown { code: 99 });
+        assert_eq!(Event::read(b"\xff"), Event::Unknown { code: 0 });
+        let incomplete = Row {
+            code: EventKind::CardExpired as u64,
+            agent: Some(AGENT),
+            record: None,
+            other: None,
+            key: None,
+            number: None,
+            text: None,
+            texts: None,
+        };
+        assert_eq!(Event::read(&cbor::to_vec(&incomplete)), Event::Unknown { code: 7 });
+    }
+}

@@ -1,0 +1,151 @@
+//! What is worth an event: called where the change is made, so that both are one commit. Leases are not: they come every
+//! five minutes from every agent.
+
+use althing_ballot::{Ballot, Outcome, Proposal, ballots_for};
+use althing_card::Card;
+use althing_record::{AgentId, Kind, Placement, Record, RecordId};
+use althing_store::{ReadError, Snapshot, Table};
+
+use crate::engine::Engine;
+use crate::rows::{SlotHead, slot_key};
+use crate::{CardNews, Event, EvidenceRow};
+
+/// Most ballots that are told of when they were here before their proposal.
+const EARLY_BALLOTS_MAX: usize = 1_024;
+
+/// Where the keys of told outcomes begin in [`Table::Journal`].
+const TOLD: u8 = b'o';
+
+impl<S: Snapshot> Engine<S> {
+    /// A card record is about to take its slot. One that only renews the card's time is no news.
+    pub(crate) fn tell_card(&mut self, record: &Record) -> Result<(), ReadError> {
+        let Placement::Slot { name, revision } = &record.header().placement else { return Ok(()) };
+        if record.kind() != Kind::Card {
+            return Ok(());
+        }
+        let before = match self.slot_head(&slot_key(record.agent(), Kind::Card, name))? {
+            Some(head) => self.record(head.id)?,
+            None => None,
+        };
+        let before = before.filter(|before| matches!(Card::from_record(before), Ok(Some(_))));
+        let (agent, card, revision) = (record.agent(), record.id(), *revision);
+        match (Card::from_record(record), before) {
+            (Ok(Some(_)), Some(before)) if before.payload() == record.payload() => {}
+            (Ok(Some(new)), before) => {
+                let news = CardNews { agent, card, revision, name: new.name().to_owned() };
+                self.tell(&match before {
+                    Some(_) => Event::CardUpdated(news),
+                    None => Event::CardPublished(news),
+                });
+            }
+            (Ok(None), Some(_)) => self.tell(&Event::CardRetracted { agent, card }),
+            (Ok(None) | Err(_), _) => {}
+        }
+        Ok(())
+    }
+
+    /// A slot's record is about to go because its key was replaced.
+    pub(crate) fn tell_withdrawn(&mut self, head: SlotHead) -> Result<(), ReadError> {
+        if let Some(record) = self.record(head.id)?
+            && matches!(Card::from_record(&record), Ok(Some(_)))
+        {
+            self.tell(&Event::CardWithdrawn { agent: record.agent(), card: head.id });
+        }
+        Ok(())
+    }
+
+    /// An identity record was taken in.
+    pub(crate) fn tell_identity(
+        &mut self,
+        record: &Record,
+        was_known: bool,
+        key_before: [u8; 32],
+    ) -> Result<(), ReadError> {
+        let (agent, record) = (record.agent(), record.id());
+        if !was_known {
+            self.tell(&Event::AgentKnown { agent, record });
+        }
+        let key = self.key_history(agent)?.current_key();
+        if key != key_before {
+            self.tell(&Event::AgentKeyChanged { agent, record, key });
+        }
+        Ok(())
+    }
+
+    /// A proposal was taken in. Ballots can be here before it, in batches that answer others too.
+    pub(crate) fn tell_proposal(&mut self, record: &Record) -> Result<(), ReadError> {
+        let Ok(proposal) = Proposal::from_record(record) else { return Ok(()) };
+        let question = proposal.question.clone();
+        let proposer = proposal.proposer;
+        self.tell(&Event::VoteProposed { proposal: proposal.id, proposer, question });
+        let mut last = None;
+        for cast in ballots_for(&self.store, proposal.id, None)?.into_iter().take(EARLY_BALLOTS_MAX) {
+            let said = (cast.ballot.voter, cast.ballot.choice);
+            if proposal.electorate.weight(cast.ballot.voter).is_some() && last.replace(said) != Some(said) {
+                self.tell(&Event::VoteCast {
+                    proposal: proposal.id,
+                    voter: cast.ballot.voter,
+                    ballot: cast.batch,
+                    choice: cast.ballot.choice.text(&proposal),
+                });
+            }
+        }
+        if last.is_some() { self.note_outcome(&proposal) } else { Ok(()) }
+    }
+
+    /// A ballot is about to be indexed. Saying the same again is no news, and neither is a stranger's.
+    pub(crate) fn tell_ballot(&mut self, ballot: &Ballot, batch: RecordId) -> Result<(), ReadError> {
+        let Some(proposal) = self.proposal(ballot.proposal)? else { return Ok(()) };
+        let earlier = ballots_for(&self.store, ballot.proposal, Some(ballot.voter))?;
+        let is_new = earlier.iter().all(|cast| cast.ballot.choice != ballot.choice);
+        if is_new && proposal.electorate.weight(ballot.voter).is_some() {
+            self.tell(&Event::VoteCast {
+                proposal: proposal.id,
+                voter: ballot.voter,
+                ballot: batch,
+                choice: ballot.choice.text(&proposal),
+            });
+        }
+        Ok(())
+    }
+
+    /// Misbehaviour was proved. What a thief signed before the recovery key spoke accuses nobody.
+    pub(crate) fn tell_evidence(
+        &mut self,
+        agent: AgentId,
+        offence: &str,
+        records: [RecordId; 2],
+    ) -> Result<(), ReadError> {
+        let row = EvidenceRow { agent, offence: offence.to_owned(), records };
+        if self.binds(&row)? {
+            let EvidenceRow { agent, offence, records } = row;
+            self.tell(&Event::EvidenceFound { agent, offence, records });
+        }
+        Ok(())
+    }
+
+    /// Tells an outcome unless it was told before; says whether it was not.
+    pub(crate) fn tell_outcome(&mut self, proposal: &Proposal, outcome: &Outcome) -> Result<bool, ReadError> {
+        let indexes: &[u32] = match outcome {
+            Outcome::Undecided => return Ok(false),
+            Outcome::Decided(option) => &[*option],
+            Outcome::Conflicting(options) => options,
+        };
+        let told = indexes.iter().flat_map(|index| index.to_be_bytes());
+        let key: Vec<u8> = [TOLD].into_iter().chain(proposal.id.0).chain(told).collect();
+        if self.store.get(Table::Journal, &key)?.is_some() {
+            return Ok(false);
+        }
+        self.put(Table::Journal, key, Vec::new());
+        let mut options: Vec<String> =
+            indexes.iter().map(|index| proposal.options[*index as usize].clone()).collect();
+        self.tell(&match (outcome, options.pop()) {
+            (Outcome::Decided(_), Some(option)) => Event::VoteDecided { proposal: proposal.id, option },
+            (_, last) => {
+                options.extend(last);
+                Event::VoteConflicting { proposal: proposal.id, options }
+            }
+        });
+        Ok(true)
+    }
+}

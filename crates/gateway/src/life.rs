@@ -1,0 +1,41 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What a stream tells the connection that it is sent on: that its reader is there. A request extension.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Life(Arc<Mutex<Option<Instant>>>);
+
+/// How a connection stands when its time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It carries no stream: it is closed after the current answer.
+    Old,
+    /// Its stream's reader took something; look again then.
+    Streams(Instant),
+    /// Its stream's reader took nothing for a whole connection timeout.
+    Stalled,
+}
+
+impl Life {
+    /// The reader took something just now.
+    pub(crate) fn advance(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// The stream is over.
+    pub(crate) fn end(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// What becomes of the connection; `patience`: how long a reader may take nothing.
+    pub(crate) fn verdict(&self, patience: Duration) -> Verdict {
+        let advanced = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match advanced.map(|at| at + patience) {
+            None => Verdict::Old,
+            Some(until) if until > Instant::now() => Verdict::Streams(until),
+            Some(_) => Verdict::Stalled,
+        }
+    }
+}
