@@ -3,6 +3,7 @@
 //! Each benchmark is run several times. A figure has one number a run (a percentile of that run's samples, or a rate),
 //! and is reported as the median of the runs with the smallest and largest beside it.
 
+mod cards;
 mod figure;
 mod find;
 mod lab;

@@ -199,6 +199,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         timing: Timing::default(),
     };
     let desk = Desk::new(opened.rocks.clone(), network.clone(), clock);
+    metrics.registry_mut().register_collector(Box::new(desk.clone()));
     let engine = Engine::new(config, opened.rocks, seed()?, clock.now())?;
     if engine.is_restored() {
         tracing::info!("the store was restored from a copy: voters' nodes are asked before a ballot");

@@ -12,7 +12,7 @@ use althing_tests::{Home, Node, Reply, get, poll};
 use serde_json::Value;
 
 /// What a dashboard of a node needs.
-const DASHBOARD: [&str; 17] = [
+const DASHBOARD: [&str; 20] = [
     "althing_build_info",
     "althing_clock_offset_seconds",
     "althing_commit_duration_seconds_bucket",
@@ -23,8 +23,11 @@ const DASHBOARD: [&str; 17] = [
     "althing_net_peers",
     "althing_net_requests_total",
     "althing_queue_depth",
+    "althing_queue_drops_total",
     "althing_records_total",
     "althing_signing_stopped",
+    "althing_store_files_bytes",
+    "althing_store_memory_bytes",
     "althing_sync_rounds_total",
     "althing_votes_decided_total",
     "process_cpu_seconds_total",

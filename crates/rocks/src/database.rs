@@ -4,7 +4,7 @@ use std::sync::Arc;
 use althing_store::{Batch, CommitNo, Op, Table};
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, CompactOptions, DB, DBCompressionType,
-    DBRecoveryMode, LogLevel, ReadOptions, WriteBatch, WriteOptions,
+    DBRecoveryMode, LogLevel, ReadOptions, WriteBatch, WriteOptions, properties,
 };
 
 use crate::fault::Fault;
@@ -159,6 +159,21 @@ impl Database {
     /// The size of its table files in bytes.
     pub(crate) fn size(&self) -> Result<u64, Fault> {
         Ok(self.db.live_files()?.iter().map(|file| file.size as u64).sum())
+    }
+
+    /// What RocksDB holds in memory, in bytes: rows that are in no table file yet, readers of table files, and blocks.
+    pub(crate) fn memory(&self) -> Result<u64, Fault> {
+        let mut bytes = 0;
+        let mut cached = 0;
+        for table in Table::ALL {
+            let Some(rows) = self.known(table) else { continue };
+            let value = |name| self.db.property_int_value_cf(rows, name).map(Option::unwrap_or_default);
+            bytes +=
+                value(properties::CUR_SIZE_ALL_MEM_TABLES)? + value(properties::ESTIMATE_TABLE_READERS_MEM)?;
+            // One cache for all tables.
+            cached = value(properties::BLOCK_CACHE_USAGE)?;
+        }
+        Ok(bytes + cached)
     }
 
     /// Writes what is in memory into table files.

@@ -62,6 +62,14 @@ impl Rocks {
         self.database.size().map_err(|fault| refused(Table::Meta, fault))
     }
 
+    /// The memory that RocksDB holds in bytes.
+    ///
+    /// # Errors
+    /// When RocksDB does not tell.
+    pub fn memory(&self) -> Result<u64, ReadError> {
+        self.database.memory().map_err(|fault| refused(Table::Meta, fault))
+    }
+
     /// Writes every table anew without what was replaced or removed. Commits go on meanwhile; it blocks for as long as
     /// reading and writing everything takes, or until [`Rocks::stop_compacting`]. `progress` hears of each table
     /// before it is begun. Gives the size of the table files before and after.

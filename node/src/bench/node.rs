@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{ChildStdout, Command};
 use tokio::sync::mpsc;
 
+use super::cards::{CARDS, cost_of_cards};
 use super::figure::Runs;
 use super::lab::Lab;
 use super::{BenchError, Benchmark, Figure, ms};
@@ -20,7 +21,7 @@ const STARTS: usize = 20;
 /// Connections of one run.
 const CONNECTIONS: usize = 64;
 /// How long memory is given to settle.
-const SETTLE: Duration = Duration::from_secs(3);
+pub(crate) const SETTLE: Duration = Duration::from_secs(3);
 
 /// One node: how fast it starts, what it takes, and what more it takes for each connection.
 pub(crate) async fn node(lab: &Lab, say: &mut dyn FnMut(String)) -> Result<Vec<Figure>, BenchError> {
@@ -39,11 +40,20 @@ pub(crate) async fn node(lab: &Lab, say: &mut dyn FnMut(String)) -> Result<Vec<F
 
         say(format!("node: run {run} of {}, {CONNECTIONS} connections", lab.runs));
         let testnet = lab.network(&format!("node-{run}"), 1).await?;
-        let (idle, connected) = lab.on(testnet, async |testnet| memory_of_connections(testnet).await).await?;
+        let (idle, connected, cards) = lab
+            .on(testnet, async |testnet| {
+                let (idle, connected) = memory_of_connections(testnet).await?;
+                say(format!("node: run {run} of {}, {CARDS} cards", lab.runs));
+                Ok((idle, connected, cost_of_cards(testnet).await?))
+            })
+            .await?;
         runs.one("resident memory, idle", "MB", idle / 1e6, 1);
         #[expect(clippy::cast_precision_loss, reason = "a small number")]
         let each = (connected - idle) / CONNECTIONS as f64;
         runs.one("resident memory, each connection", "kB", each / 1e3, CONNECTIONS);
+        runs.one("resident memory, each stored card", "kB", cards.memory / 1e3, CARDS as usize);
+        runs.one("disk, each stored card", "kB", cards.disk / 1e3, CARDS as usize);
+        runs.one("cards imported", "1/s", cards.rate, 1);
     }
     Ok(runs.figures())
 }
@@ -142,7 +152,7 @@ async fn connect(number: usize, network: NetworkId, address: &str) -> Result<Net
 }
 
 /// The resident memory of a process, in bytes.
-fn resident(pid: u32) -> Result<f64, BenchError> {
+pub(crate) fn resident(pid: u32) -> Result<f64, BenchError> {
     let path = format!("/proc/{pid}/status");
     let text = std::fs::read_to_string(&path).map_err(|error| BenchError::unexpected(&error))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));

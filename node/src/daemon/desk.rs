@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,10 @@ use althing_gateway::api::{Checkpoint, CheckpointFile, Compaction, CompactionSta
 use althing_record::{Kind, Network, Record, VerifyError};
 use althing_rocks::{CompactError, FreezeError, Frozen, OpenError, Rocks};
 use althing_store::ReadError;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -98,6 +103,30 @@ impl Desk {
                 };
             }
         });
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Desk").field(&lock(&self.0.rocks)).finish()
+    }
+}
+
+/// The size of the store, asked at each scrape. A node that is stopping tells none.
+impl Collector for Desk {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Ok(rocks) = self.rocks() else { return Ok(()) };
+        for (name, help, bytes) in [
+            ("althing_store_files", "Size of the database's table files", rocks.size()),
+            ("althing_store_memory", "Memory that the database holds", rocks.memory()),
+        ] {
+            let Ok(bytes) = bytes else { continue };
+            #[expect(clippy::cast_precision_loss, reason = "a size, for a graph")]
+            let metric = ConstGauge::new(bytes as f64);
+            let encoder = encoder.encode_descriptor(name, help, Some(&Unit::Bytes), metric.metric_type())?;
+            metric.encode(encoder)?;
+        }
+        Ok(())
     }
 }
 

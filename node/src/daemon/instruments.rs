@@ -11,6 +11,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+/// The queues that drop what finds them full.
+const DROPPING: [&str; 6] = ["request", "response", "verdict", "publish", "provide", "lookup"];
+
 /// The node's own metrics. No label carries a peer, an agent or a record.
 pub(super) struct Instruments {
     records: Family<RecordLabels, Counter>,
@@ -76,6 +79,10 @@ impl Instruments {
             queues: Family::default(),
             dropped: Family::default(),
         };
+        // What has not happened is 0, not absent.
+        for queue in DROPPING {
+            own.dropped.get_or_create(&QueueLabels { queue }).inc_by(0);
+        }
         let registry = registry.sub_registry_with_prefix("althing");
         registry.register("records", "Verified records offered to the store", own.records.clone());
         registry.register(
