@@ -20,7 +20,9 @@ fn commands_use_the_home_that_the_file_in_the_working_directory_names() {
     let (code, out, err) = at(home.path(), &mut althing(&["status"]));
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains(&node.agent()) || out.contains(node.api().as_str()), "{out}");
-    // A flag wins over the file.
+    // No file, or a flag: both win.
+    let (code, ..) = at(home.path(), &mut althing(&["status", "--config", ""]));
+    assert_eq!(code, Some(3));
     let (code, ..) = at(home.path(), &mut althing(&["status", "--home", "elsewhere"]));
     assert_eq!(code, Some(3));
 }

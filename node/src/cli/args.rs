@@ -11,6 +11,7 @@ use althing_engine::EventId;
 use althing_gateway::api::MAX_LAST;
 use althing_net::Multiaddr;
 use althing_record::AgentId;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::store::Store;
@@ -40,7 +41,7 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub(crate) home: Option<PathBuf>,
     /// The configuration file, in place of those of project, user and system; "" reads none
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = maybe_empty(), help_heading = "Global options")]
     pub(crate) config: Option<PathBuf>,
     /// Print one JSON document on stdout and everything else on stderr
     #[arg(long, global = true, help_heading = "Global options")]
@@ -482,6 +483,11 @@ pub(crate) struct Bench {
     /// How many nodes the network of `find` has
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=60))]
     pub(crate) nodes: u16,
+}
+
+/// A path that may be the empty one.
+fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// A skill path; paths are in lower case, as the skills in cards are when they are indexed.
