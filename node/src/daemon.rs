@@ -145,6 +145,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     Gateway::admit(&local)?;
     let unlock = home::unlock(options.passphrase_file.as_deref())?;
     descriptors::raise(&limits, 2 * local.connections_max)?;
+    gather_entropy();
     home::make(&options.home)?;
     // Its lock tells a second node on this home whose it is, before anything else is touched.
     let store = althing_rocks::Options { accept_rollback: options.accept_rollback, ..Default::default() };
@@ -288,6 +289,15 @@ fn guard_status(guard: &GuardState) -> GuardStatus {
             GuardStatus::Stopped(guard.to_string())
         }
     }
+}
+
+/// TLS's randomness (AWS-LC) times the processor's jitter when it is first asked, for some 25 ms in all. Asked now, on a
+/// thread of its own, it does not hold up the first handshake over QUIC.
+fn gather_entropy() {
+    drop(tokio::task::spawn_blocking(|| {
+        // What it gives is not used; if it cannot give anything, the first handshake says so.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().secure_random.fill(&mut [0]);
+    }));
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shell draws the engine's seed")]

@@ -23,6 +23,12 @@ const BANNED_MAX: usize = 1024;
 /// For how long.
 const BAN: Duration = Duration::from_secs(60);
 
+/// Peers that could not be reached that are remembered; the one that would be forgotten first makes room.
+const LOST_MAX: usize = 1024;
+/// How long such a peer is left alone: at first, and at most. Others go on naming it for long after it has gone, and a
+/// lookup waits for every dial.
+const LOST: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(600));
+
 /// Refuses connections: too many from one address range, from a weak key, or from a peer that was turned away just now.
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -32,6 +38,13 @@ pub(crate) struct Gate {
     pending: BTreeMap<ConnectionId, Range>,
     established: BTreeMap<ConnectionId, Range>,
     banned: BTreeMap<PeerId, Instant>,
+    lost: BTreeMap<PeerId, Lost>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    until: Instant,
+    wait: Duration,
 }
 
 /// Why the gate refused a connection.
@@ -43,6 +56,8 @@ pub(crate) enum Refusal {
     WeakKey,
     /// It belongs to another network and was turned away less than a minute ago.
     Banned,
+    /// It could not be reached a moment ago.
+    Lost,
 }
 
 impl fmt::Display for Refusal {
@@ -51,6 +66,7 @@ impl fmt::Display for Refusal {
             Self::Range => "too many connections from one address range",
             Self::WeakKey => "the peer's key is weak",
             Self::Banned => "the peer belongs to another network",
+            Self::Lost => "the peer could not be reached a moment ago",
         })
     }
 }
@@ -66,7 +82,23 @@ impl Gate {
             pending: BTreeMap::new(),
             established: BTreeMap::new(),
             banned: BTreeMap::new(),
+            lost: BTreeMap::new(),
         }
+    }
+
+    /// A peer could not be reached: Kademlia does not dial it for a while, the longer the more often this happens.
+    pub(crate) fn lose(&mut self, peer: PeerId, now: Instant) {
+        if !self.lost.contains_key(&peer) && self.lost.len() >= LOST_MAX {
+            let first = self.lost.iter().min_by_key(|(_, lost)| lost.until).map(|(peer, _)| *peer);
+            first.and_then(|peer| self.lost.remove(&peer));
+        }
+        let wait = self.lost.get(&peer).map_or(LOST.0, |lost| (lost.wait * 2).min(LOST.1));
+        self.lost.insert(peer, Lost { until: now + wait, wait });
+    }
+
+    /// A peer was reached, or is wanted for itself: it may be dialed.
+    pub(crate) fn regain(&mut self, peer: &PeerId) {
+        self.lost.remove(peer);
     }
 
     /// Keeps a peer out for a minute. When the list is full, the one that would leave first makes room.
@@ -136,6 +168,19 @@ impl NetworkBehaviour for Gate {
         self.admit_range(remote)?;
         self.admit_peer(&peer)?;
         Ok(dummy::ConnectionHandler)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: Option<PeerId>,
+        _: &[Multiaddr],
+        _: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        match peer.and_then(|peer| self.lost.get(&peer)) {
+            Some(lost) if lost.until > clock::now() => Err(ConnectionDenied::new(Refusal::Lost)),
+            Some(_) | None => Ok(Vec::new()),
+        }
     }
 
     fn handle_established_outbound_connection(
@@ -230,6 +275,33 @@ mod tests {
                 .is_ok()
         };
         assert_eq!((0..40).filter(|id| pending(*id)).count(), 8);
+    }
+
+    #[test]
+    fn lost_peers_are_left_alone_longer_and_longer_until_they_are_reached() {
+        let mut gate = Gate::new(16, 16, true);
+        let peer = PeerId::random();
+        let dial = |gate: &mut Gate| {
+            let id = ConnectionId::new_unchecked(1);
+            gate.handle_pending_outbound_connection(id, Some(peer), &[], Endpoint::Dialer).is_ok()
+        };
+        assert!(dial(&mut gate));
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            gate.lose(peer, clock::now());
+            waits.push(gate.lost[&peer].wait.as_secs());
+            assert!(!dial(&mut gate));
+        }
+        assert_eq!(waits, [20, 40, 80, 160, 320, 600, 600, 600]);
+        gate.regain(&peer);
+        assert!(dial(&mut gate));
+        let past = clock::now().checked_sub(LOST.0).expect("a clock that has run for a while");
+        gate.lose(peer, past);
+        assert!(dial(&mut gate), "its time is over");
+        for _ in 0..2 * LOST_MAX {
+            gate.lose(PeerId::random(), clock::now());
+        }
+        assert_eq!(gate.lost.len(), LOST_MAX);
     }
 
     #[test]

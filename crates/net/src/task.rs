@@ -24,6 +24,8 @@ use crate::{Config, Event, NetState, Topic, clock};
 
 mod swarm_events;
 
+/// How long a peer may take to answer a dial. A silent address is what takes longest, and lookups wait for it.
+const DIAL_MAX: Duration = Duration::from_secs(3);
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(200);
 /// How often the state is refreshed when nothing changes.
@@ -63,6 +65,8 @@ pub(crate) struct Task {
     heard: mpsc::Receiver<Hint>,
     listens: watch::Sender<Vec<Multiaddr>>,
     neighbours: Neighbours,
+    /// Dials under way, as many as may be pending, and since when.
+    dialing: BTreeMap<PeerId, Instant>,
     changed: bool,
     refreshed: Instant,
 }
@@ -96,6 +100,7 @@ impl Task {
             heard: ends.heard,
             listens: ends.listens,
             neighbours: Neighbours::default(),
+            dialing: BTreeMap::new(),
             counters,
             changed: true,
             refreshed: clock::now(),
@@ -174,7 +179,11 @@ impl Task {
         }
     }
 
+    /// Dials somebody who is wanted for itself, also if it could not be reached a moment ago.
     fn dial(&mut self, target: DialOpts) {
+        if let Some(peer) = target.get_peer_id() {
+            self.swarm.behaviour_mut().gate.regain(&peer);
+        }
         if let Err(error) = self.swarm.dial(target) {
             tracing::debug!(%error, "not dialed");
         }
@@ -191,12 +200,24 @@ impl Task {
             self.announcements.sweep(now);
             behaviour.kademlia.store_mut().expire(now);
         }
+        let late = |since: &Instant| now.saturating_duration_since(*since) >= DIAL_MAX;
+        let late: Vec<_> =
+            self.dialing.iter().filter(|(_, since)| late(since)).map(|(peer, _)| *peer).collect();
+        for peer in late {
+            self.dialing.remove(&peer);
+            if self.peers.peer(&peer).is_none() {
+                // Nobody is connected, so this ends the dial and nothing else.
+                let _ = self.swarm.disconnect_peer_id(peer);
+                self.swarm.behaviour_mut().gate.lose(peer, now);
+            }
+        }
         for target in self.bootstrap.due(self.peers.members(), now) {
             self.dial(target);
         }
         let connected = |peer: &PeerId| self.peers.peer(peer).is_some();
         if let Some((peer, target)) = self.neighbours.due(self.peers.members(), connected, now) {
             self.counters.neighbour("dialed");
+            self.swarm.behaviour_mut().gate.regain(&peer);
             if let Err(error) = self.swarm.dial(target) {
                 tracing::debug!(%error, "a neighbour was not dialed");
                 self.neighbours.dialed(&peer);

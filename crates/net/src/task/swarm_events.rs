@@ -21,8 +21,12 @@ impl Task {
     )]
     pub(crate) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         self.metrics.record(&event);
-        if let SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), .. } = &event {
+        if let SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } = &event {
             self.neighbours.dialed(peer);
+            self.dialing.remove(peer);
+            if matches!(error, DialError::Transport(_)) && self.peers.peer(peer).is_none() {
+                self.swarm.behaviour_mut().gate.lose(*peer, clock::now());
+            }
         }
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
@@ -30,6 +34,11 @@ impl Task {
                 self.changed = true;
                 self.peers.opened(peer_id, connection_id, endpoint);
                 self.neighbours.dialed(&peer_id);
+                self.dialing.remove(&peer_id);
+                self.swarm.behaviour_mut().gate.regain(&peer_id);
+            }
+            SwarmEvent::Dialing { peer_id: Some(peer), .. } => {
+                self.dialing.entry(peer).or_insert_with(clock::now);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 let cause = cause.map(|cause| cause.to_string());
@@ -306,6 +315,7 @@ fn reason_of(cause: &ConnectionDenied) -> &'static str {
         Some(Refusal::Range) => "address_range",
         Some(Refusal::WeakKey) => "weak_key",
         Some(Refusal::Banned) => "banned",
+        Some(Refusal::Lost) => "lost",
         None if cause.downcast_ref::<Duplicate>().is_some() => "duplicate",
         None if cause.downcast_ref::<memory_connection_limits::MemoryUsageLimitExceeded>().is_some() => {
             "memory"

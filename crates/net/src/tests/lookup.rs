@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::clock;
 
 const KEY: [u8; 32] = [42; 32];
 
@@ -100,4 +101,45 @@ async fn lookups_beyond_the_bound_end_at_once() {
     node.net.lookup(1, KEY).expect("room for a command");
     assert_eq!(lookup(&mut node, 2, KEY).await, BTreeSet::new());
     node.metric_is("althing_net_dropped_total{queue=\"queries\"}", "1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_is_gone_and_silent_holds_up_one_lookup_and_not_the_next() {
+    let mut nodes = line(3).await;
+    let provider = nodes[0].id();
+    let listen = vec![QUIC.parse().expect("an address")];
+    let mut lost = Node::start(Config { listen, bootstrap: vec![nodes[1].address()], ..config(9) }).await;
+    lost.connected(nodes[1].id()).await;
+    nodes[1].state("a full routing table", |state| state.routing_table >= 3).await;
+    let (gone, address) = (lost.id(), lost.address());
+    lost.net.shutdown().await;
+    nodes[1].disconnected(gone).await;
+    // Nobody answers there any more: packets are taken, and nothing is said.
+    let port = match address.iter().nth(1) {
+        Some(libp2p::multiaddr::Protocol::Udp(port)) => port,
+        other => panic!("expected a UDP port: {other:?}"),
+    };
+    let _silent = within("a free port", async {
+        loop {
+            match tokio::net::UdpSocket::bind(("127.0.0.1", port)).await {
+                Ok(socket) => break socket,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await;
+    assert_eq!(provide(&mut nodes[0], KEY).await, Ok(()));
+    let mut late = Node::start(Config { bootstrap: vec![nodes[1].address()], ..config(6) }).await;
+    late.state("a routing table", |state| state.routing_table > 0).await;
+    // Announcements are not acknowledged: the first lookup may come too early to find anything.
+    let mut held_up = 0;
+    for number in 1..=20 {
+        let start = clock::now();
+        let found = lookup(&mut late, number, KEY).await;
+        let took = start.elapsed();
+        assert!(took < Duration::from_millis(4_500), "lookup {number} took {took:?}");
+        held_up += u32::from(took > Duration::from_millis(1_000));
+        assert!(number < 10 || found == BTreeSet::from([provider]), "lookup {number} found {found:?}");
+    }
+    assert_eq!(held_up, 1, "the first one meets the silent peer, and the others do not");
 }
