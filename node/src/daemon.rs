@@ -7,6 +7,7 @@
 //! ```
 //! Every arrow is a bounded queue or a watched value. The event loop waits for nobody but the committer.
 
+mod acquaintances;
 mod clock;
 mod descriptors;
 mod desk;
@@ -178,7 +179,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
             key: node_key.clone(),
             network: network.id(),
             listen: if options.listen.is_empty() { home::default_listen() } else { options.listen.clone() },
-            bootstrap: join.clone(),
+            bootstrap: join.iter().cloned().chain(acquaintances::read(&options.home)).collect(),
             mdns: options.mdns,
             profile: options.profile,
             limits,
@@ -221,6 +222,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
 
     let stop = Arc::new(Notify::new());
     let service = Service::from_env();
+    let remembering = tokio::spawn(acquaintances::remember(options.home.clone(), net.watch()));
     let announcing = tokio::spawn(service.clone().follow(readiness.clone(), net.watch()));
     let inbound = Inbound::new(network.clone(), net.clone(), inputs, instruments.clone());
     let mut inbound = tokio::spawn(inbound.run(net_events));
@@ -259,6 +261,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     let windup = async {
         service.stopping();
         announcing.abort();
+        remembering.abort();
         let mut outcome = ended_by_itself.take();
         if !running.is_finished() {
             stop.notify_one();

@@ -198,7 +198,14 @@ impl Found<'_> {
 
     fn many<T: std::str::FromStr<Err: ToString>>(&self, key: Key) -> Result<Vec<T>, SettingsError> {
         let Some(found) = self.0.get(&key) else { return Ok(Vec::new()) };
-        found.texts.iter().map(|text| text.parse().map_err(|cause| wrong(key, found, text, &cause))).collect()
+        let read = |text: &String| {
+            // The empty text is a multiaddr, of nothing.
+            if text.trim().is_empty() {
+                return Err(wrong(key, found, text, &"expected a value"));
+            }
+            text.parse().map_err(|cause| wrong(key, found, text, &cause))
+        };
+        found.texts.iter().map(read).collect()
     }
 
     fn path(&self, key: Key) -> Result<Option<PathBuf>, SettingsError> {

@@ -123,3 +123,24 @@ fn a_node_that_nobody_answers_says_so() {
     let ready = Node::join(&home.join("3"), &one);
     assert_eq!(ready.up_document()["waiting_for"], serde_json::json!([]));
 }
+
+#[test]
+fn a_node_that_comes_back_at_another_address_finds_its_peers_again() {
+    let home = Home::new();
+    let one = Node::up(&home.join("1"), &[]);
+    let two = Node::join(&home.join("2"), &one);
+    let remembered = poll("the first node remembers the second", || {
+        let text = std::fs::read_to_string(home.join("1").join("peers")).ok()?;
+        text.contains(two.status()["node"].as_str().unwrap()).then_some(text)
+    });
+    assert!(remembered.lines().count() <= 4, "{remembered}");
+    let before = one.address();
+    let _ = one.run(&["down"]).expect(0);
+    assert!(one.ended().success());
+    // Nobody tells either where the other is.
+    let one = Node::up(&home.join("1"), &[]);
+    assert_ne!(one.address(), before);
+    for node in [&one, &two] {
+        poll("they see each other", || (node.status()["peers"].as_u64()? > 0).then_some(()));
+    }
+}

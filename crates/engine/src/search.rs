@@ -214,7 +214,8 @@ impl<S: Snapshot> Engine<S> {
                 let found = Found {
                     agents: self.found_agents(skill, search.limit, &search.brought, now)?,
                     pages: 1,
-                    pages_answered: u64::from(search.looked_up),
+                    // A lookup that had nobody to ask has ended, and was answered by nobody.
+                    pages_answered: u64::from(search.looked_up && !self.peers.is_empty()),
                     providers: search.providers.len() as u64,
                     providers_silent: silent,
                     live: true,

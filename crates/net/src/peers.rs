@@ -149,6 +149,7 @@ impl Peers {
             Some(PeerState {
                 node: peer.node?,
                 address: peer.address().clone(),
+                listens: peer.listens.clone(),
                 outbound: peer.outbound(),
                 agent: peer.agent.clone(),
                 membership: peer.membership,

@@ -30,6 +30,8 @@ pub struct PeerState {
     pub node: NodeId,
     /// The remote's address on the first connection.
     pub address: Multiaddr,
+    /// Where it says that it listens, as far as that can be dialed; without its id.
+    pub listens: Vec<Multiaddr>,
     /// Whether this node dialed.
     pub outbound: bool,
     /// What it calls itself, once Identify has answered.

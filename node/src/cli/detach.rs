@@ -19,8 +19,6 @@ use crate::daemon;
 
 /// Tells the process that `up --detach` starts that it is the node.
 const CHILD: &str = "_ALTHING_DETACHED_NODE";
-/// How to go on, for people.
-const END: &str = "`althing down` stops it, `althing logs` shows its log";
 /// How long a node may take to start unless the user says otherwise. A large database that was not closed takes a while.
 const START_MAX: Duration = Duration::from_secs(60);
 /// How long a node that runs may take to say so.
@@ -33,9 +31,12 @@ const TAIL_BYTES: u64 = 16 << 10;
 
 /// Starts a node in the background and waits until it is up. A node that runs already is left alone and described.
 pub(super) async fn up(session: &Session) -> Result<Page, Failure> {
-    let log = daemon::log_file(session.home()?);
-    if let Some(status) = running(session.home()?).await {
-        return Up::of_running(status, log).page(END);
+    let home = session.home()?;
+    let log = daemon::log_file(home);
+    let flag = session.home_flag();
+    let end = format!("`althing down{flag}` stops it, `althing logs{flag}` shows its log");
+    if let Some(status) = running(home).await {
+        return Up::of_running(status, log, home).page(&end);
     }
     let logged = fs::metadata(&log).map_or(0, |meta| meta.len());
     let mut child = start()?;
@@ -56,7 +57,7 @@ pub(super) async fn up(session: &Session) -> Result<Page, Failure> {
             return Err(with_log(failure, &log, logged));
         }
     };
-    up.page(END)
+    up.page(&end)
 }
 
 /// Whether this process is what `up --detach` started. It says in JSON what it has to say.

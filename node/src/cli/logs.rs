@@ -41,7 +41,11 @@ pub(crate) struct Args {
 pub(crate) fn logs(args: &Args, session: &Session) -> Result<Page, Failure> {
     let path = daemon::log_file(session.home()?);
     let failed = |error: io::Error| Failure::file("read", &path, &error);
-    let absent = !(0..Rotation::default().files_max).any(|age| LogFile::path(&path, age).exists());
+    let there = |age| LogFile::path(&path, age).try_exists();
+    let mut absent = true;
+    for age in 0..Rotation::default().files_max {
+        absent &= !there(age).map_err(failed)?;
+    }
     if absent && !(args.follow && session.home()?.is_dir()) {
         let hint = format!("`althing up --home {}` makes one", session.home()?.display());
         return Err(Failure::new(Exit::Failed, format!("no log at {}", path.display())).hint(hint));

@@ -6,7 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::failure::{Exit, Failure};
 use super::page::Page;
-use crate::settings::{Settings, Sources};
+use crate::settings::{Key, Settings, Sources};
 
 /// How long a command may take unless the user says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -15,12 +15,20 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Session {
     home: Result<PathBuf, Failure>,
+    home_flag: String,
     timeout: Option<Duration>,
 }
 
 impl Session {
     pub(crate) fn new(sources: &Sources, timeout: Option<Duration>) -> Self {
-        Self { home: Settings::home(sources).map_err(Failure::from), timeout }
+        let given = sources.flags.get(&Key::Home).and_then(|texts| texts.first());
+        let home_flag = given.map_or_else(String::new, |home| format!(" --home {}", quoted(home)));
+        Self { home: Settings::home(sources).map_err(Failure::from), home_flag, timeout }
+    }
+
+    /// What other commands have to be given to reach the same node, with a blank before it; empty if they need nothing.
+    pub(crate) fn home_flag(&self) -> &str {
+        &self.home_flag
     }
 
     /// The node's directory.
@@ -76,6 +84,15 @@ impl Session {
     }
 }
 
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "_./-+,:@".contains(char);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// A runtime with everything on.
 pub(crate) fn runtime(mut builder: Builder) -> Result<Runtime, Failure> {
     builder
@@ -91,5 +108,18 @@ pub(crate) fn data_dir(name: &str) -> Result<PathBuf, Failure> {
         Some(data) => Ok(data.join(name)),
         None => Err(Failure::new(Exit::Usage, "neither HOME nor XDG_DATA_HOME names a directory")
             .hint("say where with --home DIR or ALTHING_HOME".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_split_them() {
+        assert_eq!(quoted("/tmp/a-1.x"), "/tmp/a-1.x");
+        assert_eq!(quoted("/tmp/my home"), "'/tmp/my home'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
     }
 }

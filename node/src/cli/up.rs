@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use althing_gateway::api;
+use althing_record::Network;
 use althing_telemetry::{LogError, LogFile, Logs, Rotation, init_logs, log_panics};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Builder;
@@ -62,8 +63,9 @@ pub(crate) fn up(
         log,
         detached,
     };
+    let end = format!("Ctrl-C or `althing down{}` stops it", session.home_flag());
     let ready = |summary: &Summary| {
-        if let Ok(page) = Up::new(summary, genesis).page("Ctrl-C or `althing down` stops it") {
+        if let Ok(page) = Up::new(summary, &home).page(&end) {
             screen.show(&page);
         }
         if detached {
@@ -101,17 +103,17 @@ pub(super) struct Up {
 impl Up {
     pub(super) const SCHEMA: &str = "althing.up/v1";
 
-    fn new(summary: &Summary, genesis: Option<&Path>) -> Self {
-        let genesis = genesis.map(|file| format!(" --genesis {}", file.display())).unwrap_or_default();
+    fn new(summary: &Summary, home: &Path) -> Self {
+        let network = summary.network.to_string();
         Self {
             schema: Self::SCHEMA.to_owned(),
             node: summary.node.to_string(),
             agent: summary.agent.to_string(),
-            network: summary.network.to_string(),
+            join: join_with(&summary.listen, &network, home),
+            network,
             network_name: summary.network_name.clone(),
             listen: summary.listen.clone(),
             api: summary.api.clone(),
-            join: summary.listen.first().map(|address| format!("althing up --join {address}{genesis}")),
             waiting_for: summary.waiting_for.clone(),
             pid: std::process::id(),
             log: summary.log.clone(),
@@ -120,10 +122,10 @@ impl Up {
     }
 
     /// The same of a node that runs already.
-    pub(super) fn of_running(status: api::Status, log: PathBuf) -> Self {
+    pub(super) fn of_running(status: api::Status, log: PathBuf, home: &Path) -> Self {
         Self {
             schema: Self::SCHEMA.to_owned(),
-            join: status.listen.first().map(|address| format!("althing up --join {address}")),
+            join: join_with(&status.listen, &status.network, home),
             node: status.node,
             agent: status.agents.into_iter().next().unwrap_or_default(),
             network: status.network,
@@ -154,15 +156,28 @@ impl Up {
         let mut text = Text::default();
         text.pairs(&pairs);
         if self.already_running {
-            text.line(&format!("it runs already (pid {}); the options given now were not applied", self.pid));
+            text.line(&format!("it runs already (pid {}); options given now have no effect on it", self.pid));
         }
         let missing = self.waiting_for.join(", ");
         text.line(&match missing.as_str() {
             "" => format!("ready; {end}"),
             missing => format!(
-                "up, but still waiting for {missing}: are the --join addresses right, and of the same network?"
+                "up, but still waiting for {missing}: are the --join addresses right, and of the same network? They \
+                 are kept in the file join beside {}",
+                self.log.display()
             ),
         });
         Page::new(self, text)
     }
+}
+
+/// How others join; a network of one's own needs its file too.
+fn join_with(listen: &[String], network: &str, home: &Path) -> Option<String> {
+    let address = listen.first()?;
+    let genesis = if network == Network::builtin().id().to_string() {
+        String::new()
+    } else {
+        format!(" --genesis {}", home.join("genesis.cbor").display())
+    };
+    Some(format!("althing up --join {address}{genesis}"))
 }

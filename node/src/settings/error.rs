@@ -92,18 +92,23 @@ impl SettingsError {
     /// The next step.
     pub(crate) fn hint(&self) -> String {
         match self {
+            Self::Unreadable { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
+                "check --config and ALTHING_CONFIG".to_owned()
+            }
             Self::Unreadable { .. } => "let this user read it, or name another with --config".to_owned(),
             Self::Untrusted { path, .. } => {
                 format!("if it is meant, say so with --config {}", path.display())
             }
-            Self::Syntax { .. } => "`althing config show` prints a file that is right".to_owned(),
+            Self::Syntax { .. } => {
+                "`althing config show --config \"\"` prints a file that is right".to_owned()
+            }
             Self::Newer { .. } => "use the version of althing that it was written for".to_owned(),
             Self::Unknown { nearest: Some(key), origin: Origin::Variable(_), .. } => {
                 format!("did you mean {}?", key.variable())
             }
             Self::Unknown { nearest: Some(key), .. } => format!("did you mean {key}?"),
             Self::Unknown { nearest: None, .. } | Self::Shape { .. } | Self::Value { .. } => {
-                "`althing config show` lists the settings".to_owned()
+                "`althing config show --config \"\"` lists the settings".to_owned()
             }
             Self::Lonely { missing, .. } => format!("set {missing} too; TLS needs both"),
             Self::NoHome => "say where with --home DIR or ALTHING_HOME".to_owned(),

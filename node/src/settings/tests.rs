@@ -74,7 +74,7 @@ fn unknown_setting_is_named_with_its_line_and_the_nearest_one() {
     assert_eq!(hint, "did you mean api.listen?");
     let (message, hint) = said("[frobnication]\nspeed = 9\n");
     assert_eq!(message, ":2: unknown setting \"frobnication.speed\"");
-    assert_eq!(hint, "`althing config show` lists the settings");
+    assert_eq!(hint, "`althing config show --config \"\"` lists the settings");
     assert_eq!(said("api = 3\n").0, ":1: unknown setting \"api\"");
     assert_eq!(said("[frobnication]\n").0, ":1: unknown setting \"frobnication\"");
 }
@@ -98,6 +98,7 @@ fn wrong_shapes_and_values_are_named_with_their_line() {
     assert!(said("profile = \"x\"\n").0.contains("expected default or testnet"));
     assert!(said("log.format = \"x\"\n").0.contains("expected text or json"));
     assert!(said("join = [\"/ip4/1.2.3.4/x\"]\n").0.contains(":1: join = \"/ip4/1.2.3.4/x\": "));
+    assert!(said("join = [\"\"]\n").0.contains("expected a value"));
     assert!(said("a = 1\na = 2\n").0.starts_with(":2: "), "{:?}", said("a = 1\na = 2\n"));
     assert!(said("genesis = \"\"\n").0.contains("expected a path"));
     assert_eq!(said("api.certificate = \"a\"\n").0, ":1: api.certificate is set and api.private_key is not");
