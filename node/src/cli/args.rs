@@ -141,7 +141,7 @@ Examples:
   althing up --join /ip4/192.0.2.7/udp/4001/quic-v1/p2p/12D3KooW…
   althing up --home /tmp/b --listen /ip4/127.0.0.1/tcp/0 --api 127.0.0.1:0
 
-Every option can stand in a file or a variable instead: `althing config show --origin`.
+The settings among these can stand in a file or a variable instead: `althing config show --origin`.
 
 Keys are sealed with the passphrase in the file that ALTHING_PASSPHRASE_FILE names; without one they are as safe as the
 modes of the home.
