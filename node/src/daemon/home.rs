@@ -141,6 +141,12 @@ fn read_recovery(path: &Path) -> Result<BTreeMap<String, Digest>, RunError> {
 /// Without a passphrase the keys are as safe as the home's modes.
 pub(super) fn unlock(passphrase_file: Option<&Path>) -> Result<Unlock, RunError> {
     let Some(path) = passphrase_file else { return Ok(Unlock::Machine) };
+    // Secrets that a container is given are often 0444, so this is no refusal.
+    if let Ok(mode) = fs::metadata(path).map(|file| file.mode() & 0o7777)
+        && mode & 0o044 != 0
+    {
+        tracing::warn!(path = %path.display(), mode = format!("{mode:04o}"), "others can read the passphrase");
+    }
     let passphrase = fs::read_to_string(path).and_then(|text| {
         let text = Zeroizing::new(text);
         match text.lines().next() {
