@@ -38,3 +38,22 @@ fn play(document: &str) {
 fn readme() {
     play("README.md");
 }
+
+#[test]
+fn every_other_document() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut looked = 0;
+    for dir in ["", "docs", "docs/spec", "docs/adr", "examples"] {
+        for file in std::fs::read_dir(root.join(dir)).unwrap().flatten() {
+            let name = Path::new(dir).join(file.file_name()).display().to_string();
+            if !name.ends_with(".md") || name == "README.md" {
+                continue;
+            }
+            looked += 1;
+            if std::fs::read_to_string(file.path()).unwrap().contains("\n```console\n") {
+                play(&name);
+            }
+        }
+    }
+    assert!(looked > 15, "{looked} documents");
+}
