@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use althing_ballot::{CastBallot, Proposal, ballots_of};
+use althing_ballot::{Ballot, CastBallot, Proposal, ballots_of};
 use althing_card::{Card, Lease};
 use althing_record::{
     AgentId, Inception, KeyHistory, Kind, Millis, Placement, Record, RecordId, Rotation, Verdict, deadline,
@@ -57,7 +57,7 @@ enum Body {
     Lease,
     Identity,
     Proposal,
-    Ballots(Vec<althing_ballot::Ballot>),
+    Ballots(Vec<Ballot>),
 }
 
 fn wrong(error: impl ToString, newer: bool) -> Admission {
@@ -293,9 +293,9 @@ impl<S: Snapshot> Engine<S> {
                 return self.tell_proposal(record);
             }
             Body::Ballots(ballots) => {
-                self.fold_ballots(record, &ballots, &mut batch)?;
+                let fresh = self.fold_ballots(record, &ballots, &mut batch)?;
                 self.write_all(&batch);
-                return self.note_outcomes(&ballots);
+                return self.note_outcomes(&fresh);
             }
         }
         self.write_all(&batch);
@@ -349,14 +349,21 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
+    /// Gives the ballots that say something new; the others cannot change an outcome, and counting costs.
     fn fold_ballots(
         &mut self,
         record: &Record,
-        ballots: &[althing_ballot::Ballot],
+        ballots: &[Ballot],
         batch: &mut Batch,
-    ) -> Result<(), ReadError> {
+    ) -> Result<Vec<Ballot>, ReadError> {
+        let mut fresh = Vec::new();
         for ballot in ballots {
             let mut cast = althing_ballot::ballots_for(&self.store, ballot.proposal, Some(ballot.voter))?;
+            let said =
+                |cast: &CastBallot| cast.key == *record.signing_key() && cast.ballot.choice == ballot.choice;
+            if !cast.iter().any(said) {
+                fresh.push(*ballot);
+            }
             cast.push(CastBallot { ballot: *ballot, batch: record.id(), key: *record.signing_key() });
             // The lowest batch of all, and the lowest that contradicts it: the same pair in whatever order they came.
             let Some(first) = cast.iter().min_by_key(|cast| cast.batch) else { continue };
@@ -367,7 +374,8 @@ impl<S: Snapshot> Engine<S> {
                 self.prove(ballot.voter, DOUBLE_BALLOT, &ballot.proposal.0, ids)?;
             }
         }
-        althing_ballot::index_ballots(&self.store, record, ballots, batch)
+        althing_ballot::index_ballots(&self.store, record, ballots, batch)?;
+        Ok(fresh)
     }
 
     /// Keeps the two records that prove an offence.

@@ -119,6 +119,12 @@ impl Reconciler {
         self.frozen.clear();
         self.synced.clear();
         self.told.clear();
+        // What their earlier pages brought may be lost too: they begin again.
+        for running in std::mem::take(&mut self.running).into_values() {
+            if self.wanted.len() < WANTED_MAX {
+                self.wanted.insert((running.peer, running.domain));
+            }
+        }
     }
 
     /// Wants rounds with a node, connected or not.
@@ -457,17 +463,16 @@ impl<S: Snapshot> Engine<S> {
             return;
         }
         let Running { peer, domain, admitted, early, unread, round, .. } = running;
-        if domain == Domain::Ledger
-            && round.is_whole()
-            && unread.is_empty()
-            && self.reconciler.told.len() < crate::engine::PEERS_MAX
-        {
+        // Whether nothing that this node's agents said can have been left out.
+        let told = round.is_whole() && unread.is_empty();
+        if domain == Domain::Ledger && told && self.reconciler.told.len() < crate::engine::PEERS_MAX {
             self.reconciler.told.insert(peer);
         }
         self.reconciler.rounds += 1;
         self.reconciler.last = Some(now.wall);
         // Records of the ledger may wait for keys that only the directory brings.
-        if early.is_empty() || domain == Domain::Directory || self.reconciler.has_synced(Domain::Directory) {
+        let settled = early.is_empty() || self.reconciler.has_synced(Domain::Directory);
+        if domain == Domain::Directory || (told && settled) {
             self.reconciler.synced.insert(domain);
         }
         if domain == Domain::Directory && !self.reconciler.has_synced(Domain::Ledger) {

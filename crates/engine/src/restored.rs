@@ -133,7 +133,8 @@ impl<S: Snapshot> Engine<S> {
         let (mut told, mut missing) = (0_u64, Vec::new());
         for voter in electorate.voters() {
             let nodes = self.hosts(voter.agent, now)?;
-            let is_told = nodes.iter().any(|node| self.reconciler.was_told_by(*node));
+            // All of them: what one holds another may not have heard of yet.
+            let is_told = !nodes.is_empty() && nodes.iter().all(|node| self.reconciler.was_told_by(*node));
             if is_told || self.hosted(voter.agent).is_some() {
                 told = told.saturating_add(voter.weight);
             } else {

@@ -4,7 +4,7 @@ use althing_record::{AgentId, Incarnation, Record};
 use althing_store::{CommitNo, Head, ReadError, Snapshot, Table};
 
 use crate::admit::Admission;
-use crate::engine::Engine;
+use crate::engine::{Engine, NODE};
 use crate::restored::INCARNATION;
 use crate::rows::chain_prefix;
 use crate::{Event, Note, Now, Source};
@@ -44,7 +44,12 @@ impl<S: Snapshot> Engine<S> {
         for hosted in self.agents.clone() {
             self.ensure_inception(&hosted, now)?;
         }
+        // Rows whose commit may have failed.
         self.put(Table::Meta, INCARNATION.to_vec(), self.incarnation.0.to_vec());
+        self.put(Table::Meta, NODE.to_vec(), self.node().0.to_vec());
+        if let Some(cause) = self.signing_stopped.clone() {
+            self.put(Table::Meta, SIGNING_STOPPED.to_vec(), cause.into_bytes());
+        }
         Ok(())
     }
 

@@ -95,10 +95,12 @@ impl<S: Snapshot> Engine<S> {
 
     /// A ballot is about to be indexed. Saying the same again is no news, and neither is a stranger's.
     pub(crate) fn tell_ballot(&mut self, ballot: &Ballot, batch: RecordId) -> Result<(), ReadError> {
-        let Some(proposal) = self.proposal(ballot.proposal)? else { return Ok(()) };
         let earlier = ballots_for(&self.store, ballot.proposal, Some(ballot.voter))?;
-        let is_new = earlier.iter().all(|cast| cast.ballot.choice != ballot.choice);
-        if is_new && proposal.electorate.weight(ballot.voter).is_some() {
+        if earlier.iter().any(|cast| cast.ballot.choice == ballot.choice) {
+            return Ok(());
+        }
+        let Some(proposal) = self.proposal(ballot.proposal)? else { return Ok(()) };
+        if proposal.electorate.weight(ballot.voter).is_some() {
             self.tell(&Event::VoteCast {
                 proposal: proposal.id,
                 voter: ballot.voter,

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -27,33 +28,51 @@ pub(crate) enum Named {
 /// Reads a file's settings; none if there is no file.
 pub(crate) fn read(path: &Path, named: Named) -> Result<BTreeMap<Key, Chosen>, SettingsError> {
     let unreadable = |cause| SettingsError::Unreadable { path: path.to_owned(), cause };
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
+    let mut file = match fs::metadata(path).and_then(|found| open(path, named, &found)) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound && named == Named::Found => {
             return Ok(BTreeMap::new());
         }
         Err(error) => return Err(unreadable(error)),
     };
     if named == Named::Found {
-        trust(path, &metadata)?;
+        // Of what was opened, whatever lies at the path by now; and of a link that leads there.
+        trust(path, &file.metadata().map_err(unreadable)?)?;
+        trust_owner(path, &fs::symlink_metadata(path).map_err(unreadable)?)?;
     }
-    if metadata.len() > FILE_BYTES_MAX {
-        let cause = format!("{} bytes, expected at most {FILE_BYTES_MAX}", metadata.len());
+    let mut text = String::new();
+    file.by_ref().take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        let cause = format!("more than {FILE_BYTES_MAX} bytes");
         return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, cause)));
     }
-    parse(path, &fs::read_to_string(path).map_err(unreadable)?)
+    parse(path, &text)
+}
+
+/// Opens a file; what only lies there must be a plain one, which need not be waited for.
+fn open(path: &Path, named: Named, found: &fs::Metadata) -> io::Result<fs::File> {
+    if named == Named::Found && !found.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    fs::File::open(path)
 }
 
 /// A file in the working directory decides where keys are and whom the node joins, so nobody else may have written it.
 fn trust(path: &Path, metadata: &fs::Metadata) -> Result<(), SettingsError> {
-    let untrusted = |cause| Err(SettingsError::Untrusted { path: path.to_owned(), cause });
-    let own = fs::metadata("/proc/self").map(|process| process.uid()).unwrap_or(0);
-    if metadata.uid() != own && metadata.uid() != 0 {
-        return untrusted(format!("belongs to user {}, not to {own}", metadata.uid()));
-    }
+    trust_owner(path, metadata)?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o002 != 0 {
-        return untrusted(format!("has mode {mode:04o}: every user can write it"));
+        let cause = format!("has mode {mode:04o}: every user can write it");
+        return Err(SettingsError::Untrusted { path: path.to_owned(), cause });
+    }
+    Ok(())
+}
+
+fn trust_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), SettingsError> {
+    let own = fs::metadata("/proc/self").map(|process| process.uid()).unwrap_or(0);
+    if metadata.uid() != own && metadata.uid() != 0 {
+        let cause = format!("belongs to user {}, not to {own}", metadata.uid());
+        return Err(SettingsError::Untrusted { path: path.to_owned(), cause });
     }
     Ok(())
 }

@@ -216,7 +216,8 @@ impl<R: Read> Decoder<R> {
             let (major, value, head) = self.head()?;
             bytes.extend(head);
             if major == 2 || major == 3 {
-                let fits = usize::try_from(value).is_ok_and(|value| bytes.len() + value <= FRAME_BYTES_MAX);
+                let fits = usize::try_from(value)
+                    .is_ok_and(|value| bytes.len().saturating_add(value) <= FRAME_BYTES_MAX);
                 if !fits {
                     return Err(self.unreadable());
                 }

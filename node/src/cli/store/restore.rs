@@ -80,6 +80,10 @@ async fn copy(snapshot: &SnapshotDir, to: &Path, total: u64) -> Result<(), Failu
     let (mut copied, mut progress) = (0, Progress::new("restore"));
     for (name, sum) in snapshot.database() {
         let at = snapshot.path(DB).join(name);
+        let plain = fs::symlink_metadata(&at).map_err(|error| Failure::file("read", &at, &error))?.is_file();
+        if !plain {
+            return Err(Failure::new(Exit::Invalid, format!("{} is no plain file", at.display())));
+        }
         let mut from = File::open(&at).map_err(|error| Failure::file("read", &at, &error))?;
         let mut file = Hashed::create(&to.join(name))?;
         let mut piece = vec![0; PIECE_BYTES];

@@ -111,6 +111,11 @@ async fn write(
     let mut sums = Sums::default();
     let (mut copied, mut progress) = (0, Progress::new("snapshot"));
     for (name, bytes) in files {
+        // The names come from the node, and this program may have more rights than it.
+        if Path::new(name).file_name() != Some(name.as_ref()) {
+            let cause = format!("the node names a file that it may not: {name}");
+            return Err(Failure::new(Exit::Failed, cause));
+        }
         let mut file = Hashed::create(&db.join(name))?;
         let mut offset = 0;
         while offset < *bytes {
