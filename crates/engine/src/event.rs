@@ -196,11 +196,11 @@ cbor_map! {
     }
 }
 
-impl Event {
-    /// The event as deterministic CBOR.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut row = Row {
-            code: self.kind() as u64,
+impl Row {
+    /// A row of this number that has nothing else.
+    fn of(code: u64) -> Self {
+        Self {
+            code,
             agent: None,
             record: None,
             other: None,
@@ -208,7 +208,14 @@ impl Event {
             number: None,
             text: None,
             texts: None,
-        };
+        }
+    }
+}
+
+impl Event {
+    /// The event as deterministic CBOR.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut row = Row::of(self.kind() as u64);
         match self {
             Self::NodeStarted { start, signing_stopped } => {
                 row.number = Some(u64::from(*start));
@@ -374,16 +381,7 @@ mod tests {
     fn what_a_later_version_wrote_is_unknown_and_not_skipped() {
         assert_eq!(Event::read(&Event::Unknown { code: 99 }.to_bytes()), Event::Unknown { code: 99 });
         assert_eq!(Event::read(b"\xff"), Event::Unknown { code: 0 });
-        let incomplete = Row {
-            code: EventKind::CardExpired as u64,
-            agent: Some(AGENT),
-            record: None,
-            other: None,
-            key: None,
-            number: None,
-            text: None,
-            texts: None,
-        };
+        let incomplete = Row { agent: Some(AGENT), ..Row::of(EventKind::CardExpired as u64) };
         assert_eq!(Event::read(&cbor::to_vec(&incomplete)), Event::Unknown { code: 7 });
     }
 }

@@ -1,38 +1,19 @@
 //! Every queue of the engine, filled to its bound.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeSet;
 
 use althing_engine::{
-    Answer, Ask, AskNo, Config, Effect, Engine, Find, GuardStatus, HostedAgent, IMPORT_MAX, Input, MAX_FOUND,
-    Now, Output, PEERS_MAX, PROVIDERS_MAX, QueryNo, ROUNDS_MAX, RefusalKind, Request, Response, SEARCHES_MAX,
-    Taken, Timing, live_records,
+    Answer, Ask, AskNo, Effect, Engine, Find, IMPORT_MAX, Input, MAX_FOUND, Output, PEERS_MAX, PROVIDERS_MAX,
+    QueryNo, ROUNDS_MAX, RefusalKind, Request, Response, SEARCHES_MAX, Taken, Timing, live_records,
 };
-use althing_record::{AgentKey, Kind, NodeId, Record, recovery_key_hash};
-use althing_store::{CommitNo, Guard, Memory};
-use althing_testkit::{MADE, agent, identity, network, node, sign};
+use althing_record::{AgentKey, Kind, NodeId, Record};
+use althing_store::{CommitNo, Memory};
+use althing_testkit::{MADE, agent, identity, network, sign};
 
-fn now(ticks: u64) -> Now {
-    Now { wall: MADE.plus(ticks), ticks }
-}
+use crate::lab::{config, now};
 
 fn engine() -> Engine<Memory> {
-    let key = agent(1);
-    let config = Config {
-        network: network(),
-        node_key: node(1),
-        agents: vec![HostedAgent {
-            agent: key.agent(),
-            key,
-            recovery_key_hash: recovery_key_hash(&agent(2).public()),
-        }],
-        guard: GuardStatus::Ready(Guard::default()),
-        last_commit: CommitNo(0),
-        expects_peers: false,
-        timing: Timing::default(),
-    };
-    let mut engine = Engine::new(config, Memory::default(), [7; 32], now(0)).unwrap();
+    let mut engine = Engine::new(config(), Memory::default(), [7; 32], now(0)).unwrap();
     drain(&mut engine);
     engine.handle(now(0), Input::Committed(CommitNo(1)));
     drain(&mut engine);

@@ -1,36 +1,20 @@
 //! What a hostile peer or voter tries, and what it gets.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use althing_ballot::{Choice, Electorate, ProposalBody, Rule, leaf};
-use althing_engine::{
-    Answer, Ask, AskNo, Config, Effect, Engine, GuardStatus, HostedAgent, Input, MessageNo, Note, Now,
-    Output, Request, RequestNo, Response, Timing,
-};
-use althing_record::{Domain, Kind, Millis, NodeId, Record, RecordId, Verdict, cbor, recovery_key_hash};
-use althing_store::{CommitNo, Guard, Memory, Snapshot, Table};
+use althing_engine::{Answer, Ask, AskNo, Effect, Engine, Input, MessageNo, Note, Output, Request, Response};
+use althing_record::{Domain, Kind, Millis, NodeId, Record, RecordId, Verdict, cbor};
+use althing_store::{Memory, ReadError, Row, Snapshot, Table};
 use althing_sync::Elements;
-use althing_testkit::{MADE, agent, chain, leaves, network, node, sign};
+use althing_testkit::{MADE, agent, chain, leaves, sign};
 
-fn now(ticks: u64) -> Now {
-    Now { wall: MADE.plus(ticks), ticks }
-}
+use crate::lab::{asked, config, now};
 
 fn engine() -> Engine<Memory> {
-    let key = agent(1);
-    let recovery_key_hash = recovery_key_hash(&agent(2).public());
-    let config = Config {
-        network: network(),
-        node_key: node(1),
-        agents: vec![HostedAgent { agent: key.agent(), key, recovery_key_hash }],
-        guard: GuardStatus::Ready(Guard::default()),
-        last_commit: CommitNo(0),
-        expects_peers: false,
-        timing: Timing::default(),
-    };
-    let mut engine = Engine::new(config, Memory::default(), [7; 32], now(0)).unwrap();
+    let mut engine = Engine::new(config(), Memory::default(), [7; 32], now(0)).unwrap();
     drain(&mut engine);
     engine
 }
@@ -42,14 +26,6 @@ fn drain(engine: &mut Engine<Memory>) -> Vec<Effect> {
 fn tell(engine: &mut Engine<Memory>, ticks: u64, input: Input) -> Vec<Effect> {
     engine.handle(now(ticks), input);
     drain(engine)
-}
-
-/// The one reconciliation that these effects start or continue, and what it asks.
-fn asked(effects: &[Effect]) -> Option<(RequestNo, Request)> {
-    effects.iter().find_map(|effect| {
-        let Effect::Request(no, _, request) = effect else { return None };
-        Some((*no, request.clone()))
-    })
 }
 
 /// Answers a reconciliation message as a node that holds these ids would.
@@ -157,4 +133,58 @@ fn ballot_that_comes_before_its_proposal_is_known_before_the_agent_votes_again()
         }
         assert_eq!(engine.store().scan_prefix(Table::VoteView, b"b", 100).unwrap().len(), 1, "it is known");
     }
+}
+
+/// A store that counts its reads.
+#[derive(Clone, Debug, Default)]
+struct Counted {
+    memory: Memory,
+    reads: Rc<Cell<usize>>,
+}
+
+impl Snapshot for Counted {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        self.reads.set(self.reads.get() + 1);
+        self.memory.get(table, key)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
+        self.reads.set(self.reads.get() + 1);
+        self.memory.scan(table, from, to, limit)
+    }
+}
+
+#[test]
+fn ballots_that_are_repeated_are_not_counted_again() {
+    // More proposals than are kept in memory.
+    const PROPOSALS: u64 = 600;
+    let store = Counted::default();
+    let mut engine = Engine::new(config(), store.clone(), [7; 32], now(0)).unwrap();
+    let (voter, other) = (agent(3), agent(4));
+    let electorate = Electorate::equal(vec![voter.agent(), other.agent()]).unwrap();
+    let mut hear = |no, record| {
+        let before = store.reads.get();
+        engine.handle(now(1), Input::Gossip { message: MessageNo(no), from: NodeId([9; 32]), record });
+        while let Some(Output { effect, .. }) = engine.poll() {
+            if let Effect::Commit(no, batch) = effect {
+                store.memory.apply(&batch);
+                engine.handle(now(1), Input::Committed(no));
+            }
+        }
+        store.reads.get() - before
+    };
+    let (mut last, mut ballots) = (None, Vec::new());
+    for no in 0..PROPOSALS {
+        let body = ProposalBody::direct("q?", &[], Rule::Unanimous, &electorate, 60_000, no.to_be_bytes());
+        let draft = chain(&other, Kind::Proposal, last.as_ref(), cbor::to_vec(&body.unwrap()));
+        let proposal = sign(draft, &other);
+        ballots.push(leaf(proposal.id(), Choice::Option(0)));
+        hear(no, proposal.clone());
+        last = Some(proposal);
+    }
+    let first = sign(leaves(&voter, None, ballots.clone()), &voter);
+    let again = sign(leaves(&voter, Some(&first), ballots.clone()), &voter);
+    let (once, twice) = (hear(1_000, first), hear(1_001, again));
+    // Whether each proposal is known and what was said on it before; not the proposal itself, nor everybody's ballots.
+    assert!(twice * 4 < once * 3, "{twice} reads after {once}, for {} ballots", ballots.len());
 }

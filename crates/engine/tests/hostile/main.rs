@@ -1,0 +1,8 @@
+//! The engine against peers, voters, disks and clocks that are not as they should be.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod attacks;
+mod bounds;
+mod forgotten;
+mod lab;
