@@ -130,6 +130,7 @@ fn build(
         .map_err(|error| refused(&error))?
         .with_swarm_config(|swarm| {
             swarm
+                .with_smart_dial()
                 .with_idle_connection_timeout(limits.idle_timeout)
                 .with_max_negotiating_inbound_streams(limits.streams_max)
         })
