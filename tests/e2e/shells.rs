@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use althing_tests::{Home, Node, althing, run};
+use althing_tests::{Home, Node, althing, run, skip};
 
 use crate::commands::TRANSLATOR;
 
@@ -142,8 +142,7 @@ fn man_pages_render_without_a_warning() {
         );
     }
     if !Command::new("groff").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED: rendering needs groff");
-        return;
+        return skip("rendering needs groff");
     }
     for page in pages {
         let output = Command::new("groff")

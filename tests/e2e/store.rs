@@ -7,11 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use althing_tests::{Home, Node, althing, poll, run};
+use althing_tests::{Home, Node, SmallDisk, althing, poll, run, skip};
 use serde_json::Value;
 
 use crate::commands::TRANSLATOR;
-use crate::disk::SmallDisk;
 
 fn text(path: &Path) -> String {
     path.display().to_string()
@@ -469,9 +468,9 @@ fn compaction_says_what_it_gave_back_and_loses_nothing() {
 #[test]
 fn without_space_nothing_is_begun_and_nothing_is_left() {
     let home = Home::new();
-    let Some(disk) = SmallDisk::mount(&home.join("disk"), "size=96m") else {
-        println!("SKIPPED: mounting a small tmpfs needs root");
-        return;
+    let disk = match SmallDisk::mount(&home.join("disk"), "size=96m") {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
     };
     let (at, good) = snapshot_of_one(&home);
     let _ = fs::write(disk.path().join("filler"), vec![0; 90 << 20]);
