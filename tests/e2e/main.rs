@@ -10,6 +10,7 @@ mod config;
 mod disk;
 mod endings;
 mod events;
+mod fake_node;
 mod lan;
 mod mesh;
 mod refusals;

@@ -1,5 +1,6 @@
+use std::io;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use crate::{althing, poll};
 
@@ -52,13 +53,14 @@ impl Lan {
 impl Machine {
     fn new() -> Result<Self, String> {
         let mut command = Command::new("unshare");
-        let child = command.args(["--net", "sleep", "infinity"]).stderr(Stdio::null()).spawn();
+        let child = command.args(["--net", "sleep", "infinity"]).stderr(Stdio::piped()).spawn();
         let mut machine = Self(child.map_err(|error| format!("unshare: {error}"))?);
         let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
         let (ours, pid) = (namespace("self"), machine.0.id().to_string());
         poll("a namespace, or the reason why not", || match machine.0.try_wait() {
             Ok(None) => namespace(&pid).filter(|theirs| Some(theirs) != ours.as_ref()).map(|_| Ok(())),
-            Ok(Some(_)) | Err(_) => Some(Err("making a network namespace needs root".to_owned())),
+            Ok(Some(_)) => Some(Err(refusal(machine.0.stderr.take()))),
+            Err(error) => Some(Err(format!("unshare: {error}"))),
         })?;
         Ok(machine)
     }
@@ -82,6 +84,15 @@ impl Drop for Machine {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Why there is no namespace, from what `unshare` said at its end.
+fn refusal(said: Option<ChildStderr>) -> String {
+    let said = said.and_then(|from| io::read_to_string(from).ok()).unwrap_or_default();
+    if said.contains("Operation not permitted") {
+        return "making a network namespace needs root".to_owned();
+    }
+    said.trim().to_owned()
 }
 
 fn run(words: &[&str]) -> Result<(), String> {

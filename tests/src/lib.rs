@@ -13,6 +13,8 @@ mod lan;
 mod node;
 mod poll;
 mod run;
+mod skip;
+mod small_disk;
 
 pub use background::Background;
 pub use binary::binary;
@@ -22,3 +24,5 @@ pub use lan::Lan;
 pub use node::Node;
 pub use poll::poll;
 pub use run::{Run, althing, run};
+pub use skip::skip;
+pub use small_disk::SmallDisk;
