@@ -19,6 +19,9 @@ use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+mod eclipse;
+mod sybil;
+
 const SOON: Duration = Duration::from_secs(20);
 
 struct Line {

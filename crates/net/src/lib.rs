@@ -85,6 +85,7 @@ mod request_failure;
 mod score;
 mod start;
 mod state;
+mod suspects;
 mod task;
 mod topic;
 
@@ -100,6 +101,7 @@ pub use limits::Limits;
 pub use message_ref::MessageRef;
 pub use net::Net;
 pub use profile::Profile;
+pub use providers::second_key;
 pub use reply_to::ReplyTo;
 pub use request_failure::RequestFailure;
 pub use start::{StartError, start};

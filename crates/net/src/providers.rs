@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use libp2p::PeerId;
 use libp2p::kad::store::{Error, RecordStore, Result as StoreResult};
 use libp2p::kad::{ProviderRecord, Record, RecordKey};
+use sha2::{Digest, Sha256};
 
 use crate::Limits;
 use crate::range::Range;
@@ -22,6 +23,18 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// The Kademlia key of a digest.
 pub(crate) fn record_key(key: &[u8; 32]) -> RecordKey {
     RecordKey::from([MULTIHASH.as_slice(), key].concat())
+}
+
+/// The second key under which a node announces itself and is looked up: SHA-256 over ("althing/second/1", key), each
+/// part preceded by its length in two bytes, big-endian. Who wants to surround a key in Kademlia has to surround both.
+#[must_use]
+pub fn second_key(key: &[u8; 32]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [b"althing/second/1".as_slice(), key] {
+        hash.update(u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
 }
 
 /// The digest in a Kademlia key, if it is one of ours.
@@ -132,7 +145,7 @@ impl ProviderStore {
     fn refusal(&self, key: &[u8; 32], provider: &PeerId, range: Option<Range>) -> Option<StoreRefusal> {
         let keys_of_provider = self.by_provider.get(provider).map_or(0, BTreeSet::len);
         if *provider == self.local {
-            return (keys_of_provider >= self.limits.own_keys_max).then_some(StoreRefusal::OwnKeys);
+            return (keys_of_provider >= 2 * self.limits.own_keys_max).then_some(StoreRefusal::OwnKeys);
         }
         if keys_of_provider >= self.limits.keys_per_provider_max {
             return Some(StoreRefusal::KeysOfProvider);

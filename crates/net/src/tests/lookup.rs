@@ -81,7 +81,7 @@ async fn what_was_announced_alone_is_announced_again_when_a_peer_appears() {
     let mut alone = Node::start(config(1)).await;
     assert!(provide(&mut alone, KEY).await.is_err());
     let peer = Node::start(Config { bootstrap: vec![alone.address()], ..config(2) }).await;
-    peer.state("the announcement", |state| state.provider_records == 1).await;
+    peer.state("the announcement", |state| state.provider_records == 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,11 +96,11 @@ async fn keys_beyond_the_bound_are_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lookups_beyond_the_bound_end_at_once() {
-    let limits = Limits { queries_max: 0, queries_waiting_max: 1, ..Limits::default() };
+    let limits = Limits { queries_max: 0, queries_waiting_max: 2, ..Limits::default() };
     let mut node = Node::start(Config { limits, ..config(1) }).await;
     node.net.lookup(1, KEY).expect("room for a command");
     assert_eq!(lookup(&mut node, 2, KEY).await, BTreeSet::new());
-    node.metric_is("althing_net_dropped_total{queue=\"queries\"}", "1").await;
+    node.metric_is("althing_net_dropped_total{queue=\"queries\"}", "2").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
