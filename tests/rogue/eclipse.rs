@@ -1,125 +1,18 @@
 //! Sybils ground around a key: who is still found, by Kademlia alone and with the index.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
-
-use althing_net::{Config, Event, Limits, Net, Profile};
-use althing_record::{NetworkId, NodeId, NodeKey};
-use libp2p::kad::RecordKey;
-use libp2p::{Multiaddr, PeerId};
-use prometheus_client::registry::Registry;
-use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use std::time::Instant;
 
 use althing_testkit::network;
 use althing_tests::{Home, Node, poll};
+use libp2p::Multiaddr;
+use libp2p::kad::RecordKey;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
+use super::swarm::{KEY, NETWORK, SOON, Swarm, honest, random};
 use super::sybil::{self, Answers, Claims, Sybils, ground, record_key};
 
-const NETWORK: NetworkId = NetworkId([7; 32]);
-const KEY: [u8; 32] = [42; 32];
 const HONEST: usize = 20;
-const SOON: Duration = Duration::from_secs(60);
-
-/// A swarm of ours without a node above it.
-struct Swarm {
-    net: Net,
-    events: mpsc::Receiver<Event>,
-}
-
-impl Swarm {
-    async fn start(bootstrap: Option<Multiaddr>) -> Self {
-        let (sender, events) = mpsc::channel(4096);
-        let config = Config {
-            key: NodeKey::from_seed(&random()),
-            network: NETWORK,
-            listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
-            bootstrap: bootstrap.into_iter().collect(),
-            mdns: false,
-            profile: Profile::Testnet,
-            limits: Limits::default(),
-        };
-        let net = althing_net::start(config, &mut Registry::default(), sender).await.unwrap();
-        Self { net, events }
-    }
-
-    fn peer(&self) -> PeerId {
-        PeerId::from_bytes(&self.net.id().to_peer_id_bytes()).unwrap()
-    }
-
-    fn address(&self) -> Multiaddr {
-        let listen = self.net.state().listen[0].clone();
-        listen.with(libp2p::multiaddr::Protocol::P2p(self.peer()))
-    }
-
-    async fn routed(&self, peers: usize) {
-        let mut state = self.net.watch();
-        let enough = state.wait_for(|state| state.routing_table >= peers);
-        timeout(SOON, enough).await.expect("a routing table").unwrap();
-    }
-
-    /// Waits for events until one is taken.
-    async fn event<T>(&mut self, mut pick: impl FnMut(Event) -> Option<T>) -> T {
-        let wait = async {
-            loop {
-                if let Some(picked) = pick(self.events.recv().await.unwrap()) {
-                    return picked;
-                }
-            }
-        };
-        timeout(SOON, wait).await.expect("an event")
-    }
-
-    async fn provide(&mut self, key: [u8; 32]) {
-        self.net.provide(key).unwrap();
-        self.event(|event| matches!(event, Event::Provided { .. }).then_some(())).await;
-    }
-
-    /// Whether a lookup finds a provider, and after how many other claims.
-    async fn finds(&mut self, key: [u8; 32], wanted: NodeId) -> Option<usize> {
-        self.net.lookup(1, key).unwrap();
-        let mut claims = BTreeSet::new();
-        self.event(|event| match event {
-            Event::Providers { providers, last, .. } => {
-                if providers.contains(&wanted) {
-                    return Some(Some(claims.len()));
-                }
-                claims.extend(providers);
-                last.then_some(None)
-            }
-            _ => None,
-        })
-        .await
-    }
-}
-
-fn random() -> [u8; 32] {
-    let secret = libp2p::identity::Keypair::generate_ed25519();
-    let bytes = secret.try_into_ed25519().unwrap().secret();
-    bytes.as_ref().try_into().unwrap()
-}
-
-/// Honest swarms that know each other.
-async fn honest(count: usize) -> Vec<Swarm> {
-    let mut swarms: Vec<Swarm> = Vec::new();
-    for number in 0..count {
-        let before = swarms.get(number / 2).or(swarms.first()).map(Swarm::address);
-        swarms.push(Swarm::start(before).await);
-    }
-    // Each announces something of its own, as nodes do; so they get to know each other.
-    for number in 0..2 {
-        for swarm in &mut swarms {
-            let key = random();
-            swarm.routed(1).await;
-            swarm.provide(key).await;
-            if number == 1 {
-                swarm.routed(count * 3 / 4).await;
-            }
-        }
-    }
-    swarms
-}
 
 struct Point {
     found: usize,

@@ -55,6 +55,8 @@ pub(crate) struct ProviderStore {
     records: usize,
     swept: Option<Instant>,
     turn: AtomicUsize,
+    /// Rows that differ from those on disk.
+    dirty: BTreeSet<([u8; 32], PeerId)>,
 }
 
 #[derive(Debug)]
@@ -109,6 +111,7 @@ impl ProviderStore {
             records: 0,
             swept: None,
             turn: AtomicUsize::new(turn),
+            dirty: BTreeSet::new(),
         }
     }
 
@@ -137,6 +140,7 @@ impl ProviderStore {
             }
         }
         let provider = record.provider;
+        self.touch(key, provider);
         self.by_provider.entry(provider).or_default().insert(key);
         self.keys.entry(key).or_default().insert(provider, Entry { record, range });
         Ok(())
@@ -167,6 +171,28 @@ impl ProviderStore {
         }
     }
 
+    /// Notes that a row on disk is out of date. When too many are, it stays so: it expires by itself.
+    fn touch(&mut self, key: [u8; 32], provider: PeerId) {
+        if provider != self.local && self.dirty.len() < self.limits.provider_records_max {
+            self.dirty.insert((key, provider));
+        }
+    }
+
+    /// Rows that differ from those on disk: at most so many, each with the record, its range and nothing if it is gone.
+    pub(crate) fn changed(
+        &mut self,
+        rows_max: usize,
+    ) -> Vec<(([u8; 32], PeerId), Option<(ProviderRecord, Option<Range>)>)> {
+        let mut rows = Vec::new();
+        while rows.len() < rows_max
+            && let Some((key, provider)) = self.dirty.pop_first()
+        {
+            let entry = self.keys.get(&key).and_then(|entries| entries.get(&provider));
+            rows.push(((key, provider), entry.map(|entry| (entry.record.clone(), entry.range))));
+        }
+        rows
+    }
+
     /// Drops every record whose time is over, at most once per second: a flood of refused records must stay cheap.
     pub(crate) fn expire(&mut self, now: Instant) {
         if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < SWEEP_INTERVAL) {
@@ -194,6 +220,7 @@ impl ProviderStore {
         if entries.is_empty() {
             self.keys.remove(key);
         }
+        self.touch(*key, *provider);
         if let Some(keys) = self.by_provider.get_mut(provider) {
             keys.remove(key);
             if keys.is_empty() {

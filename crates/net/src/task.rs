@@ -21,6 +21,7 @@ use crate::outbox::Outbox;
 use crate::peers::{Peers, peer_of};
 use crate::range::dialable;
 use crate::request_desk::RequestDesk;
+use crate::shelf::Keeper;
 use crate::suspects::Suspects;
 use crate::{Config, Event, NetState, Topic, clock};
 
@@ -74,13 +75,14 @@ pub(crate) struct Task {
     /// Dials under way, as many as may be pending, and since when.
     dialing: BTreeMap<PeerId, Instant>,
     suspects: Suspects,
+    keeper: Option<Keeper>,
     changed: bool,
     refreshed: Instant,
 }
 
 impl Task {
     pub(crate) fn new(
-        swarm: Swarm<Behaviour>,
+        mut swarm: Swarm<Behaviour>,
         config: &Config,
         names: Names,
         ends: Ends,
@@ -89,7 +91,12 @@ impl Task {
     ) -> Self {
         let limits = &config.limits;
         let outbox = Outbox::new(ends.events, limits.backlog_max, limits.backlog_bytes_max, counters.clone());
+        let keeper = config.shelf.clone().map(|shelf| {
+            let store = swarm.behaviour_mut().kademlia.store_mut();
+            Keeper::load(shelf, config.network, limits, (store, &counters))
+        });
         Self {
+            keeper,
             swarm,
             names,
             metrics,
@@ -211,7 +218,11 @@ impl Task {
             self.gossip.sweep(&mut behaviour.gossip, now);
             self.requests.sweep((&mut behaviour.requests, &mut self.outbox), now);
             self.announcements.sweep(now);
-            behaviour.kademlia.store_mut().expire(now);
+            let store = behaviour.kademlia.store_mut();
+            store.expire(now);
+            if let Some(keeper) = &mut self.keeper {
+                keeper.flush(store);
+            }
         }
         self.give_up_late_dials(now);
         self.look_at_suspects(now);
@@ -334,7 +345,11 @@ impl Task {
                 self.swarm.select_next_some().await;
             }
         };
-        if tokio::time::timeout(CLOSE_MAX, closed).await.is_err() {
+        let closed = tokio::time::timeout(CLOSE_MAX, closed).await;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.flush(self.swarm.behaviour_mut().kademlia.store_mut());
+        }
+        if closed.is_err() {
             tracing::debug!("connections were cut off, not closed");
         }
     }
