@@ -17,6 +17,7 @@ mod inbound;
 mod instruments;
 mod run_error;
 mod service;
+mod shelf;
 mod signals;
 
 use std::net::SocketAddr;
@@ -173,6 +174,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         revision: option_env!("ALTHING_REVISION").unwrap_or("unknown"),
     });
     let instruments = Arc::new(Instruments::register(metrics.registry_mut()));
+    let (shelf, keeping) = shelf::open(opened.rocks.clone())?;
     let (net_sender, net_events) = mpsc::channel(NET_EVENTS_MAX);
     let net = althing_net::start(
         althing_net::Config {
@@ -182,6 +184,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
             bootstrap: join.iter().cloned().chain(acquaintances::read(&options.home)).collect(),
             mdns: options.mdns,
             profile: options.profile,
+            shelf: Some(shelf),
             limits,
         },
         metrics.registry_mut(),
@@ -273,6 +276,10 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         let farewell = async { tokio::join!(gateway.stop(), net.shutdown()) };
         if tokio::time::timeout(FAREWELL_MAX, farewell).await.is_err() {
             tracing::debug!("did not wait any longer for clients and peers");
+        }
+        // Ends with the swarm, once the last provider records are written.
+        if tokio::time::timeout(FAREWELL_MAX, keeping).await.is_err() {
+            tracing::debug!("did not wait any longer for provider records");
         }
         outcome.unwrap_or(Ok(()))
     };

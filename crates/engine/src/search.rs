@@ -19,6 +19,10 @@ pub const SEARCHES_MAX: usize = 64;
 /// Most providers that one search asks.
 pub const PROVIDERS_MAX: usize = 64;
 
+/// Connected peers whose index a search asks beside the lookup. Whoever surrounds a key in Kademlia does not surround
+/// these, which were chosen before by others and by chance.
+pub(crate) const NEIGHBOURS_ASKED: usize = 3;
+
 /// A search that waits for the network.
 #[derive(Debug)]
 pub(crate) struct Search {
@@ -27,6 +31,8 @@ pub(crate) struct Search {
     limit: usize,
     providers: BTreeSet<NodeId>,
     waiting: BTreeSet<RequestNo>,
+    /// Requests to neighbours; waited for only while nothing was brought.
+    neighbours: BTreeSet<RequestNo>,
     silent: u64,
     looked_up: bool,
     brought: BTreeSet<AgentId>,
@@ -37,6 +43,15 @@ pub(crate) struct Search {
 enum Wanted {
     Skill(SkillPath),
     Agent(AgentId),
+}
+
+impl Wanted {
+    fn request(&self) -> Request {
+        match self {
+            Self::Skill(skill) => Request::Providers { skill: skill.clone() },
+            Self::Agent(agent) => Request::Agent { agent: *agent },
+        }
+    }
 }
 
 impl<S: Snapshot> Engine<S> {
@@ -97,6 +112,7 @@ impl<S: Snapshot> Engine<S> {
         let number = self.number();
         let search = Search {
             ask,
+            neighbours: self.ask_neighbours(&wanted),
             wanted,
             limit,
             providers: BTreeSet::new(),
@@ -109,6 +125,19 @@ impl<S: Snapshot> Engine<S> {
         self.searches.insert(number, search);
         self.effect(Effect::Lookup(QueryNo(number), Key(key)));
         Ok(())
+    }
+
+    /// Asks a few connected peers, chosen by chance.
+    fn ask_neighbours(&mut self, wanted: &Wanted) -> BTreeSet<RequestNo> {
+        let mut peers: Vec<_> = self.peers.iter().copied().collect();
+        let mut asked = BTreeSet::new();
+        while asked.len() < NEIGHBOURS_ASKED && !peers.is_empty() {
+            let peer = peers.swap_remove(self.random_below(peers.len()));
+            let no = self.request_no();
+            asked.insert(no);
+            self.effect(Effect::Request(no, peer, wanted.request()));
+        }
+        asked
     }
 
     pub(crate) fn on_lookup(
@@ -125,13 +154,9 @@ impl<S: Snapshot> Engine<S> {
                 continue;
             }
             if *provider != own {
-                let request = match &search.wanted {
-                    Wanted::Skill(skill) => Request::Providers { skill: skill.clone() },
-                    Wanted::Agent(agent) => Request::Agent { agent: *agent },
-                };
                 let no = self.request_no();
                 search.waiting.insert(no);
-                self.effect(Effect::Request(no, *provider, request));
+                self.effect(Effect::Request(no, *provider, search.wanted.request()));
             }
         }
         search.looked_up |= last;
@@ -144,7 +169,7 @@ impl<S: Snapshot> Engine<S> {
         response: Response,
         now: Now,
     ) -> Result<(), ReadError> {
-        let Some((number, mut search)) = self.take_search(no) else { return Ok(()) };
+        let Some((number, mut search, neighbour)) = self.take_search(no) else { return Ok(()) };
         match response {
             Response::Records { records, invalid, .. }
                 if invalid.iter().all(|error| error.verdict() != Verdict::Reject) =>
@@ -165,22 +190,26 @@ impl<S: Snapshot> Engine<S> {
                     }
                 }
             }
+            Response::Records { .. } | Response::Reconcile { .. } | Response::Busy if neighbour => {}
             Response::Records { .. } | Response::Reconcile { .. } | Response::Busy => search.silent += 1,
         }
         self.settle(number, search, now)
     }
 
     pub(crate) fn on_search_failure(&mut self, no: RequestNo, now: Now) -> Result<(), ReadError> {
-        let Some((number, mut search)) = self.take_search(no) else { return Ok(()) };
-        search.silent += 1;
+        let Some((number, mut search, neighbour)) = self.take_search(no) else { return Ok(()) };
+        search.silent += u64::from(!neighbour);
         self.settle(number, search, now)
     }
 
-    fn take_search(&mut self, no: RequestNo) -> Option<(u64, Search)> {
-        let number = *self.searches.iter().find(|(_, search)| search.waiting.contains(&no))?.0;
+    /// Takes the search that a request belongs to, and whether a neighbour was asked.
+    fn take_search(&mut self, no: RequestNo) -> Option<(u64, Search, bool)> {
+        let waits = |search: &Search| search.waiting.contains(&no) || search.neighbours.contains(&no);
+        let number = *self.searches.iter().find(|(_, search)| waits(search))?.0;
         let mut search = self.searches.remove(&number)?;
         search.waiting.remove(&no);
-        Some((number, search))
+        let neighbour = search.neighbours.remove(&no);
+        Some((number, search, neighbour))
     }
 
     pub(crate) fn end_late_searches(&mut self, now: Now) -> Result<(), ReadError> {
@@ -200,7 +229,8 @@ impl<S: Snapshot> Engine<S> {
 
     /// Ends a search that waits for nothing more, or keeps it.
     fn settle(&mut self, number: u64, search: Search, now: Now) -> Result<(), ReadError> {
-        if search.looked_up && search.waiting.is_empty() {
+        let nothing_yet = search.brought.is_empty() && !search.neighbours.is_empty();
+        if search.looked_up && search.waiting.is_empty() && !nothing_yet {
             return self.end_search(search, now);
         }
         self.searches.insert(number, search);

@@ -1,7 +1,7 @@
 use althing_record::{NetworkId, NodeKey};
 use libp2p::Multiaddr;
 
-use crate::{Limits, Profile};
+use crate::{Limits, Profile, Shelf};
 
 /// What one swarm needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Config {
     pub mdns: bool,
     /// The open internet, or a test network on one machine.
     pub profile: Profile,
+    /// What is kept over a restart, and where changes of it go; `None` keeps nothing.
+    pub shelf: Option<Shelf>,
     /// The bounds.
     pub limits: Limits,
 }

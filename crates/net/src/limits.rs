@@ -71,7 +71,7 @@ pub struct Limits {
     pub queries_waiting_max: usize,
     /// Providers reported per lookup.
     pub lookup_providers_max: usize,
-    /// Keys that this node provides.
+    /// Keys that this node provides. Each is announced under a second key too.
     pub own_keys_max: usize,
     /// Keys of which this node stores providers.
     pub provider_keys_max: usize,
@@ -129,13 +129,13 @@ impl Default for Limits {
             queries_waiting_max: 2048,
             lookup_providers_max: 1024,
             own_keys_max: 1024,
-            provider_keys_max: 16_384,
-            provider_records_max: 65_536,
+            provider_keys_max: 32_768,
+            provider_records_max: 131_072,
             providers_per_key_max: 64,
-            keys_per_provider_max: 1024,
+            keys_per_provider_max: 2048,
             providers_per_range_max: 16,
             announcement_rate: 50.0,
-            announcement_burst: 1200.0,
+            announcement_burst: 2400.0,
             provider_ttl: Duration::from_secs(3600),
             announce_interval: Duration::from_secs(1200),
         }

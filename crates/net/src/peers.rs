@@ -135,6 +135,13 @@ impl Peers {
         self.0.values().filter(|peer| peer.membership == Membership::Member).count()
     }
 
+    /// The median of the peers' last round trips, if there is any.
+    pub(crate) fn usual_rtt(&self) -> Option<Duration> {
+        let mut rtts: Vec<_> = self.0.values().filter_map(|peer| peer.rtt).collect();
+        rtts.sort_unstable();
+        rtts.get(rtts.len() / 2).copied()
+    }
+
     /// Peers without an Ed25519 identity.
     pub(crate) fn nameless(&self) -> usize {
         self.0.values().filter(|peer| peer.node.is_none()).count()

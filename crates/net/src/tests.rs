@@ -34,6 +34,7 @@ fn config(seed: u8) -> Config {
         bootstrap: Vec::new(),
         mdns: false,
         profile: Profile::Testnet,
+        shelf: None,
         limits: Limits::default(),
     }
 }

@@ -134,6 +134,7 @@ async fn connect(number: usize, network: NetworkId, address: &str) -> Result<Net
         bootstrap: vec![address.parse().map_err(|error| BenchError::unexpected(&error))?],
         mdns: false,
         profile: Profile::Testnet,
+        shelf: None,
         limits: Limits::default(),
     };
     let (events, mut received) = mpsc::channel(64);

@@ -1,6 +1,6 @@
 use libp2p::kad::{self, InboundRequest, ProviderRecord};
 use libp2p::metrics::Recorder;
-use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, ListenError, SwarmEvent};
+use libp2p::swarm::{ConnectionDenied, ConnectionError, ConnectionId, DialError, ListenError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, gossipsub, identify, memory_connection_limits, ping, request_response};
 
 use super::Task;
@@ -25,7 +25,7 @@ impl Task {
             self.neighbours.dialed(peer);
             self.dialing.remove(peer);
             if matches!(error, DialError::Transport(_)) && self.peers.peer(peer).is_none() {
-                self.swarm.behaviour_mut().gate.lose(*peer, clock::now());
+                self.lose(*peer, clock::now());
             }
         }
         match event {
@@ -40,7 +40,11 @@ impl Task {
             SwarmEvent::Dialing { peer_id: Some(peer), .. } => {
                 self.dialing.entry(peer).or_insert_with(clock::now);
             }
-            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
+                // It broke, or the other side hung up: is anybody still there?
+                if num_established == 0 && matches!(cause, Some(ConnectionError::IO(_))) {
+                    self.suspects.suspect(peer_id);
+                }
                 let cause = cause.map(|cause| cause.to_string());
                 tracing::debug!(peer = %peer_id, cause, "a connection closed");
                 self.on_closed(&peer_id, connection_id);
