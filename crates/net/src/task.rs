@@ -18,10 +18,14 @@ use crate::names::Names;
 use crate::neighbours::{Hint, Neighbours};
 use crate::outbox::Outbox;
 use crate::peers::{Peers, peer_of};
+use crate::pings::Pings;
 use crate::range::dialable;
+use crate::relay_desk::RelayDesk;
 use crate::request_desk::RequestDesk;
 use crate::{Config, Event, NetState, Topic, clock};
+use reach_events::Reaching;
 
+pub(crate) mod reach_events;
 mod swarm_events;
 
 /// How long a peer may take to answer a dial. A silent address is what takes longest, and lookups wait for it.
@@ -67,6 +71,8 @@ pub(crate) struct Task {
     neighbours: Neighbours,
     /// Dials under way, as many as may be pending, and since when.
     dialing: BTreeMap<PeerId, Instant>,
+    reaching: Reaching,
+    pings: Pings,
     changed: bool,
     refreshed: Instant,
 }
@@ -77,10 +83,12 @@ impl Task {
         config: &Config,
         names: Names,
         ends: Ends,
+        relay_desk: RelayDesk,
         counters: Counters,
         metrics: Metrics,
     ) -> Self {
         let limits = &config.limits;
+        let reaching = Reaching::new(config, *swarm.local_peer_id(), relay_desk);
         let outbox = Outbox::new(ends.events, limits.backlog_max, limits.backlog_bytes_max, counters.clone());
         Self {
             swarm,
@@ -101,6 +109,8 @@ impl Task {
             listens: ends.listens,
             neighbours: Neighbours::default(),
             dialing: BTreeMap::new(),
+            reaching,
+            pings: Pings::default(),
             counters,
             changed: true,
             refreshed: clock::now(),
@@ -173,6 +183,12 @@ impl Task {
                 Some(peer) => self.dial(dial_peer(peer, vec![address])),
                 None => self.dial(dial_address(address)),
             },
+            Command::Ping { node, addresses, answer } => {
+                let peer = peer_of(&node);
+                behaviour.gate.regain(&peer);
+                let at = (peer, dialable(&addresses, None));
+                self.pings.ping(&mut behaviour.pinger, at, answer, now);
+            }
             Command::DialNode { node, addresses } => {
                 self.dial(dial_peer(peer_of(&node), dialable(&addresses, None)));
             }
@@ -199,6 +215,7 @@ impl Task {
             self.requests.sweep((&mut behaviour.requests, &mut self.outbox), now);
             self.announcements.sweep(now);
             behaviour.kademlia.store_mut().expire(now);
+            self.seek_relays(now);
         }
         let late = |since: &Instant| now.saturating_duration_since(*since) >= DIAL_MAX;
         let late: Vec<_> =
@@ -229,7 +246,8 @@ impl Task {
     pub(crate) fn publish_state(&mut self) {
         self.changed = false;
         self.refreshed = clock::now();
-        let listen: Vec<_> = self.swarm.listeners().cloned().collect();
+        self.update_reach();
+        let listen = self.listens();
         self.listens.send_if_modified(|listens| {
             let news = *listens != listen;
             if news {
@@ -237,6 +255,7 @@ impl Task {
             }
             news
         });
+        let reach = self.reach_state(&listen);
         let behaviour = self.swarm.behaviour_mut();
         let routing_table = behaviour.kademlia.kbuckets().map(|bucket| bucket.num_entries()).sum();
         let provider_records = behaviour.kademlia.store_mut().len();
@@ -247,8 +266,11 @@ impl Task {
         let peers = self.peers.states(|peer| behaviour.gossip.peer_score(peer));
         self.counters.peers(self.peers.members());
         let nameless_peers = self.peers.nameless();
-        let next = NetState { listen, peers, nameless_peers, routing_table, provider_records, mesh };
+        let told = reach.clone();
+        let next = NetState { listen, peers, nameless_peers, routing_table, provider_records, mesh, reach };
         self.state.send_replace(next);
+        // After the state, which says where to.
+        self.announce_addresses(&told);
     }
 
     async fn close(mut self) {

@@ -8,7 +8,7 @@ use libp2p::{Multiaddr, Swarm};
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
-use crate::{Config, Event, Limits, Net, NetState, Profile, StartError, Topic};
+use crate::{Config, Event, Limits, Net, NetState, Profile, ReachMode, StartError, Topic};
 
 mod connect;
 mod gossip;
@@ -33,6 +33,9 @@ fn config(seed: u8) -> Config {
         listen: vec![TCP.parse().expect("an address")],
         bootstrap: Vec::new(),
         mdns: false,
+        reachability: ReachMode::Auto,
+        relay: true,
+        upnp: false,
         profile: Profile::Testnet,
         limits: Limits::default(),
     }
