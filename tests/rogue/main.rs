@@ -71,6 +71,9 @@ async fn rogue(seed: u8, target: &Node) -> (Net, mpsc::Receiver<Event>) {
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         bootstrap: vec![target.address().parse().unwrap()],
         mdns: false,
+        reachability: althing_net::ReachMode::Auto,
+        relay: false,
+        upnp: false,
         profile: Profile::Testnet,
         limits: Limits::default(),
     };

@@ -139,12 +139,10 @@ impl Peers {
             understood: None,
             since: clock::wall(),
         };
-        self.0.entry(peer).or_insert_with(new).connections.push(Connection {
-            id: connection,
-            endpoint,
-            identified: false,
-            punched: false,
-        });
+        let open = &mut self.0.entry(peer).or_insert_with(new).connections;
+        // Of two attempts at once, either side's may win, so the event of the one that was tried says less.
+        let punched = open.iter().any(|open| !open.path().is_direct());
+        open.push(Connection { id: connection, endpoint, identified: false, punched });
     }
 
     /// Forgets a connection.
@@ -159,12 +157,6 @@ impl Peers {
     /// Whether the peer has admitted every connection to it, and there is one.
     pub(crate) fn settled(&self, peer: &PeerId) -> bool {
         self.0.get(peer).is_some_and(|peer| peer.connections.iter().all(|open| open.identified))
-    }
-
-    /// Hole punching opened a connection.
-    pub(crate) fn punched(&mut self, peer: &PeerId, connection: ConnectionId) {
-        let open = self.0.get_mut(peer).map(|peer| peer.connections.iter_mut());
-        open.into_iter().flatten().filter(|open| open.id == connection).for_each(|open| open.punched = true);
     }
 
     /// How a connection runs.

@@ -1,7 +1,7 @@
 //! AutoNAT, version 2, within bounds: libp2p's client keeps every address that anybody claims to have seen, and its server
 //! dials whatever it is asked to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -80,18 +80,21 @@ impl Probes {
 /// Asks others to dial the addresses that it is told of.
 pub(crate) struct ProbeClient {
     inner: client::Behaviour,
+    /// Addresses for hole punching to try, too.
+    told: VecDeque<Multiaddr>,
     probes: Probes,
 }
 
 impl ProbeClient {
     pub(crate) fn new(probes: Probes) -> Self {
-        Self { inner: client::Behaviour::default(), probes }
+        Self { inner: client::Behaviour::default(), told: VecDeque::new(), probes }
     }
 
     /// Has an address tested. The caller bounds how many.
     pub(crate) fn test(&mut self, address: &Multiaddr) {
         let event = NewExternalAddrCandidate { addr: address };
         self.inner.on_swarm_event(FromSwarm::NewExternalAddrCandidate(event));
+        self.told.push_back(address.clone());
     }
 }
 
@@ -207,6 +210,9 @@ impl NetworkBehaviour for ProbeClient {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<client::Event, THandlerInEvent<Self>>> {
+        if let Some(address) = self.told.pop_front() {
+            return Poll::Ready(ToSwarm::NewExternalAddrCandidate(address));
+        }
         let polled = self.inner.poll(cx);
         match &polled {
             Poll::Ready(ToSwarm::NotifyHandler { peer_id, .. }) => {

@@ -162,8 +162,9 @@ impl Reach {
             return Vec::new();
         }
         let mut fresh = Vec::new();
-        // Dials come from other ports than the ones that this node listens on.
-        for listen in listens.iter().filter(|listen| kind(listen) == kind(seen)) {
+        // Dials come from other ports than those that this node listens on, and by one transport of two. A NAT that keeps
+        // ports, as most do, shows the rest.
+        for listen in listens {
             let Some(address) = with_ip(listen, ip) else { continue };
             let room = self.candidates.len() < CANDIDATES_MAX;
             if room && !self.candidates.contains_key(&address) && self.buckets.take(by, now) {
@@ -267,15 +268,6 @@ fn with_ip(listen: &Multiaddr, ip: IpAddr) -> Option<Multiaddr> {
         (Protocol::Ip6(_), IpAddr::V6(ip)) => Some(Protocol::Ip6(ip)),
         _ => None,
     })
-}
-
-/// Which transport an address is for.
-fn kind(address: &Multiaddr) -> Option<bool> {
-    match address.iter().nth(1) {
-        Some(Protocol::Tcp(_)) => Some(false),
-        Some(Protocol::Udp(_)) => Some(true),
-        _ => None,
-    }
 }
 
 /// Whether an address is one of this machine or of a private network: loopback, link-local, RFC 1918, RFC 6598, RFC 4193.

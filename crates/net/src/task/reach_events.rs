@@ -115,10 +115,9 @@ impl Task {
     pub(super) fn on_punched(&mut self, event: dcutr::Event) {
         self.changed = true;
         match event.result {
-            Ok(connection) => {
+            Ok(_) => {
                 tracing::debug!(peer = %event.remote_peer_id, "a hole was punched");
                 self.reaching.punches.0 += 1;
-                self.peers.punched(&event.remote_peer_id, connection);
             }
             Err(error) => {
                 tracing::debug!(peer = %event.remote_peer_id, %error, "no hole was punched");
