@@ -331,3 +331,76 @@ impl NetworkBehaviour for ProbeServer {
         polled
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server_with(peer: PeerId, from: &str) -> ProbeServer {
+        let mut server = ProbeServer::new(Probes::default());
+        let endpoint = ConnectedPoint::Listener {
+            local_addr: "/ip4/203.0.113.1/tcp/1".parse().expect("an address"),
+            send_back_addr: from.parse().expect("an address"),
+        };
+        server.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+            peer_id: peer,
+            connection_id: ConnectionId::new_unchecked(1),
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        }));
+        server
+    }
+
+    fn dials(server: &mut ProbeServer, peer: PeerId, at: &str) -> bool {
+        server.admit(&peer, &[at.parse().expect("an address")], clock::now()).is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_peer_is_dialed_where_it_comes_from_and_nowhere_else() {
+        let peer = PeerId::random();
+        let mut server = server_with(peer, "/ip4/198.51.100.7/tcp/50000");
+        assert!(dials(&mut server, peer, "/ip4/198.51.100.7/tcp/4001"));
+        for elsewhere in [
+            "/ip4/198.51.100.8/tcp/4001".to_owned(),
+            "/ip4/127.0.0.1/tcp/22".to_owned(),
+            "/dns/example.org/tcp/1".to_owned(),
+            format!("/ip4/198.51.100.7/tcp/1/p2p/{peer}/p2p-circuit"),
+        ] {
+            assert!(!dials(&mut server, peer, &elsewhere), "{elsewhere}");
+        }
+        assert!(!dials(&mut server, PeerId::random(), "/ip4/198.51.100.7/tcp/4001"), "somebody else");
+        server.on_swarm_event(FromSwarm::DialFailure(DialFailure {
+            peer_id: None,
+            error: &DialError::Aborted,
+            connection_id: ConnectionId::new_unchecked(9),
+        }));
+    }
+
+    #[tokio::test]
+    async fn tests_are_few_for_one_peer_and_at_a_time() {
+        let peer = PeerId::random();
+        let mut server = server_with(peer, "/ip4/198.51.100.7/tcp/50000");
+        let made = (0..100).filter(|_| dials(&mut server, peer, "/ip4/198.51.100.7/tcp/4001")).count();
+        assert_eq!(made, 8);
+        let mut server = server_with(peer, "/ip4/198.51.100.7/tcp/50000");
+        for id in 0..=DIALS_MAX {
+            let dial = (PeerId::random(), clock::now());
+            server.probes.known().dialing.insert(ConnectionId::new_unchecked(100 + id), dial);
+        }
+        assert!(!dials(&mut server, peer, "/ip4/198.51.100.7/tcp/4001"));
+        server.end_late(clock::now() + DIAL_MAX);
+        assert!(dials(&mut server, peer, "/ip4/198.51.100.7/tcp/4001"), "silent ones make room");
+    }
+
+    #[test]
+    fn only_whom_this_node_asked_may_come_in_for_a_test() {
+        let (probes, peer, now) = (Probes::default(), PeerId::random(), clock::now());
+        let id = ConnectionId::new_unchecked(1);
+        assert!(!probes.is_probe(id, &peer, true, now));
+        probes.known().asked.insert(peer, now);
+        assert!(probes.is_probe(id, &peer, true, now + ANSWER_MAX / 2));
+        assert!(!probes.is_probe(id, &peer, true, now + ANSWER_MAX));
+        assert!(!probes.is_probe(id, &peer, false, now), "a dial of this node is another matter");
+    }
+}

@@ -284,3 +284,132 @@ pub(crate) fn is_near(ip: IpAddr) -> bool {
 fn is_public(ip: IpAddr) -> bool {
     !is_near(ip) && !ip.is_unspecified() && !ip.is_multicast()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().expect("an address")
+    }
+
+    fn addresses(list: &[&str]) -> Vec<Multiaddr> {
+        list.iter().map(|text| address(text)).collect()
+    }
+
+    const LAN: &str = "/ip4/192.168.1.7/tcp/4001";
+    const SEEN: &str = "/ip4/203.0.113.9/tcp/50123";
+    const MAPPED: &str = "/ip4/203.0.113.9/tcp/4001";
+    const FAR: &str = "/ip4/198.51.100.1/tcp/4001";
+
+    /// A node in a private network that joins by a far one.
+    fn behind(mode: ReachMode) -> Reach {
+        let mut reach = Reach::new(mode, &addresses(&[FAR]));
+        reach.listens(&addresses(&[LAN]));
+        reach
+    }
+
+    fn observe(reach: &mut Reach, by: PeerId, seen: &str) -> Vec<Multiaddr> {
+        let listens = addresses(&[LAN]);
+        reach.observed((PeerId::random(), &listens), (by, &address(seen)), clock::now())
+    }
+
+    #[test]
+    fn kademlia_serves_at_once_where_all_is_near_and_nowhere_else() {
+        let near = |listens: &[&str], bootstrap: &[&str]| {
+            let mut reach = Reach::new(ReachMode::Auto, &addresses(bootstrap));
+            reach.listens(&addresses(listens));
+            (reach.serves(), reach.reachability())
+        };
+        assert_eq!(
+            near(&["/ip4/127.0.0.1/tcp/1", LAN], &["/ip4/10.0.0.1/tcp/1"]),
+            (true, Reachability::Local)
+        );
+        assert_eq!(near(&["/ip6/fd00::1/tcp/1"], &[]), (true, Reachability::Local));
+        for far in [near(&[LAN], &[FAR]), near(&[FAR], &[]), near(&[LAN], &["/dns/example.org/tcp/1"])] {
+            assert_eq!(far, (false, Reachability::Unknown));
+        }
+        assert_eq!(near(&[], &[]), (false, Reachability::Unknown));
+    }
+
+    #[test]
+    fn what_the_operator_says_holds() {
+        let (server, client) = (behind(ReachMode::Server), behind(ReachMode::Client));
+        assert!(server.serves() && server.relays() && !server.needs_relays());
+        assert!(!client.serves() && !client.relays() && client.needs_relays());
+        assert_eq!(server.external().collect::<Vec<_>>(), [(&address(LAN), Learnt::Operator)]);
+    }
+
+    #[test]
+    fn an_address_that_a_peer_dialed_is_public_and_two_failures_are_private() {
+        let mut reach = behind(ReachMode::Auto);
+        let tests = observe(&mut reach, PeerId::random(), SEEN);
+        assert_eq!((tests.len(), &tests[0]), (2, &address(MAPPED)), "the port that it listens on, two forms");
+        reach.tested(&tests[0], false);
+        assert_eq!(reach.reachability(), Reachability::Unknown, "one peer may be wrong");
+        reach.tested(&tests[1], false);
+        assert!(reach.needs_relays() && !reach.serves());
+        reach.tested(&tests[0], true);
+        assert!(reach.serves() && reach.relays() && !reach.needs_relays());
+        assert_eq!(reach.external().collect::<Vec<_>>(), [(&address(MAPPED), Learnt::AutoNat)]);
+        reach.tested(&address("/ip4/203.0.113.200/tcp/1"), true);
+        assert_eq!(reach.external().count(), 1, "an address that was never asked about");
+    }
+
+    #[test]
+    fn made_up_addresses_cost_few_tests() {
+        let mut reach = behind(ReachMode::Auto);
+        for seen in ["/ip4/10.9.9.9/tcp/1", "/ip4/127.0.0.1/tcp/1", "/ip4/100.64.0.1/tcp/1", "/dns/a.b/tcp/1"]
+        {
+            assert!(observe(&mut reach, PeerId::random(), seen).is_empty(), "{seen}");
+        }
+        let (liar, burst) = (PeerId::random(), 4);
+        let by_one =
+            (0..100).filter(|n| !observe(&mut reach, liar, &format!("/ip4/203.0.113.{n}/tcp/1")).is_empty());
+        assert_eq!(by_one.count(), burst);
+        let mut lie = |n: usize| {
+            let seen = format!("/ip4/203.0.{}.{}/tcp/1", n / 250, n % 250);
+            observe(&mut reach, PeerId::random(), &seen);
+        };
+        (0..2 * CANDIDATES_MAX).for_each(&mut lie);
+        assert_eq!(reach.candidates.len(), CANDIDATES_MAX);
+        reach.candidates.keys().cloned().collect::<Vec<_>>().iter().for_each(|a| reach.tested(a, true));
+        assert_eq!(reach.external().count(), EXTERNAL_MAX);
+    }
+
+    #[test]
+    fn what_the_router_promises_holds_until_a_peer_shows_otherwise() {
+        let mut reach = behind(ReachMode::Auto);
+        assert_eq!(reach.mapped(&address(MAPPED)), Some(address(MAPPED)), "to be tested");
+        assert!(reach.relays());
+        reach.tested(&address(MAPPED), false);
+        assert_eq!(reach.external().count(), 0);
+        assert_eq!(reach.mapped(&address(LAN)), None, "a router behind another one");
+        reach.mapped(&address(MAPPED));
+        reach.unmapped(&address(MAPPED));
+        assert_eq!(reach.external().count(), 0);
+    }
+
+    #[test]
+    fn a_peer_from_far_at_a_public_address_of_this_machine_shows_that_it_can_be_dialed() {
+        let mut reach = Reach::new(ReachMode::Auto, &[]);
+        let public = address("/ip4/203.0.113.9/tcp/4001");
+        reach.listens(std::slice::from_ref(&public));
+        for (at, from) in [(LAN, FAR), (MAPPED, LAN), (MAPPED, "/ip4/203.0.113.9/tcp/1")] {
+            reach.came_in(&address(at), &address(from));
+            assert!(!reach.serves(), "{from} at {at}");
+        }
+        reach.came_in(&public, &address(FAR));
+        assert!(reach.serves() && reach.relays());
+    }
+
+    #[test]
+    fn others_are_told_what_is_confirmed_first_and_loopback_only_if_there_is_nothing_else() {
+        let loopback = address("/ip4/127.0.0.1/tcp/1");
+        let listens = [loopback.clone(), address(LAN), address(MAPPED)];
+        let told = published([address(MAPPED)].into_iter(), &[], &listens);
+        assert_eq!(told, addresses(&[MAPPED, LAN]));
+        assert_eq!(published(std::iter::empty(), &[], &listens[..1]), [loopback]);
+    }
+}

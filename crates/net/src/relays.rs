@@ -143,3 +143,80 @@ impl Relays {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    fn candidate(host: &str) -> Candidate {
+        let addresses = ["tcp/1", "tcp/2", "udp/1/quic-v1"].map(|tail| format!("/ip4/{host}/{tail}"));
+        let addresses = addresses.map(|text| text.parse().expect("an address")).to_vec();
+        Candidate {
+            peer: PeerId::random(),
+            addresses,
+            range: Some(Range::of(host.parse().expect("an address"))),
+        }
+    }
+
+    fn ask(relays: &mut Relays, candidates: &[Candidate], now: Instant) -> Option<PeerId> {
+        let (relay, _) = relays.due(candidates.to_vec(), now)?;
+        relays.asked(&relay, ListenerId::next());
+        relays.accepted(&relay);
+        Some(relay)
+    }
+
+    #[test]
+    fn two_relays_are_enough_and_they_are_of_different_ranges_if_possible() {
+        let now = clock::now();
+        for _ in 0..20 {
+            let mut all: Vec<_> = (1..9).map(|host| candidate(&format!("192.0.2.{host}"))).collect();
+            all.push(candidate("198.51.100.1"));
+            let mut relays = Relays::new(PeerId::random());
+            let first = ask(&mut relays, &all, now).expect("a relay");
+            let second = ask(&mut relays, &all, now).expect("another");
+            let far = all[8].peer;
+            assert!(first == far || second == far, "one of each range");
+            assert_eq!(ask(&mut relays, &all, now), None);
+            assert_eq!(relays.held().count(), RELAYS_MAX);
+        }
+        let mut relays = Relays::new(PeerId::random());
+        let near = [candidate("192.0.2.1"), candidate("192.0.2.2")];
+        assert!(ask(&mut relays, &near, now).is_some() && ask(&mut relays, &near, now).is_some());
+    }
+
+    #[test]
+    fn a_relay_that_refuses_is_left_alone_for_a_while() {
+        let (mut relays, now, only) = (Relays::new(PeerId::random()), clock::now(), [candidate("192.0.2.1")]);
+        assert_eq!(ask(&mut relays, &only, now), Some(only[0].peer));
+        relays.refused(only[0].peer, now);
+        assert_eq!(ask(&mut relays, &only, now + AVOID / 2), None);
+        assert_eq!(ask(&mut relays, &only, now + AVOID), Some(only[0].peer));
+        for _ in 0..2 * AVOIDED_MAX {
+            relays.refused(PeerId::random(), now);
+        }
+        assert_eq!(relays.avoided.len(), AVOIDED_MAX);
+    }
+
+    #[test]
+    fn a_relay_that_does_not_answer_is_late() {
+        let (mut relays, now, only) = (Relays::new(PeerId::random()), clock::now(), [candidate("192.0.2.1")]);
+        let (relay, _) = relays.due(only.to_vec(), now).expect("a relay");
+        let listener = ListenerId::next();
+        relays.asked(&relay, listener);
+        assert!(relays.late(now + ANSWER_MAX / 2).is_empty() && relays.circuits().is_empty());
+        assert_eq!(relays.late(now + ANSWER_MAX), [listener]);
+        assert!(relays.closed(listener, now + ANSWER_MAX) && !relays.closed(listener, now));
+    }
+
+    #[test]
+    fn circuits_are_one_for_each_transport() {
+        let (mut relays, only) = (Relays::new(PeerId::random()), [candidate("192.0.2.1")]);
+        let relay = ask(&mut relays, &only, clock::now()).expect("a relay");
+        let circuits = relays.circuits();
+        let text = |tail: &str| format!("/ip4/192.0.2.1/{tail}/p2p/{relay}/p2p-circuit/p2p/{}", relays.local);
+        let expected = [text("tcp/1"), text("udp/1/quic-v1")];
+        assert_eq!(circuits.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+        assert_eq!(crate::range::dialable(&circuits, Some([198, 51, 100, 1].into())), circuits);
+    }
+}

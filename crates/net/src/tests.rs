@@ -13,6 +13,7 @@ use crate::{Config, Event, Limits, Net, NetState, Profile, ReachMode, StartError
 mod connect;
 mod gossip;
 mod lookup;
+mod relays;
 mod requests;
 mod scores;
 
