@@ -18,6 +18,7 @@ mod logs;
 mod network;
 mod node;
 mod page;
+mod ping;
 mod session;
 mod store;
 mod testnet;
@@ -82,6 +83,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Wait(args) => session.block_on(wait::wait(args, &session)),
         Command::Status => session.ask(node::status(&session)),
         Command::Peers => session.ask(node::peers(&session)),
+        Command::Ping(args) => session.block_on(ping::ping(args, &session, screen)),
         Command::Agent { command: args::Agent::Ls } => session.ask(agent::ls(&session)),
         Command::Card { command } => session.ask(card::card(command, &session)),
         Command::Find(args) => session.ask(find::find(args, &session)),

@@ -1,6 +1,7 @@
 use althing_record::{NodeId, Verdict};
 use libp2p::Multiaddr;
 
+use crate::pings::PongSender;
 use crate::{MessageRef, ReplyTo, Topic};
 
 /// What a handle asks of the swarm task.
@@ -15,6 +16,7 @@ pub(crate) enum Command {
     Lookup { query: u64, key: [u8; 32] },
     Dial { address: Multiaddr },
     DialNode { node: NodeId, addresses: Vec<Multiaddr> },
+    Ping { node: NodeId, addresses: Vec<Multiaddr>, answer: PongSender },
 }
 
 impl Command {
@@ -27,6 +29,7 @@ impl Command {
             Self::Provide { .. } => "provide",
             Self::StopProviding { .. } => "stop providing",
             Self::Lookup { .. } => "look up",
+            Self::Ping { .. } => "ping",
             Self::Dial { .. } | Self::DialNode { .. } => "dial",
         }
     }

@@ -109,6 +109,13 @@ impl Directory {
         }
     }
 
+    /// This node is to be found elsewhere: what others store of it is out of date.
+    pub(crate) fn announce_soon(&mut self, now: Instant) {
+        for next in self.own.values_mut() {
+            *next = (*next).min(now + GATHER);
+        }
+    }
+
     fn enqueue(&mut self, (kademlia, outbox): (&mut Kademlia, &mut Outbox), job: Job, now: Instant) {
         if self.waiting.len() >= self.limits.queries_waiting_max {
             self.counters.dropped("queries");

@@ -91,6 +91,27 @@ pub struct Limits {
     pub provider_ttl: Duration,
     /// How often own provider records are announced again.
     pub announce_interval: Duration,
+
+    /// Places at this relay for nodes behind NAT.
+    pub relay_places_max: usize,
+    /// Places per peer: two, for one that comes back before its old connection is known to be gone.
+    pub relay_places_per_peer_max: usize,
+    /// Places per /24 (IPv4) or /48 (IPv6).
+    pub relay_places_per_range_max: usize,
+    /// How long a place holds, unless it is renewed.
+    pub relay_place_time: Duration,
+    /// Circuits through this relay.
+    pub relay_circuits_max: usize,
+    /// Circuits through this relay per peer, at either end.
+    pub relay_circuits_per_peer_max: usize,
+    /// How long one may last.
+    pub relay_circuit_time: Duration,
+    /// Bytes through one, in both directions together.
+    pub relay_circuit_bytes_max: u64,
+    /// Requests for a place or a circuit per peer and second, sustained; more are refused.
+    pub relay_rate: f64,
+    /// Such requests per peer at once.
+    pub relay_burst: f64,
 }
 
 impl Default for Limits {
@@ -138,6 +159,16 @@ impl Default for Limits {
             announcement_burst: 2400.0,
             provider_ttl: Duration::from_secs(3600),
             announce_interval: Duration::from_secs(1200),
+            relay_places_max: 128,
+            relay_places_per_peer_max: 2,
+            relay_places_per_range_max: 16,
+            relay_place_time: Duration::from_secs(3600),
+            relay_circuits_max: 64,
+            relay_circuits_per_peer_max: 8,
+            relay_circuit_time: Duration::from_secs(300),
+            relay_circuit_bytes_max: 8 << 20,
+            relay_rate: 0.2,
+            relay_burst: 20.0,
         }
     }
 }

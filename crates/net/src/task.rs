@@ -19,12 +19,16 @@ use crate::names::Names;
 use crate::neighbours::{Hint, Neighbours};
 use crate::outbox::Outbox;
 use crate::peers::{Peers, peer_of};
+use crate::pings::Pings;
 use crate::range::dialable;
+use crate::relay_desk::RelayDesk;
 use crate::request_desk::RequestDesk;
 use crate::shelf::Keeper;
 use crate::suspects::Suspects;
 use crate::{Config, Event, NetState, Topic, clock};
+use reach_events::Reaching;
 
+pub(crate) mod reach_events;
 mod swarm_events;
 
 /// How long a peer may take to answer a dial before it counts as lost. A silent address is what takes longest.
@@ -76,6 +80,8 @@ pub(crate) struct Task {
     dialing: BTreeMap<PeerId, Instant>,
     suspects: Suspects,
     keeper: Option<Keeper>,
+    reaching: Reaching,
+    pings: Pings,
     changed: bool,
     refreshed: Instant,
 }
@@ -86,10 +92,12 @@ impl Task {
         config: &Config,
         names: Names,
         ends: Ends,
+        relay_desk: RelayDesk,
         counters: Counters,
         metrics: Metrics,
     ) -> Self {
         let limits = &config.limits;
+        let reaching = Reaching::new(config, *swarm.local_peer_id(), relay_desk);
         let outbox = Outbox::new(ends.events, limits.backlog_max, limits.backlog_bytes_max, counters.clone());
         let keeper = config.shelf.clone().map(|shelf| {
             let store = swarm.behaviour_mut().kademlia.store_mut();
@@ -116,6 +124,8 @@ impl Task {
             neighbours: Neighbours::default(),
             dialing: BTreeMap::new(),
             suspects: Suspects::default(),
+            reaching,
+            pings: Pings::default(),
             counters,
             changed: true,
             refreshed: clock::now(),
@@ -193,6 +203,12 @@ impl Task {
                 Some(peer) => self.dial(dial_peer(peer, vec![address])),
                 None => self.dial(dial_address(address)),
             },
+            Command::Ping { node, addresses, answer } => {
+                let peer = peer_of(&node);
+                behaviour.gate.regain(&peer);
+                let at = (peer, dialable(&addresses, None));
+                self.pings.ping(&mut behaviour.pinger, at, answer, now);
+            }
             Command::DialNode { node, addresses } => {
                 self.dial(dial_peer(peer_of(&node), dialable(&addresses, None)));
             }
@@ -223,6 +239,7 @@ impl Task {
             if let Some(keeper) = &mut self.keeper {
                 keeper.flush(store);
             }
+            self.seek_relays(now);
         }
         self.give_up_late_dials(now);
         self.look_at_suspects(now);
@@ -312,7 +329,8 @@ impl Task {
     pub(crate) fn publish_state(&mut self) {
         self.changed = false;
         self.refreshed = clock::now();
-        let listen: Vec<_> = self.swarm.listeners().cloned().collect();
+        self.update_reach();
+        let listen = self.listens();
         self.listens.send_if_modified(|listens| {
             let news = *listens != listen;
             if news {
@@ -320,6 +338,7 @@ impl Task {
             }
             news
         });
+        let reach = self.reach_state(&listen);
         let behaviour = self.swarm.behaviour_mut();
         let routing_table = behaviour.kademlia.kbuckets().map(|bucket| bucket.num_entries()).sum();
         let provider_records = behaviour.kademlia.store_mut().len();
@@ -330,8 +349,11 @@ impl Task {
         let peers = self.peers.states(|peer| behaviour.gossip.peer_score(peer));
         self.counters.peers(self.peers.members());
         let nameless_peers = self.peers.nameless();
-        let next = NetState { listen, peers, nameless_peers, routing_table, provider_records, mesh };
+        let told = reach.clone();
+        let next = NetState { listen, peers, nameless_peers, routing_table, provider_records, mesh, reach };
         self.state.send_replace(next);
+        // After the state, which says where to.
+        self.announce_addresses(&told);
     }
 
     async fn close(mut self) {

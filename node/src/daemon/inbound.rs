@@ -57,9 +57,9 @@ impl Inbound {
         match event {
             Event::Connected { node, .. } => self.give(Input::Connected(node)).await,
             Event::Disconnected { node } => self.give(Input::Disconnected(node)).await,
-            Event::Listening(_) => {
+            Event::Listening(_) | Event::Addresses => {
                 let state = self.net.state();
-                self.give(Input::Addresses(super::dialable(&state, self.net.id()))).await;
+                self.give(Input::Addresses(super::reaching::published(&state, self.net.id()))).await;
             }
             Event::Gossip { message, from, topic, bytes } => self.gossip(message, from, topic, bytes).await,
             Event::Request { reply, from, bytes } => match Request::parse(&bytes) {

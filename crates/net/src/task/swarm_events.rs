@@ -1,13 +1,18 @@
 use libp2p::kad::{self, InboundRequest, ProviderRecord};
 use libp2p::metrics::Recorder;
 use libp2p::swarm::{ConnectionDenied, ConnectionError, ConnectionId, DialError, ListenError, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, gossipsub, identify, memory_connection_limits, ping, request_response};
+use libp2p::{
+    Multiaddr, PeerId, gossipsub, identify, memory_connection_limits, ping, relay, request_response,
+};
 
 use super::Task;
+use super::reach_events::note_providers;
 use crate::behaviour::BehaviourEvent;
 use crate::duplicates::Duplicate;
 use crate::gate::Refusal;
 use crate::names::Claim;
+use crate::paths::is_circuit;
+use crate::peers::without_id;
 use crate::range::{Range, dialable};
 use crate::{Event, Membership, clock};
 
@@ -51,11 +56,18 @@ impl Task {
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 self.changed = true;
-                self.outbox.push(Event::Listening(address));
+                if !is_circuit(&address) {
+                    self.outbox.push(Event::Listening(address));
+                }
             }
             SwarmEvent::ExpiredListenAddr { .. } => self.changed = true,
-            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
                 self.changed = true;
+                if self.on_listener_closed(listener_id) || addresses.iter().any(is_circuit) {
+                    let error = reason.err().map(|error| error.to_string());
+                    tracing::info!(error, "no longer reachable through a relay");
+                    return;
+                }
                 tracing::warn!(
                     ?addresses,
                     error = reason.err().map(|error| error.to_string()),
@@ -82,6 +94,7 @@ impl Task {
                 if let identify::Event::Received { connection_id, peer_id, info } = event {
                     let peer = self.peers.peer_mut(&peer_id);
                     let fresh = peer.is_some_and(|peer| peer.identified(connection_id));
+                    let fresh = fresh && !self.swarm.behaviour().duplicates.is_test(connection_id);
                     self.on_identified(peer_id, info, fresh);
                 }
             }
@@ -89,7 +102,19 @@ impl Task {
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Kademlia(event) => self.on_kademlia(event),
             BehaviourEvent::Requests(event) => self.on_request(event),
+            BehaviourEvent::ProbeClient(event) => self.on_tested(&event),
+            BehaviourEvent::ProbeServer(event) => {
+                tracing::debug!(client = %event.client, result = ?event.result, "dialed an address for its owner");
+            }
+            BehaviourEvent::Relay(event) => self.on_relay(event),
+            BehaviourEvent::RelayClient(event) => self.on_relay_client(event),
+            BehaviourEvent::Punch(event) => self.on_punched(event),
+            BehaviourEvent::Upnp(event) => self.on_upnp(event),
+            BehaviourEvent::Pinger(event) => {
+                self.pings.on_event(event, |peer, connection| self.peers.path(peer, connection));
+            }
             BehaviourEvent::Gate(never)
+            | BehaviourEvent::Addresses(never)
             | BehaviourEvent::Duplicates(never)
             | BehaviourEvent::Limits(never)
             | BehaviourEvent::Memory(never) => match never {},
@@ -103,6 +128,7 @@ impl Task {
             self.requests.refused(connection);
         }
         let Some(peer) = closed.gone else { return };
+        self.reaching.desk.gone(id);
         self.swarm.behaviour_mut().gossip.remove_blacklisted_peer(id);
         if let Some(node) = peer.node.filter(|_| peer.membership == Membership::Member) {
             self.outbox.push(Event::Disconnected { node });
@@ -117,7 +143,10 @@ impl Task {
         let claim = self.names.claim(&info.protocol_version, &info.agent_version, protocols);
         let Some(peer) = self.peers.peer_mut(&id) else { return };
         let news = fresh || peer.membership != Membership::Member;
-        let listens = dialable(&info.listen_addrs, peer.ip());
+        let listens = without_id(dialable(&info.listen_addrs, peer.ip()), &id);
+        peer.hop = info.protocols.contains(&relay::HOP_PROTOCOL_NAME);
+        peer.understood = Some(info.protocols.contains(&self.names.engine));
+        let relayed = !peer.path().is_direct();
         let before = std::mem::replace(&mut peer.listens, listens.clone());
         peer.agent = Some(info.agent_version.chars().filter(is_printable).take(AGENT_MAX).collect());
         match claim {
@@ -128,7 +157,12 @@ impl Task {
                 let announced = std::mem::take(&mut peer.announced);
                 if info.protocols.contains(&self.names.kademlia) {
                     self.route(&id, &listens, &before);
+                } else {
+                    // It cannot be dialed, so it is of no use to others there.
+                    self.swarm.behaviour_mut().kademlia.remove_peer(&id);
                 }
+                self.reaching.desk.member(id);
+                self.on_seen(&id, &info);
                 self.swarm.behaviour_mut().gossip.remove_blacklisted_peer(&id);
                 if let Some(node) = node.filter(|_| news) {
                     tracing::debug!(%node, %address, outbound, "connected");
@@ -138,7 +172,10 @@ impl Task {
                     self.admit(record);
                 }
             }
+            // Whoever comes through a relay comes for this network.
+            Claim::Plain if relayed => self.turn_away(id, "plain_through_relay"),
             Claim::Plain => {
+                self.reaching.desk.gone(&id);
                 peer.announced.clear();
                 let was_member =
                     std::mem::replace(&mut peer.membership, Membership::Plain) == Membership::Member;
@@ -168,6 +205,7 @@ impl Task {
     fn turn_away(&mut self, peer: PeerId, reason: &'static str) {
         tracing::info!(%peer, reason, "disconnected a peer of another network");
         self.counters.refused(reason);
+        self.reaching.desk.gone(&peer);
         self.neighbours.stranger(&peer, clock::now());
         let behaviour = self.swarm.behaviour_mut();
         behaviour.gate.ban(peer);
@@ -215,6 +253,7 @@ impl Task {
         let behaviour = self.swarm.behaviour_mut();
         match event {
             kad::Event::OutboundQueryProgressed { id, result, stats, step } => {
+                note_providers(behaviour, &result, now);
                 let at = (&mut behaviour.kademlia, &mut self.outbox);
                 let found = self.directory.progressed(at, id, (result, stats, step.last), now);
                 if let Some((peer, addresses)) = found {
@@ -310,7 +349,7 @@ fn is_printable(c: &char) -> bool {
     c.is_ascii_graphic() || *c == ' '
 }
 
-fn without_peer(address: &Multiaddr) -> Multiaddr {
+pub(super) fn without_peer(address: &Multiaddr) -> Multiaddr {
     address.iter().filter(|part| !matches!(part, libp2p::multiaddr::Protocol::P2p(_))).collect()
 }
 
