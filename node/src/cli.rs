@@ -77,7 +77,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         }
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),
-        Command::Logs(args) => logs::logs(&args, &session),
+        Command::Logs(args) => logs::logs(&args, &session, screen),
         Command::Down => session.block_on(node::down(&session)),
         Command::Wait(args) => session.block_on(wait::wait(args, &session)),
         Command::Status => session.ask(node::status(&session)),
@@ -85,7 +85,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Agent { command: args::Agent::Ls } => session.ask(agent::ls(&session)),
         Command::Card { command } => session.ask(card::card(command, &session)),
         Command::Find(args) => session.ask(find::find(args, &session)),
-        Command::Vote { command } => session.ask(vote::vote(command, &session)),
+        Command::Vote { command } => session.ask(vote::vote(command, &session, screen)),
         Command::Events(args) => session.block_on(events::events(args, &session, screen)),
         Command::Evidence { command: args::Evidence::Ls } => session.ask(evidence::ls(&session)),
     }

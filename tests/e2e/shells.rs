@@ -53,7 +53,7 @@ fn a_reader_that_leaves_early_costs_nothing_in_any_command() {
         vec!["down"],
     ] {
         for json in [false, true] {
-            if json && (words.contains(&"--raw") || words.contains(&"--follow") || words.contains(&"down")) {
+            if json && (words.contains(&"--raw") || words.contains(&"down")) {
                 continue;
             }
             let _ = fs::remove_file(&made);
