@@ -133,7 +133,7 @@ fn what_others_may_have_written_is_refused_unless_it_was_named() {
 fn found_in(dir: &Path) -> Result<Settings, SettingsError> {
     let sources = Sources { config: None, system: dir.to_owned(), ..sources(&[]) };
     let (send, receive) = mpsc::sync_channel(1);
-    std::thread::spawn(move || send.send(Settings::read(&sources)));
+    std::thread::spawn(move || drop(send.send(Settings::read(&sources))));
     receive.recv_timeout(Duration::from_secs(20)).expect("nothing is waited for")
 }
 
