@@ -14,6 +14,7 @@ pub(crate) enum Command {
     StopProviding { key: [u8; 32] },
     Lookup { query: u64, key: [u8; 32] },
     Dial { address: Multiaddr },
+    Blame { node: NodeId },
     DialNode { node: NodeId, addresses: Vec<Multiaddr> },
 }
 
@@ -27,6 +28,7 @@ impl Command {
             Self::Provide { .. } => "provide",
             Self::StopProviding { .. } => "stop providing",
             Self::Lookup { .. } => "look up",
+            Self::Blame { .. } => "blame",
             Self::Dial { .. } | Self::DialNode { .. } => "dial",
         }
     }
