@@ -131,6 +131,34 @@ fn with_the_index(honest: usize, sybils: usize, answers: Answers, tries: usize) 
     point
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn squatters_do_not_displace_a_provider_that_was_there() {
+    const SQUATTERS: usize = 80;
+    let mut nodes = honest(6).await;
+    nodes[0].provide(KEY).await;
+    let wanted = nodes[0].net.id();
+    let ids: Vec<_> = nodes.iter().map(Swarm::peer).collect();
+    let addresses: Vec<_> = nodes.iter().map(Swarm::address).collect();
+    let targets = [record_key(&KEY), record_key(&althing_net::second_key(&KEY))];
+    let keys = (0..SQUATTERS).map(|number| ground(&targets[number % 2], &ids)).collect();
+    let what = (Answers::Nothing, Claims::TheKey);
+    let _crowd = Sybils::start(&NETWORK, keys, &targets, what, &addresses, &addresses[0]).await;
+    // 64 for each of the two keys, and what the nodes announced to get to know each other.
+    for node in &nodes[1..] {
+        let mut state = node.net.watch();
+        let full = state.wait_for(|state| state.provider_records >= 2 * 64);
+        timeout(SOON, full).await.expect("a full page").unwrap();
+    }
+    // A renewal fits, also where the page is full.
+    nodes[0].provide(KEY).await;
+    for address in &addresses[1..] {
+        let mut fresh = Swarm::start(Some(address.clone())).await;
+        fresh.routed(1).await;
+        assert!(fresh.finds(KEY, wanted).await.is_some());
+        fresh.net.shutdown().await;
+    }
+}
+
 #[test]
 fn sybils_around_a_key_hide_no_agent_from_a_fresh_node() {
     let point = with_the_index(8, 24, Answers::EachOther, 10);

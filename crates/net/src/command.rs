@@ -15,6 +15,7 @@ pub(crate) enum Command {
     StopProviding { key: [u8; 32] },
     Lookup { query: u64, key: [u8; 32] },
     Dial { address: Multiaddr },
+    Blame { node: NodeId },
     DialNode { node: NodeId, addresses: Vec<Multiaddr> },
     Ping { node: NodeId, addresses: Vec<Multiaddr>, answer: PongSender },
 }
@@ -30,6 +31,7 @@ impl Command {
             Self::StopProviding { .. } => "stop providing",
             Self::Lookup { .. } => "look up",
             Self::Ping { .. } => "ping",
+            Self::Blame { .. } => "blame",
             Self::Dial { .. } | Self::DialNode { .. } => "dial",
         }
     }

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::paths::{is_circuit, relay_in};
 use crate::range::{Range, ip_of};
 
-/// Peers of other networks that are kept out for a while.
+/// Peers of other networks, and those that misbehave, that are kept out for a while.
 const BANNED_MAX: usize = 1024;
 /// For how long.
 const BAN: Duration = Duration::from_secs(60);
@@ -63,7 +63,7 @@ pub(crate) enum Refusal {
     Range,
     /// Its Ed25519 key is no key, or weak.
     WeakKey,
-    /// It belongs to another network and was turned away less than a minute ago.
+    /// It belongs to another network or misbehaved, and was turned away less than a minute ago.
     Banned,
     /// It could not be reached a moment ago.
     Lost,
@@ -74,7 +74,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Range => "too many connections from one address range",
             Self::WeakKey => "the peer's key is weak",
-            Self::Banned => "the peer belongs to another network",
+            Self::Banned => "the peer was turned away a moment ago",
             Self::Lost => "the peer could not be reached a moment ago",
         })
     }

@@ -63,6 +63,7 @@ mod busy;
 mod clock;
 mod codec;
 mod command;
+mod conduct;
 mod config;
 mod counters;
 mod directory;

@@ -84,6 +84,15 @@ impl Net {
         self.send(Command::Lookup { query, key })
     }
 
+    /// Says that a peer sent something of its own that is wrong from the bytes alone: never for what it passed on, or what
+    /// a newer version may mean. It costs the peer score; who goes on is disconnected and kept out for a while.
+    ///
+    /// # Errors
+    /// When the command was not taken.
+    pub fn blame(&self, node: NodeId) -> Result<(), Busy> {
+        self.send(Command::Blame { node })
+    }
+
     /// Dials an address, which may end in `/p2p/…`.
     ///
     /// # Errors

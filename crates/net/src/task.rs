@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use crate::behaviour::Behaviour;
 use crate::bootstrap::{Bootstrap, dial_address, dial_peer, peer_in};
 use crate::command::Command;
+use crate::conduct::{Conduct, FAULTS_MAX, Fault};
 use crate::counters::Counters;
 use crate::directory::Directory;
 use crate::gossip_desk::GossipDesk;
@@ -72,6 +73,7 @@ pub(crate) struct Task {
     requests: RequestDesk,
     directory: Directory,
     announcements: crate::bucket::Buckets,
+    conduct: Conduct,
     bootstrap: Bootstrap,
     heard: mpsc::Receiver<Hint>,
     listens: watch::Sender<Vec<Multiaddr>>,
@@ -118,6 +120,7 @@ impl Task {
             requests: RequestDesk::new(limits, counters.clone()),
             directory: Directory::new(limits, counters.clone()),
             announcements: crate::bucket::Buckets::new(limits.announcement_rate, limits.announcement_burst),
+            conduct: Conduct::default(),
             bootstrap: Bootstrap::new(&config.bootstrap, config.profile.redial_min()),
             heard: ends.heard,
             listens: ends.listens,
@@ -199,6 +202,7 @@ impl Task {
             Command::Lookup { query, key } => {
                 self.directory.lookup((&mut behaviour.kademlia, &mut self.outbox), query, key, now);
             }
+            Command::Blame { node } => self.on_fault(peer_of(&node), Fault::Malformed),
             Command::Dial { address } => match peer_in(&address) {
                 Some(peer) => self.dial(dial_peer(peer, vec![address])),
                 None => self.dial(dial_address(address)),
@@ -234,6 +238,9 @@ impl Task {
             self.gossip.sweep(&mut behaviour.gossip, now);
             self.requests.sweep((&mut behaviour.requests, &mut self.outbox), now);
             self.announcements.sweep(now);
+            for (peer, faults) in self.conduct.decay(now) {
+                behaviour.gossip.set_application_score(&peer, -faults);
+            }
             let store = behaviour.kademlia.store_mut();
             store.expire(now);
             if let Some(keeper) = &mut self.keeper {
@@ -296,6 +303,21 @@ impl Task {
         if !cut_off && behaviour.kademlia.remove_peer(&peer).is_some() {
             tracing::debug!(%peer, "left the routing table");
             self.changed = true;
+        }
+    }
+
+    /// A peer did something wrong.
+    fn on_fault(&mut self, peer: PeerId, fault: Fault) {
+        let faults = self.conduct.fault(peer, fault, clock::now());
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.gossip.set_application_score(&peer, -faults);
+        if faults >= FAULTS_MAX && self.peers.peer(&peer).is_some() {
+            tracing::info!(%peer, ?fault, "disconnected a peer that goes on misbehaving");
+            self.counters.refused("misbehaviour");
+            behaviour.gate.ban(peer);
+            behaviour.kademlia.remove_peer(&peer);
+            // Fails only for a peer that has just gone by itself.
+            let _ = self.swarm.disconnect_peer_id(peer);
         }
     }
 

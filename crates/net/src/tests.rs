@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::{Config, Event, Limits, Net, NetState, Profile, ReachMode, StartError, Topic};
 
+mod conduct;
 mod connect;
 mod gossip;
 mod lookup;

@@ -8,11 +8,13 @@ use libp2p::{
 use super::Task;
 use super::reach_events::note_providers;
 use crate::behaviour::BehaviourEvent;
+use crate::conduct::Fault;
 use crate::duplicates::Duplicate;
 use crate::gate::Refusal;
 use crate::names::Claim;
 use crate::paths::is_circuit;
 use crate::peers::without_id;
+use crate::providers::StoreRefusal;
 use crate::range::{Range, dialable};
 use crate::{Event, Membership, clock};
 
@@ -279,6 +281,7 @@ impl Task {
     /// Somebody announces itself as a provider. Kademlia has checked that it is the sender.
     fn on_announced(&mut self, record: ProviderRecord) {
         if !self.announcements.take(record.provider, clock::now()) {
+            self.on_fault(record.provider, Fault::Flood);
             return self.counters.announcement("refused_rate");
         }
         let Some(peer) = self.peers.peer_mut(&record.provider) else {
@@ -307,6 +310,7 @@ impl Task {
             record.addresses.push(without_peer(peer.address()));
         }
         let range = ip.filter(|ip| self.caps_loopback || !ip.to_canonical().is_loopback()).map(Range::of);
+        let provider = record.provider;
         let store = self.swarm.behaviour_mut().kademlia.store_mut();
         let outcome = match store.admit(record, range, clock::now()) {
             Ok(()) => "stored",
@@ -316,6 +320,9 @@ impl Task {
             }
         };
         self.counters.announcement(outcome);
+        if outcome == StoreRefusal::KeysOfProvider.name() {
+            self.on_fault(provider, Fault::Flood);
+        }
     }
 
     fn on_request(&mut self, event: request_response::Event<Vec<u8>, Vec<u8>>) {
@@ -325,7 +332,9 @@ impl Task {
             request_response::Event::Message { peer, message, .. } => {
                 let membership = self.peers.membership(&peer);
                 let at = (&mut behaviour.requests, &mut self.outbox);
-                self.requests.message(at, peer, membership, message, now);
+                if self.requests.message(at, peer, membership, message, now) == Some("dropped_rate") {
+                    self.on_fault(peer, Fault::Flood);
+                }
             }
             request_response::Event::OutboundFailure { request_id, connection_id, error, .. } => {
                 let at = (&mut behaviour.requests, &mut self.outbox);
