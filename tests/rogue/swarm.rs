@@ -78,12 +78,10 @@ impl Swarm {
     pub(crate) async fn looks_up(&mut self, key: [u8; 32], wanted: NodeId) -> bool {
         self.net.lookup(1, key).unwrap();
         let mut found = false;
-        self.event(|event| match event {
-            Event::Providers { providers, last, .. } => {
-                found |= providers.contains(&wanted);
-                last.then_some(found)
-            }
-            _ => None,
+        self.event(|event| {
+            let Event::Providers { providers, last, .. } = event else { return None };
+            found |= providers.contains(&wanted);
+            last.then_some(found)
         })
         .await
     }
@@ -92,15 +90,13 @@ impl Swarm {
     pub(crate) async fn finds(&mut self, key: [u8; 32], wanted: NodeId) -> Option<usize> {
         self.net.lookup(1, key).unwrap();
         let mut claims = BTreeSet::new();
-        self.event(|event| match event {
-            Event::Providers { providers, last, .. } => {
-                if providers.contains(&wanted) {
-                    return Some(Some(claims.len()));
-                }
-                claims.extend(providers);
-                last.then_some(None)
+        self.event(|event| {
+            let Event::Providers { providers, last, .. } = event else { return None };
+            if providers.contains(&wanted) {
+                return Some(Some(claims.len()));
             }
-            _ => None,
+            claims.extend(providers);
+            last.then_some(None)
         })
         .await
     }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use althing_record::NetworkId;
@@ -126,13 +127,21 @@ impl RecordStore for Liar {
     fn remove_provider(&mut self, _: &RecordKey, _: &PeerId) {}
 }
 
-fn swarm(key: &Keypair, network: &NetworkId, liar: Liar) -> Swarm<Behaviour> {
+fn swarm(key: &Keypair, network: &NetworkId, liar: Liar, claims: Claims) -> Swarm<Behaviour> {
     let tag = network.tag();
     let kademlia = StreamProtocol::try_from_owned(format!("/althing/{tag}/kad/1")).unwrap();
     let mut config = kad::Config::new(kademlia);
     config.set_kbucket_inserts(kad::BucketInserts::Manual).set_periodic_bootstrap_interval(None);
+    if claims == Claims::TheKey {
+        // To every node there is, not to the closest.
+        config.set_replication_factor(NonZeroUsize::new(128).unwrap());
+    }
     let mut behaviour = kad::Behaviour::with_config(key.public().to_peer_id(), liar, config);
-    behaviour.set_mode(Some(kad::Mode::Server));
+    // Squatters only claim: they stay out of routing tables, so that every answer is an honest node's.
+    behaviour.set_mode(Some(match claims {
+        Claims::Nothing => kad::Mode::Server,
+        Claims::TheKey => kad::Mode::Client,
+    }));
     let identify = identify::Config::new(format!("/althing/{tag}/1"), key.public())
         .with_agent_version(format!("althing/0.1.0 ({network})"));
     SwarmBuilder::with_existing_identity(key.clone())
@@ -173,7 +182,7 @@ impl Sybils {
                 turn: std::sync::atomic::AtomicUsize::new(number * 20),
                 own: Vec::new(),
             };
-            let mut swarm = swarm(key, network, liar);
+            let mut swarm = swarm(key, network, liar, claims);
             swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
             let address = loop {
                 if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {

@@ -65,6 +65,15 @@ struct Entry {
     range: Option<Range>,
 }
 
+/// A record that is new, renewed, or gone.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) key: [u8; 32],
+    pub(crate) provider: PeerId,
+    /// The record and where its provider was seen.
+    pub(crate) entry: Option<(ProviderRecord, Option<Range>)>,
+}
+
 /// Why a provider record was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreRefusal {
@@ -178,17 +187,15 @@ impl ProviderStore {
         }
     }
 
-    /// Rows that differ from those on disk: at most so many, each with the record, its range and nothing if it is gone.
-    pub(crate) fn changed(
-        &mut self,
-        rows_max: usize,
-    ) -> Vec<(([u8; 32], PeerId), Option<(ProviderRecord, Option<Range>)>)> {
+    /// Takes up to so many of the rows that differ from those on disk.
+    pub(crate) fn changed(&mut self, rows_max: usize) -> Vec<Changed> {
         let mut rows = Vec::new();
         while rows.len() < rows_max
             && let Some((key, provider)) = self.dirty.pop_first()
         {
             let entry = self.keys.get(&key).and_then(|entries| entries.get(&provider));
-            rows.push(((key, provider), entry.map(|entry| (entry.record.clone(), entry.range))));
+            let entry = entry.map(|entry| (entry.record.clone(), entry.range));
+            rows.push(Changed { key, provider, entry });
         }
         rows
     }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::counters::Counters;
 use crate::peers::{node_of, peer_of};
-use crate::providers::{ProviderStore, record_key};
+use crate::providers::{Changed, ProviderStore, record_key};
 use crate::range::{Range, dialable};
 use crate::{Limits, clock};
 
@@ -78,7 +78,7 @@ impl Keeper {
             {
                 rows.push((key, None));
             }
-            for ((key, provider), entry) in store.changed(BATCH_MAX - rows.len()) {
+            for Changed { key, provider, entry } in store.changed(BATCH_MAX - rows.len()) {
                 let Some(node) = node_of(&provider) else { continue };
                 let value = entry.and_then(|(record, range)| self.value(&record, range));
                 rows.push(([&key[..], node.as_bytes()].concat(), value));

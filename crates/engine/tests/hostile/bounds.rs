@@ -205,10 +205,9 @@ fn who_floods_by_gossip_is_ignored_while_others_get_through_and_reconciliation_b
         let effects = drain(&mut engine);
         let published = effects.iter().any(|effect| matches!(effect, Effect::Publish(..)));
         let stored = effects.iter().any(|effect| matches!(effect, Effect::Commit(..)));
-        let verdict = effects.into_iter().find_map(|effect| match effect {
-            Effect::Verdict(_, verdict) => Some(verdict),
-            _ => None,
-        });
+        let verdict = effects
+            .into_iter()
+            .find_map(|effect| if let Effect::Verdict(_, verdict) = effect { Some(verdict) } else { None });
         (verdict.unwrap(), stored, published)
     };
     let accepted = (Verdict::Accept, true, false);

@@ -87,7 +87,7 @@ fn rows_that_are_corrupt_or_foreign_or_over_are_skipped_counted_and_removed() {
         change(&mut key, &mut value);
         (key, value)
     };
-    let bad: Vec<(&str, (Vec<u8>, Vec<u8>))> = vec![
+    let bad = [
         ("corrupt", changed(&|key, _| key.truncate(63))),
         ("corrupt", changed(&|key, _| key[32..].fill(0))),
         ("corrupt", changed(&|_, value| value.clear())),
