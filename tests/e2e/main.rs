@@ -12,6 +12,7 @@ mod endings;
 mod events;
 mod lan;
 mod mesh;
+mod nat;
 mod refusals;
 mod restarts;
 mod service;
