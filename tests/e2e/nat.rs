@@ -96,7 +96,40 @@ fn two_nodes_behind_nat_find_each_other_meet_at_a_relay_and_then_punch_a_hole() 
         peers.into_iter().find(|peer| none && peer["node"] == lab.b.up_document()["node"])
     });
     assert_eq!(met["path"]["kind"], "hole_punched", "{met}");
+    let punched = [&lab.a, &lab.b].map(|node| reach(node)["punched"].as_u64().unwrap());
+    assert!(punched.iter().sum::<u64>() > 0, "they met at the relay first");
     assert!(lab.ping(&["--count", "1"])[0]["path"]["relay"].is_null());
+}
+
+#[test]
+fn a_router_that_maps_ports_makes_a_node_public() {
+    let net = match Internet::new(Nat::KeepsPorts) {
+        Ok(net) => net,
+        Err(reason) => {
+            println!("SKIPPED: {reason}");
+            return;
+        }
+    };
+    let home = Home::new();
+    let _router = match net.upnp(Place::A, home.path()) {
+        Ok(router) => router,
+        Err(reason) => {
+            println!("SKIPPED: {reason}");
+            return;
+        }
+    };
+    let host = net.up(Place::Host, &home.join("host"), &["--upnp", "false"]);
+    let node = net.up(Place::A, &home.join("node"), &["--join", &host.address()]);
+    let public = poll("a peer dials the address that the router maps", || {
+        let reach = reach(&node);
+        let external = reach["external"].as_array()?.clone();
+        external.iter().any(|external| external["learnt"] == "autonat").then_some(reach)
+    });
+    assert_eq!((&public["upnp"], &public["reachability"]), (&"mapped".into(), &"public".into()));
+    let mapped = public["external"][0]["address"].as_str().unwrap();
+    assert!(mapped.starts_with("/ip4/11.2.0.2/"), "the router's own address: {mapped}");
+    assert_eq!((&public["kademlia"], &public["circuits"]), (&"server".into(), &serde_json::json!([])));
+    assert!(!public["relaying"].is_null(), "it can relay for others now");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::lan::Machine;
 
@@ -19,6 +19,38 @@ pub struct Internet {
 
 /// Once one cable is laid, all else is this test's own fault.
 const MADE: &str = "a system that lets cables be laid lets this be done";
+
+/// Where miniupnpd writes its rules.
+const UPNP_TABLES: &str = "table inet upnp { chain mapped { }; chain out { }; chain through { }; \
+    chain in { type nat hook prerouting priority -100; policy accept; jump mapped; }; \
+    chain post { type nat hook postrouting priority 100; policy accept; jump out; }; \
+    chain forward { type filter hook forward priority 10; policy accept; jump through; }; }";
+
+const UPNP_CONFIG: &str = "ext_ifname=wan
+listening_ip=lan
+port=0
+enable_natpmp=no
+enable_upnp=yes
+uuid=11111111-2222-3333-4444-555555555555
+upnp_table_name=upnp
+upnp_nat_table_name=upnp
+upnp_forward_chain=through
+upnp_nat_chain=mapped
+upnp_nat_postrouting_chain=out
+allow 1024-65535 10.0.0.0/8 1024-65535
+";
+
+/// A daemon on a router. It is killed when dropped.
+#[derive(Debug)]
+pub struct Router(Child);
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// What the routers do with ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +132,34 @@ impl Internet {
         let mut command = router.enter();
         command.args(words);
         command
+    }
+
+    /// Has a router map ports for whoever asks by UPnP, as miniupnpd does; or says why that is not possible here.
+    ///
+    /// # Errors
+    /// When there is no miniupnpd, or not the one that writes nftables' rules.
+    ///
+    /// # Panics
+    /// For the public machine, and when the daemon cannot be set up.
+    pub fn upnp(&self, place: Place, dir: &Path) -> Result<Router, String> {
+        let version = Command::new("miniupnpd").arg("--version").output();
+        let version =
+            version.map_err(|error| format!("miniupnpd (Debian package miniupnpd-nftables): {error}"))?;
+        if !String::from_utf8_lossy(&version.stdout).contains("nftables") {
+            return Err("miniupnpd is one that does not write nftables' rules".to_owned());
+        }
+        let made = self.on_router(place, &["nft", UPNP_TABLES]).status().expect("nft starts");
+        assert!(made.success(), "the tables of miniupnpd");
+        let route = ["ip", "route", "add", "239.0.0.0/8", "dev", "lan"];
+        self.machine(place).run(&route).expect(MADE);
+        let config = dir.join("miniupnpd.conf");
+        std::fs::write(&config, UPNP_CONFIG).expect("a temporary file can be written");
+        let config = config.to_str().expect("a temporary path is text");
+        let pid = dir.join("miniupnpd.pid");
+        let pid = pid.to_str().expect("a temporary path is text");
+        let mut daemon = self.on_router(place, &["miniupnpd", "-d", "-f", config, "-P", pid]);
+        let daemon = daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Ok(Router(daemon.expect("miniupnpd starts")))
     }
 
     fn machine(&self, place: Place) -> &Machine {

@@ -19,7 +19,7 @@ pub use background::Background;
 pub use binary::binary;
 pub use home::Home;
 pub use http::{Reply, get};
-pub use internet::{Internet, Nat, Place};
+pub use internet::{Internet, Nat, Place, Router};
 pub use lan::Lan;
 pub use node::Node;
 pub use poll::poll;
