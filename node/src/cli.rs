@@ -7,6 +7,7 @@ mod card;
 mod completions;
 mod config;
 mod detach;
+mod doctor;
 mod duration;
 mod events;
 mod evidence;
@@ -83,6 +84,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Wait(args) => session.block_on(wait::wait(args, &session)),
         Command::Status => session.ask(node::status(&session)),
         Command::Peers => session.ask(node::peers(&session)),
+        Command::Doctor => session.block_on(doctor::doctor(&session, &sources)),
         Command::Ping(args) => session.block_on(ping::ping(args, &session, screen)),
         Command::Agent { command: args::Agent::Ls } => session.ask(agent::ls(&session)),
         Command::Card { command } => session.ask(card::card(command, &session)),

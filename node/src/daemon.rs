@@ -125,6 +125,11 @@ pub(crate) fn store_dir(home: &Path) -> PathBuf {
     home.join("store")
 }
 
+/// How many files a node may have open at once.
+pub(crate) fn files_needed() -> u64 {
+    descriptors::needed_by_default()
+}
+
 /// Where the log is in a home.
 #[must_use]
 pub(crate) fn log_file(home: &Path) -> PathBuf {

@@ -13,6 +13,7 @@ mod events;
 mod fake_node;
 mod lan;
 mod mesh;
+mod nat;
 mod refusals;
 mod restarts;
 mod service;

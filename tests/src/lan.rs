@@ -10,7 +10,7 @@ pub struct Lan([Machine; 2]);
 
 /// A process that does nothing but hold a network namespace open.
 #[derive(Debug)]
-struct Machine(Child);
+pub(crate) struct Machine(Child);
 
 impl Lan {
     /// Makes one, or says why that is not possible here.
@@ -34,24 +34,12 @@ impl Lan {
     /// no other node.
     #[must_use]
     pub fn up(&self, machine: usize, home: &Path, more: &[&str]) -> crate::Node {
-        let home_text = home.to_str().expect("a temporary path is text");
-        let mut words = vec!["--json", "--home", home_text, "up", "--api", "127.0.0.1:0"];
-        words.extend(more);
-        let node = althing(&words);
-        let mut command = self.0[machine].enter();
-        command.arg(node.get_program()).args(node.get_args()).stdin(Stdio::null());
-        for (name, value) in node.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        crate::Node::start(home, command)
+        self.0[machine].up(home, more)
     }
 }
 
 impl Machine {
-    fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         let mut command = Command::new("unshare");
         let child = command.args(["--net", "sleep", "infinity"]).stderr(Stdio::piped()).spawn();
         let mut machine = Self(child.map_err(|error| format!("unshare: {error}"))?);
@@ -65,13 +53,34 @@ impl Machine {
         Ok(machine)
     }
 
-    fn enter(&self) -> Command {
+    /// Starts a node with the default profile, on every address that the machine has unless `more` says otherwise.
+    pub(crate) fn up(&self, home: &Path, more: &[&str]) -> crate::Node {
+        let home_text = home.to_str().expect("a temporary path is text");
+        let mut words = vec!["--json", "--home", home_text, "up", "--api", "127.0.0.1:0"];
+        words.extend(more);
+        let node = althing(&words);
+        let mut command = self.enter();
+        command.arg(node.get_program()).args(node.get_args()).stdin(Stdio::null());
+        for (name, value) in node.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        crate::Node::start(home, command)
+    }
+
+    pub(crate) fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+
+    pub(crate) fn enter(&self) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.0.id().to_string(), "--net", "--"]);
         command
     }
 
-    fn run(&self, words: &[&str]) -> Result<(), String> {
+    pub(crate) fn run(&self, words: &[&str]) -> Result<(), String> {
         let mut command = self.enter();
         command.args(words);
         ended(command, words)
@@ -95,7 +104,7 @@ fn refusal(said: Option<ChildStderr>) -> String {
     said.trim().to_owned()
 }
 
-fn run(words: &[&str]) -> Result<(), String> {
+pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]);
     ended(command, words)

@@ -20,6 +20,10 @@ use crate::probes::Probes;
 
 /// How long two connections to one peer may overlap before the older one is closed.
 const SETTLE: Duration = Duration::from_secs(3);
+/// Tests that are open with one peer: as many as there are addresses to test at a time.
+const TESTS_MAX: usize = 4;
+/// How long one may stay open once a test with the same peer is done.
+const TEST_REST: Duration = Duration::from_millis(500);
 /// How long a test of an address may stay open.
 const TEST_MAX: Duration = Duration::from_secs(5);
 
@@ -125,11 +129,12 @@ impl Duplicates {
         if admitted { Ok(()) } else { Err(ConnectionDenied::new(Duplicate)) }
     }
 
-    /// Lets a test in, beside the one connection that there is.
+    /// Lets a test in, beside the one connection that there is. More of them than are open at a time are second connections
+    /// as any.
     fn admit_test(&mut self, peer: &PeerId, connection: ConnectionId, inbound: bool, now: Instant) -> bool {
-        let alone = !self.leaving.values().any(|leaving| leaving.is_test && leaving.peer == *peer);
+        let tests = self.leaving.values().filter(|leaving| leaving.is_test && leaving.peer == *peer).count();
         let is_test = !self.open(peer).is_empty() && self.probes.is_probe(connection, peer, inbound, now);
-        is_test && alone && self.tests.insert(connection)
+        is_test && tests < TESTS_MAX && self.tests.insert(connection)
     }
 
     fn opened(&mut self, peer: PeerId, connection: ConnectionId, kind: Kind, now: Instant) {
@@ -183,9 +188,14 @@ impl Duplicates {
     /// Closes what has had its time.
     fn leave(&mut self, now: Instant) {
         let done = self.probes.take_done();
-        let over = |leaving: &Leaving| leaving.at <= now || (leaving.is_test && done.contains(&leaving.peer));
-        let over: Vec<_> =
-            self.leaving.iter().filter(|(_, leaving)| over(leaving)).map(|(id, l)| (*id, l.peer)).collect();
+        for leaving in self.leaving.values_mut().filter(|leaving| leaving.is_test) {
+            // Others with the same peer may not be done yet, and which one is nobody says.
+            if done.contains(&leaving.peer) {
+                leaving.at = leaving.at.min(now + TEST_REST);
+            }
+        }
+        let over = self.leaving.iter().filter(|(_, leaving)| leaving.at <= now);
+        let over: Vec<_> = over.map(|(id, leaving)| (*id, leaving.peer)).collect();
         for (id, peer) in over {
             self.leaving.remove(&id);
             self.closing.push_back((peer, id));
@@ -398,5 +408,43 @@ mod tests {
         let mut at = duplicates(high);
         at.opened(low, id(1), Kind::Relayed, now);
         assert!(at.admit(&low, Kind::Relayed, true, now).is_ok());
+    }
+
+    #[tokio::test]
+    async fn tests_come_beside_the_one_connection_and_go_by_themselves() {
+        let ((low, high), now) = (pair(), clock::now());
+        for (local, peer) in [(low, high), (high, low)] {
+            let probes = Probes::default();
+            let mut at = Duplicates::new(local, probes.clone());
+            assert!(!at.admit_test(&peer, id(1), true, now), "nobody was asked");
+            probes.ask(peer, now);
+            assert!(!at.admit_test(&peer, id(1), true, now), "who is not connected comes as a peer");
+            at.opened(peer, id(1), Kind::Direct, now);
+            let mut admitted = 0;
+            for number in 2..20 {
+                if at.admit_test(&peer, id(number), true, now) {
+                    at.opened(peer, id(number), Kind::Direct, now);
+                    admitted += 1;
+                }
+            }
+            assert_eq!((admitted, at.open(&peer).len()), (TESTS_MAX, 1));
+            assert!(at.closing.is_empty() && at.is_test(id(2)) && !at.is_test(id(1)));
+            at.leave(now + TEST_MAX);
+            assert_eq!(at.closing.len(), TESTS_MAX);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_test_stays_when_the_connection_beside_it_goes() {
+        let ((low, high), now) = (pair(), clock::now());
+        let probes = Probes::default();
+        probes.ask(high, now);
+        let mut at = Duplicates::new(low, probes);
+        at.opened(high, id(1), Kind::Direct, now);
+        assert!(at.admit_test(&high, id(2), true, now));
+        at.opened(high, id(2), Kind::Direct, now);
+        at.closed(high, id(1));
+        at.leave(now + TEST_MAX);
+        assert_eq!((at.closing.len(), at.open(&high).len()), (0, 1));
     }
 }

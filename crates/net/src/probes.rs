@@ -1,7 +1,7 @@
 //! AutoNAT, version 2, within bounds: libp2p's client keeps every address that anybody claims to have seen, and its server
 //! dials whatever it is asked to.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -66,6 +66,13 @@ impl Probes {
         }
     }
 
+    /// This node asks a peer for a test.
+    pub(crate) fn ask(&self, peer: PeerId, now: Instant) {
+        let asked = &mut self.known().asked;
+        asked.retain(|_, asked| now.saturating_duration_since(*asked) < ANSWER_MAX);
+        asked.insert(peer, now);
+    }
+
     /// Peers whose tests by this node are done.
     pub(crate) fn take_done(&self) -> Vec<PeerId> {
         std::mem::take(&mut self.known().done)
@@ -82,12 +89,14 @@ pub(crate) struct ProbeClient {
     inner: client::Behaviour,
     /// Addresses for hole punching to try, too.
     told: VecDeque<Multiaddr>,
+    /// Dials of ours for others' tests: they are over too soon to ask anything on them.
+    tests: BTreeSet<ConnectionId>,
     probes: Probes,
 }
 
 impl ProbeClient {
     pub(crate) fn new(probes: Probes) -> Self {
-        Self { inner: client::Behaviour::default(), told: VecDeque::new(), probes }
+        Self { inner: client::Behaviour::default(), told: VecDeque::new(), tests: BTreeSet::new(), probes }
     }
 
     /// Has an address tested. The caller bounds how many.
@@ -190,12 +199,26 @@ impl NetworkBehaviour for ProbeClient {
         role: Endpoint,
         port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        if self.probes.is_probe(connection, &peer, false, clock::now()) {
+            self.tests.insert(connection);
+        }
         self.inner.handle_established_outbound_connection(connection, peer, address, role, port)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        // What Identify takes for an address is weighed first, by who says so.
-        if !matches!(event, FromSwarm::NewExternalAddrCandidate(_)) {
+        let passed = match &event {
+            // What Identify takes for an address is weighed first, by who says so.
+            FromSwarm::NewExternalAddrCandidate(_) => false,
+            FromSwarm::ConnectionEstablished(ConnectionEstablished { connection_id, .. }) => {
+                !self.tests.contains(connection_id)
+            }
+            FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) => {
+                !self.tests.remove(connection_id)
+            }
+            FromSwarm::DialFailure(DialFailure { connection_id, .. }) => !self.tests.remove(connection_id),
+            _ => true,
+        };
+        if passed {
             self.inner.on_swarm_event(event);
         }
     }
@@ -206,7 +229,9 @@ impl NetworkBehaviour for ProbeClient {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        self.inner.on_connection_handler_event(peer, connection, event);
+        if !self.tests.contains(&connection) {
+            self.inner.on_connection_handler_event(peer, connection, event);
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<client::Event, THandlerInEvent<Self>>> {
@@ -216,10 +241,7 @@ impl NetworkBehaviour for ProbeClient {
         let polled = self.inner.poll(cx);
         match &polled {
             Poll::Ready(ToSwarm::NotifyHandler { peer_id, .. }) => {
-                let now = clock::now();
-                let mut known = self.probes.known();
-                known.asked.retain(|_, asked| now.saturating_duration_since(*asked) < ANSWER_MAX);
-                known.asked.insert(*peer_id, now);
+                self.probes.ask(*peer_id, clock::now());
             }
             // The form with this node's id is for a second test, not for others.
             Poll::Ready(ToSwarm::ExternalAddrConfirmed(address)) => {

@@ -83,6 +83,14 @@ Examples:
   althing peers
   althing peers --json | jq -r '.peers[].node'")]
     Peers,
+    /// Check the node and its surroundings, and say what to do about each problem
+    #[command(after_help = "\
+Examples:
+  althing doctor
+  althing doctor --json | jq '.checks[] | select(.state != \"ok\")'
+
+Works without a running node, too, as far as that goes. Exit code 1: something failed; warnings alone are 0.")]
+    Doctor,
     /// Ping a node, and show which way the answers come
     Ping(Ping),
     /// The agents that the node hosts
