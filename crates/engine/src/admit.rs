@@ -240,6 +240,9 @@ impl<S: Snapshot> Engine<S> {
         let id = record.id();
         let card_before = self.card_before(record)?;
         self.tell_card(record)?;
+        if let Body::Lease(lease) = &body {
+            self.tell_lease(record, lease.as_ref())?;
+        }
         self.put(
             Table::Records,
             id.0.to_vec(),
@@ -276,10 +279,7 @@ impl<S: Snapshot> Engine<S> {
         }
         let mut batch = Batch::default();
         match body {
-            Body::Card(card) => {
-                let after = card.as_ref().map(|card| (card, until));
-                return self.index_card(record.agent(), card_before.as_ref(), after);
-            }
+            Body::Card(card) => return self.index_card(record, card_before, card.map(|card| (card, until))),
             Body::Lease(lease) => return self.index_lease(record, lease.as_ref(), until),
             Body::Identity => {
                 let before = self.key_history(record.agent())?.current_key();
@@ -471,6 +471,7 @@ impl<S: Snapshot> Engine<S> {
     fn end_record(&mut self, id: RecordId, now: Now) -> Result<(), ReadError> {
         let Some(record) = self.record(id)? else { return Ok(()) };
         self.unindex(&record)?;
+        self.tell_over(id)?;
         if matches!(Card::from_record(&record), Ok(Some(_))) {
             self.tell(&Event::CardExpired { agent: record.agent(), card: id });
         }

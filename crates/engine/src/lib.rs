@@ -27,6 +27,7 @@ mod journal;
 mod publish;
 mod reconcile;
 mod restored;
+mod retract;
 mod rows;
 mod search;
 mod serve_clients;

@@ -27,6 +27,12 @@ impl Client<'_> {
         self.ask(Ask::PublishCard { agent, json })
     }
 
+    /// Takes the card of the node's agent back.
+    pub fn retract(self) -> AskNo {
+        let agent = self.agent();
+        self.ask(Ask::RetractCard { agent })
+    }
+
     /// Puts a question in the name of the node's agent.
     pub fn propose(self, draft: ProposalDraft) -> AskNo {
         let agent = self.agent();

@@ -58,6 +58,7 @@ pub(crate) fn card() -> engine::CardAnswer {
         leases: vec![engine::LeaseAnswer {
             node: NodeId([9; 32]),
             addresses: vec!["/ip4/127.0.0.1/tcp/4001".into()],
+            made: NOON,
             expires: NOON,
         }],
     }
@@ -111,6 +112,14 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
             card: CARD,
             revision: 1,
             skills: vec!["text".into(), "text/translate".into()],
+            expires: NOON,
+        }),
+        engine::Ask::RetractCard { agent } => engine::Answer::Retracted(engine::Retracted {
+            agent: *agent,
+            record: BALLOT,
+            card: CARD,
+            revision: 2,
+            leases_ended: 1,
             expires: NOON,
         }),
         engine::Ask::Card { .. } => engine::Answer::Card(Box::new(card())),
