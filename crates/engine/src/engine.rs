@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::journal::Journal;
+use crate::quota::Authors;
 use crate::reconcile::Reconciler;
 use crate::restored::{INCARNATION, is_restored};
 use crate::rows::StoredRecord;
@@ -75,6 +76,7 @@ pub struct Engine<S> {
     pub(crate) provided: BTreeSet<Key>,
     pub(crate) reconciler: Reconciler,
     pub(crate) searches: BTreeMap<u64, Search>,
+    pub(crate) authors: Authors,
     pub(crate) next_number: u64,
     pub(crate) due: Due,
 }
@@ -155,6 +157,7 @@ impl<S: Snapshot> Engine<S> {
             provided: BTreeSet::new(),
             reconciler: Reconciler::default(),
             searches: BTreeMap::new(),
+            authors: Authors::default(),
             next_number: 0,
             due: Due {
                 sync: now.ticks + config.timing.sync_ms,

@@ -20,6 +20,10 @@ pub const SEARCHES_MAX: usize = 64;
 /// Most providers that one search asks.
 pub const PROVIDERS_MAX: usize = 64;
 
+/// Connected peers whose index a search asks beside the lookup. Whoever surrounds a key in Kademlia does not surround
+/// these, which were chosen before by others and by chance.
+pub(crate) const NEIGHBOURS_ASKED: usize = 3;
+
 /// A search that waits for the network.
 #[derive(Debug)]
 pub(crate) struct Search {
@@ -28,6 +32,8 @@ pub(crate) struct Search {
     providers: BTreeSet<NodeId>,
     waiting: BTreeMap<RequestNo, NodeId>,
     asked: BTreeMap<NodeId, PeerAsked>,
+    /// Requests to neighbours; waited for only while nothing was brought.
+    neighbours: BTreeSet<RequestNo>,
     looked_up: bool,
     started: u64,
     brought: BTreeSet<AgentId>,
@@ -41,11 +47,21 @@ enum Wanted {
     Agent(AgentId),
 }
 
+impl Wanted {
+    fn request(&self) -> Request {
+        match self {
+            Self::Query(_, skill, _) => Request::Providers { skill: skill.clone() },
+            Self::Agent(agent) => Request::Agent { agent: *agent },
+        }
+    }
+}
+
 /// A skill that leads to matches, and what it does not lead to.
 fn lead(plan: &Plan) -> (Option<SkillPath>, Vec<String>) {
     match plan {
         Plan::Term(Term::Skill(skill)) => (Some(skill.clone()), Vec::new()),
-        Plan::Term(Term::Tag(_)) | Plan::Unkeyed(_) => (None, vec![plan.to_string()]),
+        Plan::Term(Term::Tag(_)) => (None, vec![plan.to_string()]),
+        Plan::Unkeyed(part) => (None, vec![part.clone()]),
         Plan::AnyOf(plans) => {
             let leads = plans.iter().map(lead);
             leads.min_by_key(|(_, left)| left.len()).unwrap_or_default()
@@ -108,6 +124,7 @@ impl<S: Snapshot> Engine<S> {
         let number = self.number();
         let search = Search {
             ask,
+            neighbours: self.ask_neighbours(&wanted),
             wanted,
             providers: BTreeSet::new(),
             waiting: BTreeMap::new(),
@@ -120,6 +137,19 @@ impl<S: Snapshot> Engine<S> {
         self.searches.insert(number, search);
         self.effect(Effect::Lookup(QueryNo(number), Key(key)));
         Ok(())
+    }
+
+    /// Asks a few connected peers, chosen by chance.
+    fn ask_neighbours(&mut self, wanted: &Wanted) -> BTreeSet<RequestNo> {
+        let mut peers: Vec<_> = self.peers.iter().copied().collect();
+        let mut asked = BTreeSet::new();
+        while asked.len() < NEIGHBOURS_ASKED && !peers.is_empty() {
+            let peer = peers.swap_remove(self.random_below(peers.len()));
+            let no = self.request_no();
+            asked.insert(no);
+            self.effect(Effect::Request(no, peer, wanted.request()));
+        }
+        asked
     }
 
     pub(crate) fn on_lookup(
@@ -136,13 +166,9 @@ impl<S: Snapshot> Engine<S> {
                 continue;
             }
             if *provider != own {
-                let request = match &search.wanted {
-                    Wanted::Query(_, skill, _) => Request::Providers { skill: skill.clone() },
-                    Wanted::Agent(agent) => Request::Agent { agent: *agent },
-                };
                 let no = self.request_no();
                 search.waiting.insert(no, *provider);
-                self.effect(Effect::Request(no, *provider, request));
+                self.effect(Effect::Request(no, *provider, search.wanted.request()));
             }
         }
         search.looked_up |= last;
@@ -181,21 +207,28 @@ impl<S: Snapshot> Engine<S> {
             Response::Records { .. } | Response::Reconcile { .. } => (PeerOutcome::Invalid, 0),
             Response::Busy => (PeerOutcome::Silent, 0),
         };
-        search.asked.insert(node, PeerAsked { node, outcome, records: count, ms });
+        if let Some(node) = node {
+            search.asked.insert(node, PeerAsked { node, outcome, records: count, ms });
+        }
         self.settle(number, search, now)
     }
 
     pub(crate) fn on_search_failure(&mut self, no: RequestNo, now: Now) -> Result<(), ReadError> {
         let Some((number, node, mut search)) = self.take_search(no) else { return Ok(()) };
         let ms = now.ticks.saturating_sub(search.started);
-        search.asked.insert(node, PeerAsked { node, outcome: PeerOutcome::Silent, records: 0, ms });
+        if let Some(node) = node {
+            search.asked.insert(node, PeerAsked { node, outcome: PeerOutcome::Silent, records: 0, ms });
+        }
         self.settle(number, search, now)
     }
 
-    fn take_search(&mut self, no: RequestNo) -> Option<(u64, NodeId, Search)> {
-        let number = *self.searches.iter().find(|(_, search)| search.waiting.contains_key(&no))?.0;
+    /// Takes the search that a request belongs to, and the provider that was asked; none: a neighbour was.
+    fn take_search(&mut self, no: RequestNo) -> Option<(u64, Option<NodeId>, Search)> {
+        let waits = |search: &Search| search.waiting.contains_key(&no) || search.neighbours.contains(&no);
+        let number = *self.searches.iter().find(|(_, search)| waits(search))?.0;
         let mut search = self.searches.remove(&number)?;
-        let node = search.waiting.remove(&no)?;
+        search.neighbours.remove(&no);
+        let node = search.waiting.remove(&no);
         Some((number, node, search))
     }
 
@@ -216,7 +249,8 @@ impl<S: Snapshot> Engine<S> {
 
     /// Ends a search that waits for nothing more, or keeps it.
     fn settle(&mut self, number: u64, search: Search, now: Now) -> Result<(), ReadError> {
-        if search.looked_up && search.waiting.is_empty() {
+        let nothing_yet = search.brought.is_empty() && !search.neighbours.is_empty();
+        if search.looked_up && search.waiting.is_empty() && !nothing_yet {
             return self.end_search(search, now);
         }
         self.searches.insert(number, search);

@@ -16,6 +16,7 @@ mod health;
 mod peers;
 mod problem;
 mod propose;
+mod reach;
 mod status;
 mod store;
 mod time;
@@ -27,11 +28,14 @@ pub use events::{
     parse_event_types,
 };
 pub use evidence::{Evidence, EvidenceRow};
-pub use find::{Explain, Find, FindQuery, FoundAgent, Outcome, PageAsked, PeerAsked, Reach, Source};
+pub use find::{AgentReach, Explain, Find, FindQuery, FoundAgent, Outcome, PageAsked, PeerAsked, Source};
 pub use health::{Health, HealthState, ProtocolHealth, Stopping};
 pub use peers::{Direction, Peer, Peers};
 pub use problem::{Problem, ProblemKind};
 pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method};
+pub use reach::{
+    ExternalAddress, ObservedAddress, PathKind, PeerPath, Ping, PingQuery, Reach, Reachability, Relaying,
+};
 pub use status::{Domain, Status};
 pub use store::{
     Checkpoint, CheckpointFile, CheckpointQuery, Compaction, CompactionState, ImportOutcome, Imported,

@@ -14,7 +14,8 @@ pub use self::events::EventReader;
 use self::wire::{Reply, Upload, Wire};
 use crate::api::{
     Ballot, BallotRequest, Card, Document, EventsQuery, Evidence, Find, FindQuery, Health, ListQuery, Peers,
-    Problem, ProblemKind, ProposeRequest, Proposed, Published, Retracted, Status, Stopping, Vote, Votes,
+    Ping, PingQuery, Problem, ProblemKind, ProposeRequest, Proposed, Published, Reach, Retracted, Status,
+    Stopping, Vote, Votes,
 };
 use crate::body::{BODY_BYTES_MAX, CARD_BYTES_MAX, card_too_large};
 use crate::files;
@@ -121,6 +122,23 @@ impl Client {
     /// See [`ClientError`].
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.fetch("/v1/status".to_owned()).await
+    }
+
+    /// Whether peers can dial the node: `GET /v1/reach`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn reach(&self) -> Result<Reach, ClientError> {
+        self.fetch("/v1/reach".to_owned()).await
+    }
+
+    /// One round trip to a node: `GET /v1/ping`.
+    ///
+    /// # Errors
+    /// See [`ClientError`]. That the node does not answer is an answer.
+    pub async fn ping(&self, query: &PingQuery) -> Result<Ping, ClientError> {
+        let pairs = [("node", query.node.clone()), ("agent", query.agent.clone())];
+        self.fetch(with_query("/v1/ping", &pairs)).await
     }
 
     /// Who the node is connected to: `GET /v1/peers`.

@@ -81,6 +81,8 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(open(&[], routes!(probes::docs)))
         .routes(read(&[ASKING], routes!(node::status)))
         .routes(read(&[], routes!(node::peers)))
+        .routes(read(&[], routes!(node::reach)))
+        .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(node::ping)))
         .routes(read(&[ASKING, &[Invalid]], routes!(node::evidence)))
         .routes(read(&[ASKING, &[Invalid]], routes!(events::events)))
         .routes(admin(&[], routes!(node::shutdown)))

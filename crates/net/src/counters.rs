@@ -19,6 +19,7 @@ pub(crate) struct Counters {
     lookups: Family<One, Counter>,
     announcements: Family<One, Counter>,
     neighbours: Family<One, Counter>,
+    kept: Family<One, Counter>,
 }
 
 impl Counters {
@@ -45,7 +46,16 @@ impl Counters {
             "What multicast DNS heard and what became of it",
             counters.neighbours.clone(),
         );
+        registry.register(
+            "kept_providers",
+            "Provider records found on disk at the start, by outcome",
+            counters.kept.clone(),
+        );
         counters
+    }
+
+    pub(crate) fn kept(&self, outcome: &'static str) {
+        self.kept.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     pub(crate) fn peers(&self, connected: usize) {
@@ -83,6 +93,11 @@ impl Counters {
 
     pub(crate) fn neighbour(&self, outcome: &'static str) {
         self.neighbours.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kept_as(&self, outcome: &'static str) -> u64 {
+        self.kept.get_or_create(&[("outcome", outcome)]).get()
     }
 
     #[cfg(test)]

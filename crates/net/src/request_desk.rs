@@ -224,6 +224,7 @@ impl RequestDesk {
         self.tidy(&peer);
     }
 
+    /// A request or a response came. Gives what became of a request.
     pub(crate) fn message(
         &mut self,
         (requests, outbox): (&mut Requests, &mut Outbox),
@@ -231,7 +232,7 @@ impl RequestDesk {
         membership: Membership,
         message: Message<Vec<u8>, Vec<u8>>,
         now: Instant,
-    ) {
+    ) -> Option<&'static str> {
         match message {
             Message::Request { request_id, request, channel } => {
                 let outcome = self.admit(outbox, peer, membership, request_id, request, now);
@@ -239,11 +240,13 @@ impl RequestDesk {
                 if outcome == "delivered" {
                     self.inbound.insert(request_id, Inbound { peer, channel: Some(channel), bytes: 0 });
                 }
+                Some(outcome)
             }
             Message::Response { request_id, response } => {
                 if let Some(flown) = self.land(requests, request_id, now) {
                     self.report(outbox, flown.request, peer, Ok(response));
                 }
+                None
             }
         }
     }

@@ -21,7 +21,7 @@ pub(crate) use self::find::Find;
 pub(crate) use self::store::Store;
 pub(crate) use self::testnet::{Testnet, TestnetDir};
 pub(crate) use self::vote::Vote;
-use super::{completions, duration, events, logs, wait};
+use super::{completions, duration, events, logs, ping, wait};
 use crate::bench::Benchmark;
 use crate::settings::Key;
 
@@ -86,6 +86,16 @@ Examples:
   althing peers
   althing peers --json | jq -r '.peers[].node'")]
     Peers,
+    /// Check the node and its surroundings, and say what to do about each problem
+    #[command(after_help = "\
+Examples:
+  althing doctor
+  althing doctor --json | jq '.checks[] | select(.state != \"ok\")'
+
+Works without a running node, too, as far as that goes. Exit code 1: something failed; warnings alone are 0.")]
+    Doctor,
+    /// Ping a node, and show which way the answers come
+    Ping(Ping),
     /// The agents that the node hosts
     Agent {
         #[command(subcommand)]
@@ -185,6 +195,15 @@ pub(crate) struct Settings {
     /// Find neighbours in the local network by mDNS [default: true, and false with --profile testnet]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     mdns: Option<bool>,
+    /// Whether peers can dial this node: find out, or say so [default: auto]
+    #[arg(long, value_enum)]
+    reachability: Option<Reachability>,
+    /// Relay for nodes behind NAT, once peers can dial this one [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    relay: Option<bool>,
+    /// Ask the router for a way in, by UPnP [default: true; false on loopback and with --profile testnet]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    upnp: Option<bool>,
     /// Log lines for people or one JSON object each [default: text]
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -210,6 +229,9 @@ impl Settings {
             (Key::Genesis, one(self.genesis.as_ref().map(|path| path.display().to_string()))),
             (Key::Profile, one(self.profile.as_ref().and_then(name))),
             (Key::Mdns, one(self.mdns.map(|on| on.to_string()))),
+            (Key::Reachability, one(self.reachability.as_ref().and_then(name))),
+            (Key::Relay, one(self.relay.map(|on| on.to_string()))),
+            (Key::Upnp, one(self.upnp.map(|on| on.to_string()))),
             (Key::LogFormat, one(self.log_format.as_ref().and_then(name))),
             (Key::LogFilter, one(self.log.clone())),
         ]
@@ -226,9 +248,34 @@ pub(crate) enum Profile {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reachability {
+    Auto,
+    Server,
+    Client,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  althing ping 12D3KooW…
+  althing ping did:key:z6Mk…
+  althing ping 12D3KooW… --count 3 --json | jq .round_trip_us
+
+Stops at the first answer that came directly, after 10 pings at most, one a second. With --json every line is one
+document. Exit code 1: no answer came.")]
+pub(crate) struct Ping {
+    /// The node, or an agent whose nodes are pinged
+    #[arg(value_name = "NODE|DID")]
+    pub(crate) target: ping::Target,
+    /// How many pings, whichever way they go
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) count: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,7 @@
 mod watch;
 
 use althing_card::{Query, QueryError};
-use althing_gateway::api::{self, FindQuery, FoundAgent, Outcome, Reach, Source};
+use althing_gateway::api::{self, AgentReach, FindQuery, FoundAgent, Outcome, Source};
 
 use super::args;
 use super::failure::{Exit, Failure};
@@ -71,13 +71,13 @@ fn row(agent: &FoundAgent) -> Vec<String> {
     ]
 }
 
-fn reach_name(reach: Reach) -> &'static str {
+fn reach_name(reach: AgentReach) -> &'static str {
     match reach {
-        Reach::Direct => "direct",
-        Reach::HolePunched => "hole-punched",
-        Reach::Relay => "relay",
-        Reach::Unreachable => "unreachable",
-        Reach::Unknown => "unknown",
+        AgentReach::Direct => "direct",
+        AgentReach::HolePunched => "hole-punched",
+        AgentReach::Relay => "relay",
+        AgentReach::Unreachable => "unreachable",
+        AgentReach::Unknown => "unknown",
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::cards::parsed;
-use super::{Document, Lease, document, rfc3339};
+use super::{Document, Lease, PathKind, document, rfc3339};
 use crate::PeerInfo;
 
 /// Longest name and description in a [`FoundAgent`], in characters; the card has the whole.
@@ -101,7 +101,7 @@ pub struct FoundAgent {
     /// Where the card comes from.
     pub source: Source,
     /// How a node that serves it can be reached.
-    pub reach: Reach,
+    pub reach: AgentReach,
     /// The last round trip to that node, in microseconds; while there is no connection, how long its answer took.
     pub round_trip_us: Option<u64>,
     /// How long ago the newest lease was made, in milliseconds.
@@ -146,8 +146,8 @@ impl FoundAgent {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         match self.reach {
-            Reach::Direct | Reach::HolePunched | Reach::Relay => true,
-            Reach::Unreachable | Reach::Unknown => false,
+            AgentReach::Direct | AgentReach::HolePunched | AgentReach::Relay => true,
+            AgentReach::Unreachable | AgentReach::Unknown => false,
         }
     }
 }
@@ -164,11 +164,11 @@ pub enum Source {
 
 /// How a node that serves an agent can be reached from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reach {
+#[serde(rename_all = "snake_case")]
+pub enum AgentReach {
     /// At an address of its own: it is connected so, or it answered and its lease names such an address.
     Direct,
-    /// Its lease names relays only, and it is connected without one.
+    /// Directly too, over a connection that was opened by hole punching.
     HolePunched,
     /// Over a relay.
     Relay,
@@ -179,18 +179,22 @@ pub enum Reach {
 }
 
 /// The best of what is known of the nodes that serve an agent.
-fn reach(leases: &[Lease], peers: &[PeerInfo], reached: Reached) -> (Reach, Option<u64>) {
+fn reach(leases: &[Lease], peers: &[PeerInfo], reached: Reached) -> (AgentReach, Option<u64>) {
     let is_relayed = |address: &String| address.contains("/p2p-circuit");
     let connected = leases.iter().flat_map(|lease| {
         let peers = peers.iter().filter(|peer| peer.node == lease.node);
         peers.map(|peer| {
-            let reach = match (peer.addresses.iter().all(is_relayed), lease.addresses.iter().all(is_relayed))
-            {
-                (true, _) => Reach::Relay,
-                (false, true) if !lease.addresses.is_empty() => Reach::HolePunched,
-                (false, _) => Reach::Direct,
+            let told = peer.path.as_ref().map(|path| match path.kind {
+                PathKind::Direct => AgentReach::Direct,
+                PathKind::HolePunched => AgentReach::HolePunched,
+                PathKind::Relayed => AgentReach::Relay,
+            });
+            let seen = match (peer.addresses.iter().all(is_relayed), lease.addresses.iter().all(is_relayed)) {
+                (true, _) => AgentReach::Relay,
+                (false, true) if !lease.addresses.is_empty() => AgentReach::HolePunched,
+                (false, _) => AgentReach::Direct,
             };
-            (reach, peer.round_trip_us)
+            (told.unwrap_or(seen), peer.round_trip_us)
         })
     });
     if let Some(best) = connected.min_by_key(|(reach, round_trip)| (*reach, round_trip.unwrap_or(u64::MAX))) {
@@ -200,11 +204,11 @@ fn reach(leases: &[Lease], peers: &[PeerInfo], reached: Reached) -> (Reach, Opti
         Reached::Answered { ms } => {
             let all_relayed = leases.iter().flat_map(|lease| &lease.addresses).all(is_relayed);
             let has_address = leases.iter().any(|lease| !lease.addresses.is_empty());
-            let reach = if all_relayed && has_address { Reach::Relay } else { Reach::Direct };
+            let reach = if all_relayed && has_address { AgentReach::Relay } else { AgentReach::Direct };
             (reach, Some(ms.saturating_mul(1_000)))
         }
-        Reached::Silent => (Reach::Unreachable, None),
-        Reached::NotAsked => (Reach::Unknown, None),
+        Reached::Silent => (AgentReach::Unreachable, None),
+        Reached::NotAsked => (AgentReach::Unknown, None),
     }
 }
 
@@ -370,6 +374,8 @@ mod tests {
             program: None,
             connected: None,
             round_trip_us,
+            path: None,
+            understood: Some(true),
         };
         let (plain, relayed) = ("/ip4/192.0.2.7/tcp/1", "/ip4/192.0.2.9/tcp/1/p2p/R/p2p-circuit");
         let answered = Reached::Answered { ms: 7 };
@@ -378,30 +384,30 @@ mod tests {
                 vec![lease("a", plain)],
                 vec![peer("a", plain, Some(3))],
                 Reached::Silent,
-                (Reach::Direct, Some(3)),
+                (AgentReach::Direct, Some(3)),
             ),
-            (vec![lease("a", plain)], vec![peer("a", relayed, None)], answered, (Reach::Relay, None)),
+            (vec![lease("a", plain)], vec![peer("a", relayed, None)], answered, (AgentReach::Relay, None)),
             (
                 vec![lease("a", relayed)],
                 vec![peer("a", plain, Some(3))],
                 answered,
-                (Reach::HolePunched, Some(3)),
+                (AgentReach::HolePunched, Some(3)),
             ),
             (
                 vec![lease("a", relayed), lease("b", plain)],
                 vec![peer("a", relayed, Some(1)), peer("b", plain, Some(9))],
                 answered,
-                (Reach::Direct, Some(9)),
+                (AgentReach::Direct, Some(9)),
             ),
             (
                 vec![lease("a", plain)],
                 vec![peer("b", plain, Some(3))],
                 answered,
-                (Reach::Direct, Some(7_000)),
+                (AgentReach::Direct, Some(7_000)),
             ),
-            (vec![lease("a", relayed)], vec![], answered, (Reach::Relay, Some(7_000))),
-            (vec![lease("a", plain)], vec![], Reached::Silent, (Reach::Unreachable, None)),
-            (vec![lease("a", plain)], vec![], Reached::NotAsked, (Reach::Unknown, None)),
+            (vec![lease("a", relayed)], vec![], answered, (AgentReach::Relay, Some(7_000))),
+            (vec![lease("a", plain)], vec![], Reached::Silent, (AgentReach::Unreachable, None)),
+            (vec![lease("a", plain)], vec![], Reached::NotAsked, (AgentReach::Unknown, None)),
         ] {
             assert_eq!(reach(&leases, &peers, reached), expected, "{leases:?} {peers:?} {reached:?}");
         }

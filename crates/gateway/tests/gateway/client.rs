@@ -1,7 +1,7 @@
 use althing_engine::{Ask, Find, Method, ProposalDraft, RefusalKind};
 use althing_gateway::api::{
-    BallotRequest, Direction, FindQuery, HealthState, ListQuery, ProblemKind, ProposeRequest, Reach, Source,
-    VoteState,
+    AgentReach, BallotRequest, Direction, FindQuery, HealthState, ListQuery, ProblemKind, ProposeRequest,
+    Source, VoteState,
 };
 use althing_gateway::{Client, ClientError};
 
@@ -104,7 +104,7 @@ async fn only_healthy_agents_are_in_an_answer_that_asks_for_them() {
     let found = althing_engine::Found { agents: vec![silent], ..althing_engine::Found::default() };
     node.play(Script::Say(althing_engine::Answer::Found(found)));
     let all = client.find(&query(false)).await.unwrap();
-    assert_eq!(all.agents.iter().map(|agent| agent.reach).collect::<Vec<_>>(), [Reach::Unreachable]);
+    assert_eq!(all.agents.iter().map(|agent| agent.reach).collect::<Vec<_>>(), [AgentReach::Unreachable]);
     assert!(client.find(&query(true)).await.unwrap().agents.is_empty());
     node.play(Script::Answer);
     assert_eq!(client.find(&query(true)).await.unwrap().agents.len(), 1);
