@@ -87,7 +87,11 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Doctor => session.block_on(doctor::doctor(&session, &sources)),
         Command::Ping(args) => session.block_on(ping::ping(args, &session, screen)),
         Command::Agent { command: args::Agent::Ls } => session.ask(agent::ls(&session)),
+        Command::Card { command: args::Card::Watch { agent } } => {
+            session.block_on(card::watch(agent, &session, screen))
+        }
         Command::Card { command } => session.ask(card::card(command, &session)),
+        Command::Find(args) if args.watch => session.block_on(find::watch(args, &session, screen)),
         Command::Find(args) => session.ask(find::find(args, &session)),
         Command::Vote { command } => session.ask(vote::vote(command, &session, screen)),
         Command::Events(args) => session.block_on(events::events(args, &session, screen)),

@@ -17,14 +17,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attribute;
 mod card;
+mod facts;
 mod index;
 mod key;
 mod lease;
+mod query;
 mod skill;
+mod tag;
+mod term;
 
-pub use card::{CARD_LIFETIME_MS, Card, CardError, JSON_BYTES_MAX, SKILLS_MAX};
-pub use index::{Hit, find, index, unindex};
+pub use attribute::{Attribute, VALUE_BYTES_MAX, VALUES_MAX};
+pub use card::{CARD_LIFETIME_MS, Card, CardBody, CardError, JSON_BYTES_MAX, SKILLS_MAX};
+pub use facts::Facts;
+pub use index::{Hit, INDEX_VERSION, find, index, index_contents, serve, unserve};
 pub use key::{Page, agent_key, skill_key};
-pub use lease::{LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease, LeaseError};
+pub use lease::{LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease, LeaseBody, LeaseError};
+pub use query::{BYTES_MAX as QUERY_BYTES_MAX, DEPTH_MAX, Plan, Query, QueryError, QueryFault, TERMS_MAX};
 pub use skill::{SkillError, SkillPath};
+pub use tag::{TAGS_MAX, Tag, TagError};
+pub use term::Term;

@@ -1,9 +1,6 @@
 use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
 
-use crate::{EventKind, EventsFrom, EventsPage};
-
-/// Most providers that one [`Ask::Find`] returns.
-pub const MAX_FOUND: usize = 1_000;
+use crate::{EventKind, EventsFrom, EventsPage, Find, Found};
 
 /// Something that a local client wants of the node. Each gets exactly one [`Answer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +14,17 @@ pub enum Ask {
         /// The exact A2A AgentCard JSON.
         json: Vec<u8>,
     },
+    /// Take the card of a hosted agent back and end its leases.
+    RetractCard {
+        /// A hosted agent.
+        agent: AgentId,
+    },
     /// The newest card of an agent, from the local store or, failing that, from peers.
     Card {
         /// Any agent.
         agent: AgentId,
     },
-    /// Which agents have a skill.
+    /// Which agents match a query.
     Find(Find),
     /// Put a question to an electorate.
     Propose {
@@ -75,7 +77,11 @@ impl Ask {
     #[must_use]
     pub fn writes(&self) -> bool {
         match self {
-            Self::PublishCard { .. } | Self::Propose { .. } | Self::Cast { .. } | Self::Import { .. } => true,
+            Self::PublishCard { .. }
+            | Self::RetractCard { .. }
+            | Self::Propose { .. }
+            | Self::Cast { .. }
+            | Self::Import { .. } => true,
             Self::Status
             | Self::Card { .. }
             | Self::Find(_)
@@ -86,17 +92,6 @@ impl Ask {
             | Self::Events { .. } => false,
         }
     }
-}
-
-/// A search for agents by skill.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Find {
-    /// A skill path such as `text/translate`; its descendants match too.
-    pub skill: String,
-    /// Most agents to return, at most [`MAX_FOUND`].
-    pub limit: usize,
-    /// Whether to ask the network when the local index already has an answer.
-    pub live: bool,
 }
 
 /// What a proposal says before it is signed.
@@ -137,6 +132,8 @@ pub enum Answer {
     Status(Box<Status>),
     /// To [`Ask::PublishCard`]: durable here and offered to the network.
     Published(Published),
+    /// To [`Ask::RetractCard`]: durable here and offered to the network.
+    Retracted(Retracted),
     /// To [`Ask::Card`].
     Card(Box<CardAnswer>),
     /// To [`Ask::Find`].
@@ -270,6 +267,23 @@ pub struct Published {
     pub expires: Millis,
 }
 
+/// A card that was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retracted {
+    /// Whose.
+    pub agent: AgentId,
+    /// The record that says so.
+    pub record: RecordId,
+    /// The card's record, which it replaces.
+    pub card: RecordId,
+    /// The revision of the retraction.
+    pub revision: u64,
+    /// How many leases were ended with it.
+    pub leases_ended: u64,
+    /// Until when it stands against older cards.
+    pub expires: Millis,
+}
+
 /// A verified card.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CardAnswer {
@@ -302,34 +316,10 @@ pub struct LeaseAnswer {
     pub node: NodeId,
     /// Its addresses, as multiaddrs.
     pub addresses: Vec<String>,
+    /// When it was made.
+    pub made: Millis,
     /// When it expires unless renewed.
     pub expires: Millis,
-}
-
-/// What a search found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The agents, those with a current lease first, then by id.
-    pub agents: Vec<FoundAgent>,
-    /// Pages of the Kademlia index that were to be asked.
-    pub pages: u64,
-    /// Pages that answered.
-    pub pages_answered: u64,
-    /// Providers that the pages named.
-    pub providers: u64,
-    /// Providers that did not answer.
-    pub providers_silent: u64,
-    /// Whether the network was asked at all.
-    pub live: bool,
-}
-
-/// One agent that a search found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundAgent {
-    /// The verified card.
-    pub card: CardAnswer,
-    /// Whether it came from a live lookup (or else from the local index).
-    pub from_lookup: bool,
 }
 
 /// A proposal and how it stands, as this node sees it.

@@ -7,7 +7,7 @@ use crate::admit::Admission;
 /// A body that was read before anything is written.
 pub(crate) enum Body {
     Card(Option<Card>),
-    Lease,
+    Lease(Option<Lease>),
     Identity,
     Proposal,
     Ballots(Vec<Ballot>),
@@ -20,7 +20,7 @@ pub(crate) fn read_body(record: &Record) -> Result<Body, Admission> {
             Card::from_record(record).map(Body::Card).map_err(|error| wrong(&error, error.is_newer()))
         }
         Kind::Lease => {
-            Lease::from_record(record).map(|_| Body::Lease).map_err(|error| wrong(&error, error.is_newer()))
+            Lease::from_record(record).map(Body::Lease).map_err(|error| wrong(&error, error.is_newer()))
         }
         Kind::Inception => record
             .body::<Inception>()

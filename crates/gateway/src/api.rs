@@ -11,6 +11,7 @@
 mod cards;
 mod events;
 mod evidence;
+mod find;
 mod health;
 mod peers;
 mod problem;
@@ -21,12 +22,13 @@ mod store;
 mod time;
 mod votes;
 
-pub use cards::{AgentQuery, Card, Find, FindQuery, FoundAgent, Lease, Published, Source};
+pub use cards::{AgentQuery, Card, Lease, Published, Retracted};
 pub use events::{
     CloudEvent, EVENT_TYPE_PREFIX, EVENTS_LOST, EventData, EventsQuery, LostReason, MAX_LAST,
     parse_event_types,
 };
 pub use evidence::{Evidence, EvidenceRow};
+pub use find::{AgentReach, Explain, Find, FindQuery, FoundAgent, Outcome, PageAsked, PeerAsked, Source};
 pub use health::{Health, HealthState, ProtocolHealth, Stopping};
 pub use peers::{Direction, Peer, Peers};
 pub use problem::{Problem, ProblemKind};

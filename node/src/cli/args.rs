@@ -1,3 +1,5 @@
+mod card;
+mod find;
 mod store;
 mod testnet;
 mod vote;
@@ -7,7 +9,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use althing_card::{SkillError, SkillPath};
 use althing_engine::EventId;
 use althing_gateway::api::MAX_LAST;
 use althing_net::Multiaddr;
@@ -15,6 +16,8 @@ use althing_record::AgentId;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::card::Card;
+pub(crate) use self::find::Find;
 pub(crate) use self::store::Store;
 pub(crate) use self::testnet::{Testnet, TestnetDir};
 pub(crate) use self::vote::Vote;
@@ -98,12 +101,12 @@ Works without a running node, too, as far as that goes. Exit code 1: something f
         #[command(subcommand)]
         command: Agent,
     },
-    /// Publish and read agent cards
+    /// Publish, read, follow and retract agent cards
     Card {
         #[command(subcommand)]
         command: Card,
     },
-    /// Find agents by skill
+    /// Find agents by skill, tag and what their cards say
     Find(Find),
     /// Put questions, vote, and get or verify certificates
     Vote {
@@ -305,53 +308,6 @@ Examples:
     Ls,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Card {
-    /// Sign an A2A AgentCard and publish it
-    #[command(after_help = "\
-Examples:
-  althing card publish examples/translator.json
-  jq '.version = \"2.0.0\"' card.json | althing card publish -")]
-    Publish {
-        /// The card's JSON; - reads standard input
-        file: PathBuf,
-        /// The hosted agent that signs [default: the node's default agent]
-        #[arg(long, value_name = "DID")]
-        agent: Option<AgentId>,
-    },
-    /// Show an agent's newest card, verified by the node
-    #[command(after_help = "\
-Examples:
-  althing card get did:key:z6Mk…
-  althing card get did:key:z6Mk… --raw > card.json
-  althing card get did:key:z6Mk… --json | jq -r .envelope")]
-    Get {
-        /// The agent
-        #[arg(value_name = "DID")]
-        agent: AgentId,
-        /// Print the exact JSON that was signed and nothing else
-        #[arg(long, conflicts_with = "json")]
-        raw: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  althing find --skill text/translate
-  althing find --skill text --limit 100 --json")]
-pub(crate) struct Find {
-    /// The skill, such as text/translate; text/translate/fr matches it too
-    #[arg(long, value_name = "SKILL", value_parser = skill)]
-    pub(crate) skill: SkillPath,
-    /// Most agents to show, up to 1000
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
-    pub(crate) limit: u16,
-    /// Answer from the node's own index if it knows any; ask the network only if not
-    #[arg(long)]
-    pub(crate) local: bool,
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -450,11 +406,6 @@ fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
-/// A skill path; paths are in lower case, as the skills in cards are when they are indexed.
-fn skill(text: &str) -> Result<SkillPath, SkillError> {
-    text.to_lowercase().parse()
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -474,17 +425,12 @@ mod tests {
     }
 
     #[test]
-    fn skills_are_searched_in_lower_case() {
-        let cli = Cli::try_parse_from(["althing", "find", "--skill", "Text/Translate"]).unwrap();
-        let Command::Find(find) = cli.command else { panic!("{cli:?}") };
-        assert_eq!(find.skill.as_str(), "text/translate");
-    }
-
-    #[test]
     fn wrong_values_are_usage_errors() {
         let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
         for words in [
-            vec!["find", "--skill", "text translate"],
+            vec!["find", "--skill", "//"],
+            vec!["find", "--tag", " "],
+            vec!["find", "--skill", "a", "--watch", "--explain"],
             vec!["find", "--skill", "a", "--limit", "0"],
             vec!["card", "get", "did:web:example.org"],
             vec!["vote", "propose", "?", "--voters", did, "--method", "majority"],

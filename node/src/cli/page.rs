@@ -85,6 +85,7 @@ impl Screen {
             let _ = print(&document(&failure.json()));
         }
         note(&format!("{} {}", label("error:", "1;31"), clean(failure.cause())));
+        failure.marked().for_each(|line| note(&format!("  {}", clean(line))));
         if let Some(hint) = failure.next_step() {
             note(&format!("{} {}", label("hint:", "1;36"), clean(hint)));
         }

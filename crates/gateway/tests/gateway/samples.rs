@@ -58,6 +58,7 @@ pub(crate) fn card() -> engine::CardAnswer {
         leases: vec![engine::LeaseAnswer {
             node: NodeId([9; 32]),
             addresses: vec!["/ip4/127.0.0.1/tcp/4001".into()],
+            made: NOON,
             expires: NOON,
         }],
     }
@@ -129,14 +130,28 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
             skills: vec!["text".into(), "text/translate".into()],
             expires: NOON,
         }),
+        engine::Ask::RetractCard { agent } => engine::Answer::Retracted(engine::Retracted {
+            agent: *agent,
+            record: BALLOT,
+            card: CARD,
+            revision: 2,
+            leases_ended: 1,
+            expires: NOON,
+        }),
         engine::Ask::Card { .. } => engine::Answer::Card(Box::new(card())),
         engine::Ask::Find(_) => engine::Answer::Found(engine::Found {
-            agents: vec![engine::FoundAgent { card: card(), from_lookup: true }],
+            agents: vec![engine::FoundAgent {
+                card: card(),
+                from_lookup: true,
+                reached: engine::Reached::Answered { ms: 7 },
+            }],
             pages: 2,
             pages_answered: 2,
             providers: 3,
+            providers_asked: 3,
             providers_silent: 1,
             live: true,
+            ..engine::Found::default()
         }),
         engine::Ask::Propose { .. } => {
             engine::Answer::Proposed { proposal: PROPOSAL, threshold: 2, tolerates: 0 }
