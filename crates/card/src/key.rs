@@ -1,29 +1,14 @@
 use althing_record::{AgentId, NetworkId};
 use sha2::{Digest, Sha256};
 
-use crate::SkillPath;
-
-/// A page of a skill's directory: a bit prefix of SHA-256(PeerId). This version knows the root page, which is whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Page {
-    /// How many leading bits count.
-    bits: u8,
-    /// Those bits, the rest zero.
-    prefix: [u8; 4],
-}
-
-impl Page {
-    /// The page that every provider of a skill belongs to.
-    pub const ROOT: Self = Self { bits: 0, prefix: [0; 4] };
-}
+use crate::{Page, SkillPath};
 
 /// The Kademlia key under which providers of a skill are found: SHA-256 over ("althing/skill/1", network, skill, page),
 /// each part preceded by its length in two bytes, big-endian; a page is its bit count in one byte and its prefix in
 /// four.
 #[must_use]
 pub fn skill_key(network: NetworkId, skill: &SkillPath, page: Page) -> [u8; 32] {
-    let [a, b, c, d] = page.prefix;
-    key(&[b"althing/skill/1", &network.0, skill.as_str().as_bytes(), &[page.bits, a, b, c, d]])
+    key(&[b"althing/skill/1", &network.0, skill.as_str().as_bytes(), &page.bytes()])
 }
 
 /// The Kademlia key under which the nodes that serve an agent are found: SHA-256 over ("althing/agent/1", network,

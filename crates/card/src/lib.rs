@@ -18,13 +18,19 @@
 //! ```
 
 mod card;
+mod descent;
 mod index;
 mod key;
 mod lease;
+mod page;
+mod placement;
 mod skill;
 
 pub use card::{CARD_LIFETIME_MS, Card, CardError, JSON_BYTES_MAX, SKILLS_MAX};
+pub use descent::{DESCEND_MIN, Descent};
 pub use index::{Hit, find, index, unindex};
-pub use key::{Page, agent_key, skill_key};
+pub use key::{agent_key, skill_key};
 pub use lease::{LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease, LeaseError};
+pub use page::Page;
+pub use placement::{FULL, MERGE_MIN, Placement, REFILL_MIN, Reading, STAY_MAX};
 pub use skill::{SkillError, SkillPath};
