@@ -1,6 +1,6 @@
 //! Where a provider advertises itself under a term: docs/adr/014-pages.md says why the rules are these.
 
-use althing_record::NodeId;
+use althing_record::{Millis, NodeId};
 use sha2::{Digest, Sha256};
 
 use crate::Page;
@@ -40,14 +40,46 @@ impl Reading {
     }
 }
 
+/// The longest time between two renewals, in milliseconds: a provider record lives three times as long.
+pub const RENEWAL_MS: u64 = 20 * Millis::MINUTE;
+
+/// The time until the first look at whether a new place holds, in milliseconds.
+const FIRST_LOOK_MS: u64 = Millis::MINUTE;
+
+/// Where a provider ended its last renewal: what is to be remembered between two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    level: u8,
+    /// The levels above at which it was named when it went on: it keeps its place there.
+    kept: u16,
+    /// Renewals since it came here, as far as they matter.
+    calm: u8,
+}
+
+impl Place {
+    /// How many bits its page has.
+    #[must_use]
+    pub fn level(self) -> u8 {
+        self.level
+    }
+
+    /// How long to wait for the next renewal, in milliseconds, by a random number: a minute after a move, then twice as
+    /// long each time, up to [`RENEWAL_MS`].
+    #[must_use]
+    pub fn rest_ms(self, draw: u64) -> u64 {
+        let longest = (FIRST_LOOK_MS << self.calm.min(10)).min(RENEWAL_MS);
+        longest - draw % (longest / 4)
+    }
+}
+
 /// One renewal of a provider under one term: which pages to read, one after the other, and then where to advertise.
 ///
 /// ```
-/// use althing_card::{Page, Placement, Reading};
+/// use althing_card::{Page, Place, Placement, Reading};
 /// use althing_record::NodeKey;
 ///
 /// let node = NodeKey::from_seed(&[7; 32]).node();
-/// let mut placement = Placement::new(&node, &[1; 32], 0, 0);
+/// let mut placement = Placement::new(&node, &[1; 32], Place::default(), 0);
 /// while placement.next().is_some() {
 ///     placement.answer(Some(Reading { others: 3, named: false }));
 /// }
@@ -58,7 +90,8 @@ pub struct Placement {
     /// The deepest page of this provider.
     deepest: Page,
     level: u8,
-    began: u8,
+    kept: u16,
+    began: Place,
     /// How far up it advertises without looking.
     lot: u8,
     /// How far up it looks this time.
@@ -80,14 +113,21 @@ enum Next {
 }
 
 impl Placement {
-    /// Begins a renewal. `key` is the term's root key, `level` the number of bits of the page that the last renewal
-    /// ended at, and `draw` a random number.
+    /// Begins a renewal. `key` is the term's root key, `began` where the last renewal ended, and `draw` a random number.
     #[must_use]
-    pub fn new(node: &NodeId, key: &[u8; 32], level: u8, draw: u64) -> Self {
-        let level = level.min(Page::BITS_MAX);
+    pub fn new(node: &NodeId, key: &[u8; 32], began: Place, draw: u64) -> Self {
         let look = u8::try_from(draw.trailing_zeros() + 1).unwrap_or(u8::MAX);
         let deepest = Page::of(node, Page::BITS_MAX);
-        Self { deepest, level, began: level, lot: lot(node, key), look, next: Next::Own, in_parent: true }
+        Self {
+            deepest,
+            level: began.level,
+            kept: began.kept,
+            began,
+            lot: lot(node, key),
+            look,
+            next: Next::Own,
+            in_parent: true,
+        }
     }
 
     /// The page to read next; none when the renewal has come to an end.
@@ -109,7 +149,7 @@ impl Placement {
             // Nothing is known, so nothing is changed.
             (Next::Own | Next::Ancestor(_), None) => Next::Nothing,
             (Next::Own, Some(page)) if page.carries() || self.level == Page::BITS_MAX => {
-                if self.level > self.began || self.level == 0 {
+                if self.level > self.began.level || self.level == 0 {
                     // It came from above just now and knows what is there.
                     Next::Nothing
                 } else {
@@ -117,6 +157,7 @@ impl Placement {
                 }
             }
             (Next::Own, Some(page)) => {
+                self.kept |= u16::from(page.named) << self.level;
                 self.level += 1;
                 self.in_parent = page.has_a_place();
                 Next::Own
@@ -138,29 +179,30 @@ impl Placement {
 
     fn rise(&mut self, level: u8) -> Next {
         self.level = level;
+        self.kept &= !(u16::MAX.checked_shl(level.into()).unwrap_or(0));
         self.in_parent = true;
         if level > 0 { Next::Parent } else { Next::Nothing }
     }
 
-    /// How many bits the provider's page has now.
+    /// Where the provider is now.
     #[must_use]
-    pub fn level(&self) -> u8 {
-        self.level
+    pub fn place(&self) -> Place {
+        let calm = if self.level == self.began.level { self.began.calm.saturating_add(1) } else { 0 };
+        Place { level: self.level, kept: self.kept, calm }
     }
 
-    /// Whether the provider's page is another than when the renewal began.
-    #[must_use]
-    pub fn has_moved(&self) -> bool {
-        self.level != self.began
-    }
-
-    /// Where to advertise now, its page first: there, at the parent, and at those above that its lot names.
+    /// Where to advertise now, its page first: there, at the parent, at those above that its lot names, and where it was
+    /// named before.
     #[must_use]
     pub fn pages(&self) -> Vec<Page> {
-        let above = |distance| self.level.checked_sub(distance).map(|level| self.deepest.above(level));
-        let parent = above(1).filter(|_| self.in_parent);
-        let further = (2..=self.lot.saturating_add(1)).map_while(above);
-        above(0).into_iter().chain(parent).chain(further).collect()
+        let is_wanted = |level: &u8| {
+            let distance = self.level - level;
+            distance == 0
+                || distance == 1 && self.in_parent
+                || distance > 1 && distance <= self.lot.saturating_add(1)
+                || self.kept >> level & 1 == 1
+        };
+        (0..=self.level).rev().filter(is_wanted).map(|level| self.deepest.above(level)).collect()
     }
 }
 
@@ -187,7 +229,8 @@ mod tests {
     const QUIET: u64 = 1;
 
     fn placement(level: u8, draw: u64) -> Placement {
-        Placement::new(&NodeKey::from_seed(&[7; 32]).node(), &[1; 32], level, draw)
+        let place = Place { level, ..Place::default() };
+        Placement::new(&NodeKey::from_seed(&[7; 32]).node(), &[1; 32], place, draw)
     }
 
     /// Answers each page by its number of bits, and says which were read.
@@ -205,8 +248,7 @@ mod tests {
     fn the_first_page_that_is_not_full_is_taken() {
         let mut new = placement(0, QUIET);
         assert_eq!(renew(&mut new, |bits| (if bits < 3 { FULL } else { FULL - 1 }, false)), [0, 1, 2, 3]);
-        assert!(new.has_moved());
-        assert_eq!(new.level(), 3);
+        assert_eq!(new.level, 3);
         // The parent is full and does not name it: there is no place.
         assert!(!new.pages().contains(&new.deepest.above(2)));
         let mut new = placement(0, QUIET);
@@ -218,22 +260,32 @@ mod tests {
     fn who_is_named_stays_while_the_page_can_name_everybody() {
         let mut old = placement(2, QUIET);
         assert_eq!(renew(&mut old, |_| (STAY_MAX - 1, true)), [2, 1]);
-        assert!(!old.has_moved());
+        assert_eq!(old.level, 2);
         assert_eq!(old.pages()[..2], [old.deepest.above(2), old.deepest.above(1)]);
         let mut old = placement(2, QUIET);
         assert_eq!(renew(&mut old, |bits| (if bits == 2 { STAY_MAX } else { 20 }, true)), [2, 3]);
-        assert_eq!(old.level(), 3);
-        assert!(old.pages().contains(&old.deepest.above(2)), "it keeps its place above");
+        assert_eq!(old.level, 3);
+        let above = old.deepest.above(2);
+        assert!(old.pages().contains(&above), "it keeps its place above");
+        // Also when it goes on, and even if that one is over full by then; until it rises.
+        let mut later = Placement { began: old.place(), ..old };
+        later.next = Next::Own;
+        renew(&mut later, |bits| (if bits < 5 { 60 } else { 20 }, false));
+        assert_eq!((later.level, later.pages().contains(&above)), (5, true));
+        let mut back = Placement { began: later.place(), ..later };
+        back.next = Next::Own;
+        renew(&mut back, |_| (3, false));
+        assert_eq!((back.level, back.kept), (0, 0));
     }
 
     #[test]
     fn an_emptied_parent_takes_back_what_split_off() {
         let mut last = placement(5, QUIET);
         assert_eq!(renew(&mut last, |bits| (if bits < 2 { 30 } else { 3 }, true)), [5, 4, 3, 2, 1]);
-        assert_eq!(last.level(), 2);
+        assert_eq!(last.level, 2);
         let mut last = placement(5, QUIET);
         renew(&mut last, |_| (MERGE_MIN - 1, true));
-        assert_eq!((last.level(), last.pages()), (0, vec![Page::ROOT]));
+        assert_eq!((last.level, last.pages()), (0, vec![Page::ROOT]));
     }
 
     #[test]
@@ -241,10 +293,10 @@ mod tests {
         // A draw with two zeros looks three levels up.
         let mut who = placement(5, 0b100);
         assert_eq!(renew(&mut who, |bits| (if bits == 2 { REFILL_MIN - 1 } else { 35 }, true)), [5, 4, 2, 1]);
-        assert_eq!(who.level(), 2);
+        assert_eq!(who.level, 2);
         let mut who = placement(5, 0b100);
         assert_eq!(renew(&mut who, |bits| (if bits == 2 { REFILL_MIN } else { 35 }, true)), [5, 4, 2]);
-        assert!(!who.has_moved());
+        assert_eq!(who.level, 5);
         for draw in [1, 1 << 5, 1 << 40, 0] {
             assert_eq!(renew(&mut placement(5, draw), |_| (35, true)), [5, 4], "draw {draw}");
         }
@@ -256,20 +308,36 @@ mod tests {
         while who.next().is_some() {
             who.answer(None);
         }
-        assert_eq!((who.level(), who.has_moved()), (4, false));
+        assert_eq!(who.level, 4);
         assert_eq!(who.pages()[..2], [who.deepest.above(4), who.deepest.above(3)]);
         who.answer(Some(Reading { others: 0, named: false }));
-        assert_eq!(who.level(), 4, "nothing was asked");
+        assert_eq!(who.level, 4, "nothing was asked");
     }
 
     #[test]
     fn a_renewal_ends_whatever_is_answered() {
         for answer in [0, MERGE_MIN, FULL, STAY_MAX, usize::MAX] {
-            for level in [0, 1, 9, Page::BITS_MAX, u8::MAX] {
+            for level in [0, 1, 9, Page::BITS_MAX] {
                 let mut who = placement(level, 0b100);
                 assert!(renew(&mut who, |_| (answer, false)).len() <= 2 * usize::from(Page::BITS_MAX) + 1);
             }
         }
+    }
+
+    #[test]
+    fn renewals_are_frequent_after_a_move_and_never_too_late() {
+        let rests = |mut place: Place, draw: u64| {
+            let rests = (0..8).map(|_| {
+                let mut who = Placement::new(&NodeKey::from_seed(&[7; 32]).node(), &[1; 32], place, QUIET);
+                renew(&mut who, |_| (5, false));
+                place = who.place();
+                place.rest_ms(draw) / 1_000
+            });
+            rests.collect::<Vec<_>>()
+        };
+        let start = Place { level: 1, calm: 9, ..Place::default() };
+        assert_eq!(rests(start, 0), [60, 120, 240, 480, 960, 1_200, 1_200, 1_200]);
+        assert_eq!(rests(start, 299_999)[7], 900, "a quarter earlier at most");
     }
 
     #[test]
