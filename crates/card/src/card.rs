@@ -4,7 +4,9 @@ use althing_record::cbor::{Blob, DecodeError, List, Text};
 use althing_record::{Kind, Millis, Record, cbor_map};
 use serde::Deserialize;
 
-use crate::{SkillError, SkillPath};
+use crate::attribute::attributes;
+use crate::tag::TAGS_MAX;
+use crate::{Attribute, Facts, SkillError, SkillPath, Tag, Term};
 
 /// Longest card JSON in bytes: what fits a 16 KiB record with its header, signature and labels.
 pub const JSON_BYTES_MAX: usize = 15 * 1_024;
@@ -34,6 +36,8 @@ pub struct Card {
     json: Vec<u8>,
     name: String,
     skills: BTreeSet<SkillPath>,
+    tags: BTreeSet<Tag>,
+    attributes: BTreeSet<(Attribute, String)>,
 }
 
 /// Why something is not a card.
@@ -118,7 +122,8 @@ impl Card {
         }
         let skills =
             card.skills.iter().map(|skill| SkillPath::derive(&skill.id)).collect::<Result<_, _>>()?;
-        Ok(Self { json, name: card.name, skills })
+        let (tags, attributes) = (tags(&value), attributes(&value));
+        Ok(Self { json, name: card.name, skills, tags, attributes })
     }
 
     /// Reads a card record; `None` if it retracts the card.
@@ -173,6 +178,42 @@ impl Card {
     pub fn skills(&self) -> &BTreeSet<SkillPath> {
         &self.skills
     }
+
+    /// The tags of its skills: the first [`TAGS_MAX`] that are usable.
+    #[must_use]
+    pub fn tags(&self) -> &BTreeSet<Tag> {
+        &self.tags
+    }
+
+    /// What agents can look it up by: every skill with all paths above it, and every tag.
+    #[must_use]
+    pub fn terms(&self) -> BTreeSet<Term> {
+        let skills = self.skills.iter().flat_map(SkillPath::with_ancestors).map(Term::Skill);
+        skills.chain(self.tags.iter().cloned().map(Term::Tag)).collect()
+    }
+
+    /// What queries ask for.
+    #[must_use]
+    pub fn facts(&self) -> Facts<'_> {
+        Facts { skills: &self.skills, tags: &self.tags, attributes: &self.attributes }
+    }
+}
+
+/// The tags of a card's skills. No card is refused for its tags, so what is not usable is left out.
+fn tags(card: &serde_json::Value) -> BTreeSet<Tag> {
+    let mut tags = BTreeSet::new();
+    let skills = card.get("skills").and_then(serde_json::Value::as_array);
+    for skill in skills.into_iter().flatten() {
+        let listed = skill.get("tags").and_then(serde_json::Value::as_array);
+        for tag in listed.into_iter().flatten().filter_map(serde_json::Value::as_str) {
+            if tags.len() < TAGS_MAX
+                && let Ok(tag) = tag.parse()
+            {
+                tags.insert(tag);
+            }
+        }
+    }
+    tags
 }
 
 /// How deeply arrays and objects are nested in valid JSON.
@@ -205,6 +246,24 @@ mod tests {
         let card = Card::new(json.to_vec()).unwrap();
         assert_eq!(card.json(), json);
         assert_eq!(card.skills().iter().map(SkillPath::as_str).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn tags_of_all_skills_count_up_to_a_bound_and_refuse_no_card() {
+        let card = |skills: &str| {
+            Card::new(format!("{{\"name\":\"x\",\"skills\":[{skills}]}}").into_bytes()).unwrap()
+        };
+        let odd = card(
+            r#"{"id":"a","tags":["Lang:FR",7,""," x "]},{"id":"b","tags":"no"},{"id":"c","tags":["x"]}"#,
+        );
+        assert_eq!(odd.tags().iter().map(Tag::as_str).collect::<Vec<_>>(), ["lang:fr", "x"]);
+        let terms: Vec<_> = odd.terms().iter().map(ToString::to_string).collect();
+        assert_eq!(terms, ["skill:a", "skill:b", "skill:c", "tag:lang:fr", "tag:x"]);
+        let many: Vec<_> = (100..100 + TAGS_MAX + 5).map(|n| format!("\"t{n}\"")).collect();
+        let full = card(&format!(r#"{{"id":"a/b","tags":[{}]}}"#, many.join(",")));
+        assert_eq!(full.tags().len(), TAGS_MAX);
+        assert!(full.tags().contains(&"t100".parse().unwrap()), "the first ones count");
+        assert!(full.terms().contains(&Term::Skill("a".parse().unwrap())), "with every path above a skill");
     }
 
     #[test]

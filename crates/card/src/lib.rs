@@ -17,20 +17,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attribute;
 mod card;
 mod descent;
+mod facts;
 mod index;
 mod key;
 mod lease;
 mod page;
 mod placement;
+mod query;
 mod skill;
+mod tag;
+mod term;
 
+pub use attribute::{Attribute, VALUE_BYTES_MAX, VALUES_MAX};
 pub use card::{CARD_LIFETIME_MS, Card, CardError, JSON_BYTES_MAX, SKILLS_MAX};
 pub use descent::{DESCEND_MIN, Descent};
+pub use facts::Facts;
 pub use index::{Hit, find, index, unindex};
 pub use key::{agent_key, skill_key};
 pub use lease::{LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease, LeaseError};
 pub use page::Page;
 pub use placement::{FULL, MERGE_MIN, Place, Placement, REFILL_MIN, RENEWAL_MS, Reading, STAY_MAX};
+pub use query::{BYTES_MAX as QUERY_BYTES_MAX, DEPTH_MAX, Plan, Query, QueryError, QueryFault, TERMS_MAX};
 pub use skill::{SkillError, SkillPath};
+pub use tag::{TAGS_MAX, Tag, TagError};
+pub use term::Term;
