@@ -104,10 +104,18 @@ impl Sim {
             // Verdicts are taken where the message is heard.
             Effect::Verdict(no, verdict) => self.verdicts.push((no, verdict)),
             Effect::Provide(key) => {
-                let (provider, reachable) = (self.nodes[node].id(), self.reachable(node));
-                self.kademlia.provide(key, provider, &reachable);
+                let provider = self.nodes[node].id();
+                self.kademlia.provide(node, key, provider, self.time);
+                if let Some(life) = &mut self.nodes[node].life {
+                    life.provided.insert(key);
+                }
             }
-            Effect::StopProviding(_) => {}
+            // What others hold of it stays until its time is over.
+            Effect::StopProviding(key) => {
+                if let Some(life) = &mut self.nodes[node].life {
+                    life.provided.remove(&key);
+                }
+            }
             Effect::Lookup(query, key) => self.look_up(node, query, key),
             Effect::Reply(no, answer) => {
                 self.promise(node, &answer);
@@ -212,6 +220,9 @@ impl Sim {
         let Some((to, run, no)) = self.replies.remove(&reply) else {
             return self.violations.push(format!("node {node} answered a request twice"));
         };
+        if let Some(life) = &mut self.nodes[node].life {
+            life.served += 1;
+        }
         if bytes.len() > althing_engine::RESPONSE_BYTES_MAX {
             self.violations.push(format!("node {node} sent a response of {} bytes", bytes.len()));
         }
@@ -228,7 +239,7 @@ impl Sim {
     fn look_up(&mut self, node: usize, query: QueryNo, key: althing_engine::Key) {
         let run = self.nodes[node].run;
         let after = 2 * self.between(self.links.delay_ms);
-        let providers = self.kademlia.lookup(key, &self.reachable(node));
+        let providers = self.kademlia.lookup(node, key, self.time);
         self.schedule(after, Event::Found { node, run, query, providers });
     }
 
@@ -375,13 +386,6 @@ impl Sim {
         self.trace.update([tag]);
         self.trace.update((detail.len() as u64).to_be_bytes());
         self.trace.update(detail);
-    }
-
-    fn reachable(&self, node: usize) -> Vec<NodeId> {
-        (0..self.nodes.len())
-            .filter(|other| self.reaches(node, *other))
-            .map(|other| self.nodes[other].id())
-            .collect()
     }
 
     fn lives(&self, node: usize, run: u64) -> bool {

@@ -246,14 +246,14 @@ impl Sim {
             };
         }
         self.say(format!("partition {one:?} | {other:?}"));
-        self.connect();
+        self.settle_sides();
     }
 
     /// Ends every partition.
     pub fn heal(&mut self) {
         self.nodes.iter_mut().for_each(|node| node.side = 0);
         self.say("heal".into());
-        self.connect();
+        self.settle_sides();
     }
 
     /// Kills a node's process: what was on its way to its disk is lost.
@@ -405,7 +405,11 @@ impl Sim {
             waiting: BTreeSet::new(),
             asks: BTreeSet::new(),
             connected: BTreeSet::new(),
+            provided: BTreeSet::new(),
+            served: 0,
         });
+        let node = &self.nodes[number];
+        self.kademlia.join(number, node.id(), node.side);
         self.drain(number);
         self.handle(number, Input::Addresses(vec![format!("/memory/{number}")]));
     }
@@ -413,7 +417,7 @@ impl Sim {
     fn stop(&mut self, node: usize) {
         self.nodes[node].life = None;
         self.nodes[node].crashes_after_guard = false;
-        self.kademlia.forget(self.nodes[node].id());
+        self.kademlia.leave(node);
         self.connect();
     }
 
@@ -421,6 +425,13 @@ impl Sim {
         self.say(format!("crash {node} between guard and batch"));
         self.nodes[node].disk.crash();
         self.stop(node);
+    }
+
+    fn settle_sides(&mut self) {
+        for (number, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.life.is_some()) {
+            self.kademlia.join(number, node.id(), node.side);
+        }
+        self.connect();
     }
 
     /// Makes connections what partitions and crashes allow, and tells the engines.
