@@ -39,7 +39,7 @@ pub use index::{Hit, find, index, unindex};
 pub use key::{agent_key, skill_key};
 pub use lease::{LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease, LeaseError};
 pub use page::Page;
-pub use placement::{FULL, MERGE_MIN, Place, Placement, REFILL_MIN, RENEWAL_MS, Reading, STAY_MAX};
+pub use placement::{FULL, MERGE_MIN, Place, Placement, REFILL_MIN, RENEWAL_MS, STAY_MAX};
 pub use query::{BYTES_MAX as QUERY_BYTES_MAX, DEPTH_MAX, Plan, Query, QueryError, QueryFault, TERMS_MAX};
 pub use skill::{SkillError, SkillPath};
 pub use tag::{TAGS_MAX, Tag, TagError};

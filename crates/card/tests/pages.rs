@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_card::{Descent, Page, Place, Placement, RENEWAL_MS, Reading};
+use althing_card::{Descent, Page, Place, Placement, RENEWAL_MS};
 use althing_record::{NodeId, NodeKey};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
@@ -147,8 +147,8 @@ impl Model {
         while let Some(page) = placement.next() {
             self.reads += 1;
             let mut others = self.read(page);
-            let named = others.remove(&number);
-            placement.answer(Some(Reading { others: others.len(), named }));
+            others.remove(&number);
+            placement.answer(Some(others.len()));
         }
         self.nodes[number].placed = placement.place();
         let after = placement.place().rest_ms(self.random.next_u64());
