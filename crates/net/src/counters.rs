@@ -19,6 +19,7 @@ pub(crate) struct Counters {
     lookups: Family<One, Counter>,
     announcements: Family<One, Counter>,
     neighbours: Family<One, Counter>,
+    mismatched: Family<One, Counter>,
 }
 
 impl Counters {
@@ -44,6 +45,11 @@ impl Counters {
             "neighbours",
             "What multicast DNS heard and what became of it",
             counters.neighbours.clone(),
+        );
+        registry.register(
+            "mismatched_peers",
+            "Peers of this network that share no version of a protocol with this node",
+            counters.mismatched.clone(),
         );
         counters
     }
@@ -83,6 +89,10 @@ impl Counters {
 
     pub(crate) fn neighbour(&self, outcome: &'static str) {
         self.neighbours.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn mismatched(&self, protocol: &'static str) {
+        self.mismatched.get_or_create(&[("protocol", protocol)]).inc();
     }
 
     #[cfg(test)]

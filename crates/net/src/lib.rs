@@ -82,11 +82,13 @@ mod range;
 mod reply_to;
 mod request_desk;
 mod request_failure;
+mod request_forms;
 mod score;
 mod start;
 mod state;
 mod task;
 mod topic;
+mod versions;
 
 #[cfg(test)]
 #[expect(clippy::wildcard_enum_match_arm, reason = "a test waits for one kind of event")]
@@ -102,6 +104,7 @@ pub use net::Net;
 pub use profile::Profile;
 pub use reply_to::ReplyTo;
 pub use request_failure::RequestFailure;
+pub use request_forms::RequestForms;
 pub use start::{StartError, start};
 pub use state::{Membership, NetState, PeerState};
 pub use topic::Topic;

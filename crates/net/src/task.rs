@@ -20,6 +20,7 @@ use crate::outbox::Outbox;
 use crate::peers::{Peers, peer_of};
 use crate::range::dialable;
 use crate::request_desk::RequestDesk;
+use crate::versions::Named;
 use crate::{Config, Event, NetState, Topic, clock};
 
 mod swarm_events;
@@ -67,6 +68,7 @@ pub(crate) struct Task {
     neighbours: Neighbours,
     /// Dials under way, as many as may be pending, and since when.
     dialing: BTreeMap<PeerId, Instant>,
+    named: Named,
     changed: bool,
     refreshed: Instant,
 }
@@ -101,6 +103,7 @@ impl Task {
             listens: ends.listens,
             neighbours: Neighbours::default(),
             dialing: BTreeMap::new(),
+            named: Named::default(),
             counters,
             changed: true,
             refreshed: clock::now(),
@@ -154,10 +157,10 @@ impl Task {
             Command::Verdict { message, verdict } => {
                 self.gossip.decide(&mut behaviour.gossip, &message, verdict)
             }
-            Command::Request { request, to, bytes } => {
+            Command::Request { request, to, forms } => {
                 let at = (&mut behaviour.requests, &mut self.outbox);
                 let settled = self.peers.settled(&peer_of(&to));
-                self.requests.request(at, request, (to, settled), bytes, now);
+                self.requests.request(at, request, (to, settled), forms, now);
             }
             Command::Respond { reply, bytes } => {
                 self.requests.respond(&mut behaviour.requests, &reply, bytes)

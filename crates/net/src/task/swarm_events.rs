@@ -9,7 +9,8 @@ use crate::duplicates::Duplicate;
 use crate::gate::Refusal;
 use crate::names::Claim;
 use crate::range::{Range, dialable};
-use crate::{Event, Membership, clock};
+use crate::versions::Mismatch;
+use crate::{Event, Membership, RequestForms, clock};
 
 /// How much of a peer's agent version is kept.
 const AGENT_MAX: usize = 128;
@@ -111,6 +112,7 @@ impl Task {
         self.changed = true;
         let protocols = info.protocols.iter().map(AsRef::as_ref);
         let claim = self.names.claim(&info.protocol_version, &info.agent_version, protocols);
+        let mismatch = self.names.mismatch(info.protocols.iter().map(AsRef::as_ref));
         let Some(peer) = self.peers.peer_mut(&id) else { return };
         let news = fresh || peer.membership != Membership::Member;
         let listens = dialable(&info.listen_addrs, peer.ip());
@@ -119,6 +121,11 @@ impl Task {
         match claim {
             Claim::Ours => {
                 peer.membership = Membership::Member;
+                peer.mismatch = mismatch.as_ref().map(|mismatch| mismatch.text.clone());
+                if let Some(Mismatch { protocol, text }) = mismatch.filter(|_| self.named.is_first(id)) {
+                    tracing::warn!(peer = %id, "a peer of this network {text}");
+                    self.counters.mismatched(protocol);
+                }
                 self.neighbours.member(&id);
                 let (node, address, outbound) = (peer.node, peer.address().clone(), peer.outbound());
                 let announced = std::mem::take(&mut peer.announced);
@@ -275,7 +282,7 @@ impl Task {
         self.counters.announcement(outcome);
     }
 
-    fn on_request(&mut self, event: request_response::Event<Vec<u8>, Vec<u8>>) {
+    fn on_request(&mut self, event: request_response::Event<RequestForms, Vec<u8>>) {
         let now = clock::now();
         let behaviour = self.swarm.behaviour_mut();
         match event {
