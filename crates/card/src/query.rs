@@ -66,6 +66,10 @@ impl Query {
     pub fn matches(&self, card: &Facts<'_>) -> bool {
         self.0.matches(card)
     }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.0
+    }
 }
 
 impl From<Term> for Query {

@@ -54,7 +54,7 @@ impl Admission {
 /// A body that was read before anything is written.
 enum Body {
     Card(Option<Card>),
-    Lease,
+    Lease(Option<Lease>),
     Identity,
     Proposal,
     Ballots(Vec<Ballot>),
@@ -70,7 +70,7 @@ fn read_body(record: &Record) -> Result<Body, Admission> {
             Card::from_record(record).map(Body::Card).map_err(|error| wrong(&error, error.is_newer()))
         }
         Kind::Lease => {
-            Lease::from_record(record).map(|_| Body::Lease).map_err(|error| wrong(&error, error.is_newer()))
+            Lease::from_record(record).map(Body::Lease).map_err(|error| wrong(&error, error.is_newer()))
         }
         Kind::Inception => record
             .body::<Inception>()
@@ -238,6 +238,7 @@ impl<S: Snapshot> Engine<S> {
 
     fn fold(&mut self, record: &Record, body: Body, until: Millis, source: Source) -> Result<(), ReadError> {
         let id = record.id();
+        let card_before = self.card_before(record)?;
         self.tell_card(record)?;
         self.put(
             Table::Records,
@@ -275,8 +276,11 @@ impl<S: Snapshot> Engine<S> {
         }
         let mut batch = Batch::default();
         match body {
-            Body::Card(Some(card)) => althing_card::index(record.agent(), &card, until, &mut batch),
-            Body::Card(None) | Body::Lease => {}
+            Body::Card(card) => {
+                let after = card.as_ref().map(|card| (card, until));
+                return self.index_card(record.agent(), card_before.as_ref(), after);
+            }
+            Body::Lease(lease) => return self.index_lease(record, lease.as_ref(), until),
             Body::Identity => {
                 let before = self.key_history(record.agent())?.current_key();
                 let known = !self.store.scan_prefix(Table::IdentityView, &record.agent().0, 1)?.is_empty();
@@ -332,14 +336,9 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    /// Removes what a slot's record left in the tables, the head excepted.
+    /// Removes what a slot's record left in the tables, the head and the index excepted.
     fn drop_slot_record(&mut self, head: SlotHead) -> Result<(), ReadError> {
         let Some(old) = self.record(head.id)? else { return Ok(()) };
-        if let Ok(Some(card)) = Card::from_record(&old) {
-            let mut batch = Batch::default();
-            althing_card::unindex(old.agent(), &card, &mut batch);
-            self.write_all(&batch);
-        }
         self.delete(Table::Records, head.id.0.to_vec());
         self.delete(Table::Expiry, Expiring::Record(head.id).key(head.deadline));
         if let Some(domain) = old.kind().domain() {
@@ -438,6 +437,9 @@ impl<S: Snapshot> Engine<S> {
             let Some(head) = SlotHead::read(&row) else { continue };
             if head.key != current {
                 self.tell_withdrawn(head)?;
+                if let Some(record) = self.record(head.id)? {
+                    self.unindex(&record)?;
+                }
                 self.drop_slot_record(head)?;
                 self.delete(Table::Slot, key.clone());
                 self.delete(Table::Expiry, Expiring::Slot(key).key(head.keep_until));
@@ -468,10 +470,8 @@ impl<S: Snapshot> Engine<S> {
     /// Ends a record whose time is over. Its id is remembered until no clock within bounds could accept it again.
     fn end_record(&mut self, id: RecordId, now: Now) -> Result<(), ReadError> {
         let Some(record) = self.record(id)? else { return Ok(()) };
-        if let Ok(Some(card)) = Card::from_record(&record) {
-            let mut batch = Batch::default();
-            althing_card::unindex(record.agent(), &card, &mut batch);
-            self.write_all(&batch);
+        self.unindex(&record)?;
+        if matches!(Card::from_record(&record), Ok(Some(_))) {
             self.tell(&Event::CardExpired { agent: record.agent(), card: id });
         }
         if let Some(domain) = record.kind().domain() {

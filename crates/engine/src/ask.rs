@@ -1,9 +1,6 @@
 use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
 
-use crate::{EventKind, EventsFrom, EventsPage};
-
-/// Most providers that one [`Ask::Find`] returns.
-pub const MAX_FOUND: usize = 1_000;
+use crate::{EventKind, EventsFrom, EventsPage, Find, Found};
 
 /// Something that a local client wants of the node. Each gets exactly one [`Answer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +19,7 @@ pub enum Ask {
         /// Any agent.
         agent: AgentId,
     },
-    /// Which agents have a skill.
+    /// Which agents match a query.
     Find(Find),
     /// Put a question to an electorate.
     Propose {
@@ -86,17 +83,6 @@ impl Ask {
             | Self::Events { .. } => false,
         }
     }
-}
-
-/// A search for agents by skill.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Find {
-    /// A skill path such as `text/translate`; its descendants match too.
-    pub skill: String,
-    /// Most agents to return, at most [`MAX_FOUND`].
-    pub limit: usize,
-    /// Whether to ask the network when the local index already has an answer.
-    pub live: bool,
 }
 
 /// What a proposal says before it is signed.
@@ -304,32 +290,6 @@ pub struct LeaseAnswer {
     pub addresses: Vec<String>,
     /// When it expires unless renewed.
     pub expires: Millis,
-}
-
-/// What a search found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The agents, those with a current lease first, then by id.
-    pub agents: Vec<FoundAgent>,
-    /// Pages of the Kademlia index that were to be asked.
-    pub pages: u64,
-    /// Pages that answered.
-    pub pages_answered: u64,
-    /// Providers that the pages named.
-    pub providers: u64,
-    /// Providers that did not answer.
-    pub providers_silent: u64,
-    /// Whether the network was asked at all.
-    pub live: bool,
-}
-
-/// One agent that a search found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundAgent {
-    /// The verified card.
-    pub card: CardAnswer,
-    /// Whether it came from a live lookup (or else from the local index).
-    pub from_lookup: bool,
 }
 
 /// A proposal and how it stands, as this node sees it.

@@ -297,6 +297,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     fn begin(&mut self, pending: &[Vec<u8>], now: Now) -> Result<(), ReadError> {
+        self.ensure_index()?;
         self.keep_signed(pending, now)?;
         for hosted in self.agents.clone() {
             self.ensure_inception(&hosted, now)?;

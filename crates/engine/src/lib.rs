@@ -14,10 +14,12 @@
 mod admit;
 mod ask;
 mod bulk;
+mod card_index;
 mod config;
 mod engine;
 mod event;
 mod event_id;
+mod found;
 mod frame;
 mod gate;
 mod io;
@@ -32,12 +34,14 @@ mod signing;
 mod tell;
 mod vote;
 
+pub use althing_card::{Query, QueryError};
 pub use ask::*;
 pub use bulk::{IMPORT_MAX, RecordPage, Taken, live_records};
 pub use config::{AGENTS_MAX, Config, GuardStatus, HostedAgent, Timing};
 pub use engine::{Engine, NODE, PEERS_MAX};
 pub use event::{CardNews, EVENT_TEXT_BYTES_MAX, Event, EventKind};
 pub use event_id::{EventId, EventIdError, Start};
+pub use found::{Explain, Find, Found, FoundAgent, MAX_FOUND, PageAsked, PeerAsked, PeerOutcome, Reached};
 pub use frame::{FrameError, RECORDS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, Request, Response};
 pub use gate::Gate;
 pub use io::{

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use althing_card::{Query, Term};
 use althing_record::{Domain, Kind, Millis, NodeId, RecordId, Verdict};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
 use althing_sync::{Elements, FETCH_MAX, Round};
@@ -295,7 +296,8 @@ impl<S: Snapshot> Engine<S> {
                 Ok(records_response(served, &rows))
             }
             Request::Providers { skill } => {
-                let hits = althing_card::find(&self.store, skill, now.wall, RECORDS_MAX / 4)?;
+                let query = Query::from(Term::Skill(skill.clone()));
+                let hits = althing_card::find(&self.store, &query, now.wall, None, RECORDS_MAX / 4)?;
                 let (mut rows, mut size) = (Vec::new(), 0);
                 for hit in hits {
                     let agent = self.agent_rows(hit.agent, now)?;

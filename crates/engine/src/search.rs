@@ -1,16 +1,17 @@
 //! Finding agents: the local index first, then a live Kademlia lookup whose providers are asked for signed cards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use althing_card::{Lease, Page, SkillPath, agent_key, skill_key};
+use althing_card::{Lease, Page, Plan, SkillPath, Term, agent_key, skill_key};
 use althing_record::{AgentId, Kind, NodeId, Verdict};
 use althing_store::{ReadError, Snapshot, Table};
 
 use crate::engine::Engine;
 use crate::rows::{SlotHead, slot_key};
 use crate::{
-    Answer, AskNo, CardAnswer, Effect, Find, Found, FoundAgent, Key, LeaseAnswer, MAX_FOUND, Now, QueryNo,
-    Refusal, RefusalKind, Request, RequestNo, Response, Source,
+    Answer, AskNo, CardAnswer, Effect, Explain, Find, Found, FoundAgent, Key, LeaseAnswer, MAX_FOUND, Now,
+    PageAsked, PeerAsked, PeerOutcome, QueryNo, Reached, Refusal, RefusalKind, Request, RequestNo, Response,
+    Source,
 };
 
 /// Most searches that run at once.
@@ -24,53 +25,63 @@ pub const PROVIDERS_MAX: usize = 64;
 pub(crate) struct Search {
     ask: AskNo,
     wanted: Wanted,
-    limit: usize,
     providers: BTreeSet<NodeId>,
-    waiting: BTreeSet<RequestNo>,
-    silent: u64,
+    waiting: BTreeMap<RequestNo, NodeId>,
+    asked: BTreeMap<NodeId, PeerAsked>,
     looked_up: bool,
+    started: u64,
     brought: BTreeSet<AgentId>,
     pub(crate) deadline: u64,
 }
 
 #[derive(Clone, Debug)]
 enum Wanted {
-    Skill(SkillPath),
+    /// The one skill whose providers are asked, and the parts of the query that it does not lead to.
+    Query(Box<Find>, SkillPath, Vec<String>),
     Agent(AgentId),
+}
+
+/// A skill that leads to matches, and what it does not lead to.
+fn lead(plan: &Plan) -> (Option<SkillPath>, Vec<String>) {
+    match plan {
+        Plan::Term(Term::Skill(skill)) => (Some(skill.clone()), Vec::new()),
+        Plan::Term(Term::Tag(_)) | Plan::Unkeyed(_) => (None, vec![plan.to_string()]),
+        Plan::AnyOf(plans) => {
+            let leads = plans.iter().map(lead);
+            leads.min_by_key(|(_, left)| left.len()).unwrap_or_default()
+        }
+        Plan::AllOf(plans) => {
+            let (mut first, mut left) = (None, Vec::new());
+            for plan in plans {
+                match lead(plan) {
+                    (Some(skill), rest) if first.is_none() => {
+                        first = Some(skill);
+                        left.extend(rest);
+                    }
+                    _ => left.push(plan.to_string()),
+                }
+            }
+            (first, left)
+        }
+    }
 }
 
 impl<S: Snapshot> Engine<S> {
     pub(crate) fn on_find(&mut self, no: AskNo, find: &Find, now: Now) -> Result<(), ReadError> {
-        let skill: SkillPath = match find.skill.parse() {
-            Ok(skill) => skill,
-            Err(error) => {
-                let error: althing_card::SkillError = error;
-                self.refuse(
-                    no,
-                    RefusalKind::Invalid,
-                    error.to_string(),
-                    Some("a skill is written text/translate"),
-                );
-                return Ok(());
-            }
-        };
         if find.limit == 0 || find.limit > MAX_FOUND {
             let cause = format!("limit {} is out of bounds, expected 1 to {MAX_FOUND}", find.limit);
             self.refuse(no, RefusalKind::Invalid, cause, None);
             return Ok(());
         }
-        let local = althing_card::find(&self.store, &skill, now.wall, find.limit)?;
-        if find.live || local.is_empty() {
-            return self.start_search(no, Wanted::Skill(skill), find.limit, now);
+        let local = althing_card::find(&self.store, &find.query, now.wall, find.after, 1)?;
+        let (skill, left) = lead(&find.query.plan());
+        if (find.live || local.is_empty())
+            && let Some(skill) = skill
+        {
+            return self.start_search(no, Wanted::Query(Box::new(find.clone()), skill, left), now);
         }
-        let found = Found {
-            agents: self.found_agents(&skill, find.limit, &BTreeSet::new(), now)?,
-            pages: 0,
-            pages_answered: 0,
-            providers: 0,
-            providers_silent: 0,
-            live: false,
-        };
+        let unkeyed = find.query.plan().unkeyed().into_iter().map(str::to_owned).collect();
+        let found = Found { unkeyed, ..self.found_agents(find, &BTreeSet::new(), &BTreeMap::new(), now)? };
         self.answer(no, Answer::Found(found));
         Ok(())
     }
@@ -78,12 +89,12 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn on_card(&mut self, no: AskNo, agent: AgentId, now: Now) -> Result<(), ReadError> {
         match self.card_answer(agent, now)? {
             Some(card) => self.answer(no, Answer::Card(Box::new(card))),
-            None => self.start_search(no, Wanted::Agent(agent), 1, now)?,
+            None => self.start_search(no, Wanted::Agent(agent), now)?,
         }
         Ok(())
     }
 
-    fn start_search(&mut self, ask: AskNo, wanted: Wanted, limit: usize, now: Now) -> Result<(), ReadError> {
+    fn start_search(&mut self, ask: AskNo, wanted: Wanted, now: Now) -> Result<(), ReadError> {
         if self.searches.len() >= SEARCHES_MAX {
             let cause = format!("{SEARCHES_MAX} searches are running");
             self.refuse(ask, RefusalKind::Busy, cause, Some("try again in a moment"));
@@ -91,18 +102,18 @@ impl<S: Snapshot> Engine<S> {
         }
         let network = self.network.id();
         let key = match &wanted {
-            Wanted::Skill(skill) => skill_key(network, skill, Page::ROOT),
+            Wanted::Query(_, skill, _) => skill_key(network, skill, Page::ROOT),
             Wanted::Agent(agent) => agent_key(network, *agent),
         };
         let number = self.number();
         let search = Search {
             ask,
             wanted,
-            limit,
             providers: BTreeSet::new(),
-            waiting: BTreeSet::new(),
-            silent: 0,
+            waiting: BTreeMap::new(),
+            asked: BTreeMap::new(),
             looked_up: false,
+            started: now.ticks,
             brought: BTreeSet::new(),
             deadline: now.ticks + self.timing.search_ms,
         };
@@ -126,11 +137,11 @@ impl<S: Snapshot> Engine<S> {
             }
             if *provider != own {
                 let request = match &search.wanted {
-                    Wanted::Skill(skill) => Request::Providers { skill: skill.clone() },
+                    Wanted::Query(_, skill, _) => Request::Providers { skill: skill.clone() },
                     Wanted::Agent(agent) => Request::Agent { agent: *agent },
                 };
                 let no = self.request_no();
-                search.waiting.insert(no);
+                search.waiting.insert(no, *provider);
                 self.effect(Effect::Request(no, *provider, request));
             }
         }
@@ -144,8 +155,9 @@ impl<S: Snapshot> Engine<S> {
         response: Response,
         now: Now,
     ) -> Result<(), ReadError> {
-        let Some((number, mut search)) = self.take_search(no) else { return Ok(()) };
-        match response {
+        let Some((number, node, mut search)) = self.take_search(no) else { return Ok(()) };
+        let ms = now.ticks.saturating_sub(search.started);
+        let (outcome, count) = match response {
             Response::Records { records, invalid, .. }
                 if invalid.iter().all(|error| error.verdict() != Verdict::Reject) =>
             {
@@ -153,7 +165,7 @@ impl<S: Snapshot> Engine<S> {
                     // Nothing that was not asked for is taken from an answer.
                     let asked = match &search.wanted {
                         Wanted::Agent(agent) => record.agent() == *agent,
-                        Wanted::Skill(_) => true,
+                        Wanted::Query(..) => true,
                     };
                     let shared =
                         matches!(record.kind(), Kind::Inception | Kind::Rotation | Kind::Card | Kind::Lease);
@@ -164,23 +176,27 @@ impl<S: Snapshot> Engine<S> {
                         }
                     }
                 }
+                (PeerOutcome::Answered, records.len() as u64)
             }
-            Response::Records { .. } | Response::Reconcile { .. } | Response::Busy => search.silent += 1,
-        }
+            Response::Records { .. } | Response::Reconcile { .. } => (PeerOutcome::Invalid, 0),
+            Response::Busy => (PeerOutcome::Silent, 0),
+        };
+        search.asked.insert(node, PeerAsked { node, outcome, records: count, ms });
         self.settle(number, search, now)
     }
 
     pub(crate) fn on_search_failure(&mut self, no: RequestNo, now: Now) -> Result<(), ReadError> {
-        let Some((number, mut search)) = self.take_search(no) else { return Ok(()) };
-        search.silent += 1;
+        let Some((number, node, mut search)) = self.take_search(no) else { return Ok(()) };
+        let ms = now.ticks.saturating_sub(search.started);
+        search.asked.insert(node, PeerAsked { node, outcome: PeerOutcome::Silent, records: 0, ms });
         self.settle(number, search, now)
     }
 
-    fn take_search(&mut self, no: RequestNo) -> Option<(u64, Search)> {
-        let number = *self.searches.iter().find(|(_, search)| search.waiting.contains(&no))?.0;
+    fn take_search(&mut self, no: RequestNo) -> Option<(u64, NodeId, Search)> {
+        let number = *self.searches.iter().find(|(_, search)| search.waiting.contains_key(&no))?.0;
         let mut search = self.searches.remove(&number)?;
-        search.waiting.remove(&no);
-        Some((number, search))
+        let node = search.waiting.remove(&no)?;
+        Some((number, node, search))
     }
 
     pub(crate) fn end_late_searches(&mut self, now: Now) -> Result<(), ReadError> {
@@ -207,18 +223,35 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    fn end_search(&mut self, search: Search, now: Now) -> Result<(), ReadError> {
-        let silent = search.silent + search.waiting.len() as u64;
+    fn end_search(&mut self, mut search: Search, now: Now) -> Result<(), ReadError> {
+        let ms = now.ticks.saturating_sub(search.started);
+        for node in search.waiting.values() {
+            let late = PeerAsked { node: *node, outcome: PeerOutcome::Silent, records: 0, ms };
+            search.asked.insert(*node, late);
+        }
         match &search.wanted {
-            Wanted::Skill(skill) => {
-                let found = Found {
-                    agents: self.found_agents(skill, search.limit, &search.brought, now)?,
-                    pages: 1,
-                    // A lookup that had nobody to ask has ended, and was answered by nobody.
-                    pages_answered: u64::from(search.looked_up && !self.peers.is_empty()),
+            Wanted::Query(find, skill, left) => {
+                let page = PageAsked {
+                    term: Term::Skill(skill.clone()),
+                    bits: 0,
+                    page: String::new(),
+                    key: Key(skill_key(self.network.id(), skill, Page::ROOT)),
                     providers: search.providers.len() as u64,
-                    providers_silent: silent,
+                    // A lookup that had nobody to ask has ended, and was answered by nobody.
+                    answered: search.looked_up && !self.peers.is_empty(),
+                    ms,
+                };
+                let silent = |asked: &&PeerAsked| asked.outcome != PeerOutcome::Answered;
+                let found = Found {
+                    pages: 1,
+                    pages_answered: u64::from(page.answered),
+                    providers: search.providers.len() as u64,
+                    providers_asked: search.asked.len() as u64,
+                    providers_silent: search.asked.values().filter(silent).count() as u64,
+                    unkeyed: left.clone(),
                     live: true,
+                    explain: Explain { pages: vec![page], peers: search.asked.values().copied().collect() },
+                    ..self.found_agents(find, &search.brought, &search.asked, now)?
                 };
                 self.answer(search.ask, Answer::Found(found));
             }
@@ -245,22 +278,26 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    /// The agents of the local index with a skill: those with a current lease first, then by id.
+    /// What the local index finds, ascending.
     fn found_agents(
         &self,
-        skill: &SkillPath,
-        limit: usize,
+        find: &Find,
         brought: &BTreeSet<AgentId>,
+        asked: &BTreeMap<NodeId, PeerAsked>,
         now: Now,
-    ) -> Result<Vec<FoundAgent>, ReadError> {
-        let mut agents = Vec::new();
-        for hit in althing_card::find(&self.store, skill, now.wall, limit)? {
+    ) -> Result<Found, ReadError> {
+        let mut hits = althing_card::find(&self.store, &find.query, now.wall, find.after, find.limit + 1)?;
+        let cut = hits.len() > find.limit;
+        hits.truncate(find.limit);
+        let mut agents = Vec::with_capacity(hits.len());
+        for hit in hits {
             if let Some(card) = self.card_answer(hit.agent, now)? {
-                agents.push(FoundAgent { card, from_lookup: brought.contains(&hit.agent) });
+                let from_lookup = brought.contains(&hit.agent);
+                let reached = reached(&card, asked, self.node());
+                agents.push(FoundAgent { card, from_lookup, reached });
             }
         }
-        agents.sort_by_key(|found| (found.card.leases.is_empty(), found.card.agent));
-        Ok(agents)
+        Ok(Found { agents, cut, ..Found::default() })
     }
 
     pub(crate) fn card_answer(&self, agent: AgentId, now: Now) -> Result<Option<CardAnswer>, ReadError> {
@@ -290,5 +327,19 @@ impl<S: Snapshot> Engine<S> {
             envelope: record.envelope().to_vec(),
             leases,
         }))
+    }
+}
+
+/// The quickest of the nodes that serve an agent.
+fn reached(card: &CardAnswer, asked: &BTreeMap<NodeId, PeerAsked>, own: NodeId) -> Reached {
+    if card.leases.iter().any(|lease| lease.node == own) {
+        return Reached::Answered { ms: 0 };
+    }
+    let asked: Vec<_> = card.leases.iter().filter_map(|lease| asked.get(&lease.node)).collect();
+    let answered = asked.iter().filter(|asked| asked.outcome == PeerOutcome::Answered).map(|asked| asked.ms);
+    match answered.min() {
+        Some(ms) => Reached::Answered { ms },
+        None if asked.is_empty() => Reached::NotAsked,
+        None => Reached::Silent,
     }
 }

@@ -41,7 +41,16 @@ impl Client<'_> {
 
     /// Looks for a skill, in the network if `live`.
     pub fn find(self, skill: &str, live: bool) -> AskNo {
-        self.ask(Ask::Find(Find { skill: skill.into(), limit: 100, live }))
+        self.find_by(&format!("skill:{skill}"), live)
+    }
+
+    /// Looks for who matches a query, in the network if `live`.
+    ///
+    /// # Panics
+    /// When it is not a query.
+    pub fn find_by(self, query: &str, live: bool) -> AskNo {
+        let query = query.parse().expect("a query");
+        self.ask(Ask::Find(Find { query, limit: 100, after: None, live }))
     }
 
     /// Proposes and waits for the id.

@@ -8,14 +8,13 @@ use althing_store::{Snapshot, Table, prefix_end};
 use crate::Sim;
 use crate::node::Promise;
 
-const VIEWS: [Table; 5] =
-    [Table::CardView, Table::VoteView, Table::EvidenceView, Table::IdentityView, Table::Slot];
+const VIEWS: [Table; 4] = [Table::VoteView, Table::EvidenceView, Table::IdentityView, Table::Slot];
 
 /// What a node has derived from the records that it holds: equal on nodes that hold the same live records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Views {
-    /// (table, key) → value. Of a card the value is left out: it is when this node stops listing it, which depends on
-    /// when it came. Of a slot it is revision and id.
+    /// (table, key) → value. The index of cards is what it says and not how its rows lie, which depends on the order in
+    /// which they came; when its entries end depends on when they came, too. Of a slot the value is revision and id.
     pub rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
 }
 
@@ -27,7 +26,9 @@ impl Views {
             let deadline = deadline.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
             deadline.is_some_and(|bytes| u64::from_be_bytes(bytes) > now.0)
         };
-        let mut rows = BTreeMap::new();
+        let index = althing_card::index_contents(store, now).unwrap_or_default();
+        let mut rows: BTreeMap<_, _> =
+            index.into_iter().map(|entry| ((Table::CardView, entry), Vec::new())).collect();
         for table in VIEWS {
             let (mut from, to) = (Vec::new(), prefix_end(&[]));
             loop {
@@ -35,9 +36,7 @@ impl Views {
                 let Some((last, _)) = page.last() else { break };
                 from = [last, &[0][..]].concat();
                 for (key, value) in page {
-                    let (deadline, value) = if table == Table::CardView {
-                        (Some(&value[..]), Vec::new())
-                    } else if table == Table::Slot {
+                    let (deadline, value) = if table == Table::Slot {
                         // Revision, id, deadline, and until when that is remembered.
                         (value.get(40..48), value[..40].to_vec())
                     } else {

@@ -67,7 +67,7 @@ fn peers_beyond_the_bound_are_not_remembered() {
 }
 
 fn find(engine: &mut Engine<Memory>, no: u64, limit: usize) -> Vec<Effect> {
-    let find = Find { skill: "text".into(), limit, live: true };
+    let find = Find { query: "skill:text".parse().unwrap(), limit, after: None, live: true };
     engine.handle(now(1), Input::Ask { no: AskNo(no), ask: Ask::Find(find) });
     drain(engine)
 }

@@ -283,14 +283,7 @@ mod tests {
 
     #[test]
     fn a_search_is_complete_only_when_everyone_answered() {
-        let found = Found {
-            agents: Vec::new(),
-            pages: 2,
-            pages_answered: 2,
-            providers: 0,
-            providers_silent: 0,
-            live: true,
-        };
+        let found = Found { pages: 2, pages_answered: 2, live: true, ..Found::default() };
         let complete = |found: Found| Find::new("a".into(), found).complete;
         assert!(complete(found.clone()));
         assert!(!complete(Found { pages_answered: 1, ..found.clone() }));

@@ -69,7 +69,9 @@ pub(super) async fn find(
     let query = query::read(query)?;
     let limit = query::found_limit(&query)?;
     let skill = query.skill;
-    let find = althing_engine::Find { skill: skill.clone(), limit, live: query.live.unwrap_or(false) };
+    let wanted = query::id("skill", &format!("skill:\"{}\"", skill.replace(['"', '\\', '*'], "-")))?;
+    let live = query.live.unwrap_or(false);
+    let find = althing_engine::Find { query: wanted, limit, after: None, live };
     let Answer::Found(found) = edge.ask(Ask::Find(find)).await? else { return Err(mismatch()) };
     Ok(Json(Find::new(skill, found)))
 }

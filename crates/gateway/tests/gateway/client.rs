@@ -72,13 +72,17 @@ async fn find_round_trips_with_its_completeness() {
     let client = node.client().await;
     let query = FindQuery { skill: "text/translate&x".into(), limit: Some(5), live: Some(true) };
     let find = client.find(&query).await.unwrap();
-    assert_eq!(node.last_ask(), Ask::Find(Find { skill: "text/translate&x".into(), limit: 5, live: true }));
+    let asked = |skill: &str, limit, live| {
+        let query = format!("skill:{skill}").parse().unwrap();
+        Ask::Find(Find { query, limit, after: None, live })
+    };
+    assert_eq!(node.last_ask(), asked("text/translate-x", 5, true));
     assert_eq!((find.live, find.complete, find.providers_silent), (true, false, 1));
     let agent = &find.agents[0];
     assert_eq!((agent.name.as_str(), agent.description.as_str()), ("Tolk", "ísl."));
     assert_eq!(agent.source, Source::Lookup);
     client.find(&FindQuery { skill: "text".into(), ..FindQuery::default() }).await.unwrap();
-    assert_eq!(node.last_ask(), Ask::Find(Find { skill: "text".into(), limit: 20, live: false }));
+    assert_eq!(node.last_ask(), asked("text", 20, false));
 }
 
 #[tokio::test]

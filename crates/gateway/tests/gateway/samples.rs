@@ -115,12 +115,18 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
         }),
         engine::Ask::Card { .. } => engine::Answer::Card(Box::new(card())),
         engine::Ask::Find(_) => engine::Answer::Found(engine::Found {
-            agents: vec![engine::FoundAgent { card: card(), from_lookup: true }],
+            agents: vec![engine::FoundAgent {
+                card: card(),
+                from_lookup: true,
+                reached: engine::Reached::Answered { ms: 7 },
+            }],
             pages: 2,
             pages_answered: 2,
             providers: 3,
+            providers_asked: 3,
             providers_silent: 1,
             live: true,
+            ..engine::Found::default()
         }),
         engine::Ask::Propose { .. } => {
             engine::Answer::Proposed { proposal: PROPOSAL, threshold: 2, tolerates: 0 }
