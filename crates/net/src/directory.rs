@@ -30,7 +30,7 @@ pub(crate) struct Directory {
 pub(crate) type Found = (PeerId, Vec<Multiaddr>);
 
 enum Job {
-    Lookup { query: u64, key: [u8; 32], seen: BTreeSet<PeerId> },
+    Lookup { query: u64, key: [u8; 32], seen: BTreeSet<PeerId>, answered: bool },
     Announce { key: [u8; 32], report: bool },
     Find { peer: PeerId },
 }
@@ -53,7 +53,7 @@ impl Directory {
         key: [u8; 32],
         now: Instant,
     ) {
-        self.enqueue(at, Job::Lookup { query, key, seen: BTreeSet::new() }, now);
+        self.enqueue(at, Job::Lookup { query, key, seen: BTreeSet::new(), answered: false }, now);
     }
 
     pub(crate) fn provide(&mut self, at: (&mut Kademlia, &mut Outbox), key: [u8; 32], now: Instant) {
@@ -119,7 +119,7 @@ impl Directory {
         match job {
             Job::Lookup { query, .. } => {
                 self.counters.lookup("overloaded");
-                outbox.push(Event::Providers { query, providers: Vec::new(), last: true });
+                outbox.push(Event::Providers { query, providers: Vec::new(), last: true, answered: false });
             }
             Job::Announce { key, report: true } => {
                 outbox.push(Event::Provided { key, result: Err(why.to_owned()) });
@@ -138,6 +138,9 @@ impl Directory {
     ) -> Option<Found> {
         let index = self.running.iter().position(|(running, ..)| *running == id)?;
         let mut found = None;
+        if let Job::Lookup { answered, .. } = &mut self.running[index].1 {
+            *answered |= stats.num_successes() > 0;
+        }
         match (&mut self.running[index].1, result) {
             (
                 Job::Lookup { query, seen, .. },
@@ -149,7 +152,7 @@ impl Directory {
                 seen.extend(&fresh);
                 let providers: Vec<_> = fresh.iter().filter_map(node_of).collect();
                 if !providers.is_empty() {
-                    outbox.push(Event::Providers { query: *query, providers, last: false });
+                    outbox.push(Event::Providers { query: *query, providers, last: false, answered: false });
                 }
             }
             (Job::Announce { key, report: true }, QueryResult::StartProviding(result)) => {
@@ -178,9 +181,9 @@ impl Directory {
     }
 
     fn end(&mut self, index: usize, outbox: &mut Outbox, outcome: &'static str) {
-        if let (_, Job::Lookup { query, .. }, _) = self.running.swap_remove(index) {
+        if let (_, Job::Lookup { query, answered, .. }, _) = self.running.swap_remove(index) {
             self.counters.lookup(outcome);
-            outbox.push(Event::Providers { query, providers: Vec::new(), last: true });
+            outbox.push(Event::Providers { query, providers: Vec::new(), last: true, answered });
         }
     }
 
