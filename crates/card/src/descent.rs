@@ -65,6 +65,11 @@ impl Descent {
         Some(page)
     }
 
+    /// Has a page read now, if it waits.
+    pub fn take(&mut self, page: Page) -> bool {
+        self.waiting.remove(&page) && self.under_way.insert(page)
+    }
+
     /// Takes how many providers a page named; none if it did not answer.
     pub fn answer(&mut self, page: Page, named: Option<usize>) {
         if !self.under_way.remove(&page) {
@@ -102,16 +107,16 @@ impl Descent {
         self.read.values().flatten().count()
     }
 
-    /// How many pages are being read.
+    /// How many pages are known of and not read yet.
     #[must_use]
-    pub fn under_way(&self) -> usize {
-        self.under_way.len()
+    pub fn unread(&self) -> usize {
+        self.waiting.len() + self.under_way.len()
     }
 
-    /// What the page named, if it was read and answered.
+    /// What the page named, if it was read; none inside if it did not answer.
     #[must_use]
-    pub fn named(&self, page: Page) -> Option<usize> {
-        self.read.get(&page).copied().flatten()
+    pub fn named(&self, page: Page) -> Option<Option<usize>> {
+        self.read.get(&page).copied()
     }
 
     /// The pages that are known to be split now: what to remember.
@@ -187,6 +192,18 @@ mod tests {
         let mut descent = Descent::new(BTreeSet::new(), 9);
         assert_eq!(read(&mut descent, 0, |_| Some(DESCEND_MIN)).len(), 9);
         assert!(descent.is_cut());
+    }
+
+    #[test]
+    fn one_page_can_be_read_before_all_others() {
+        let mut first = Descent::new(BTreeSet::new(), 100);
+        read(&mut first, 0, left_half);
+        let mut second = Descent::new(first.split(), 100);
+        assert!(second.take(Page::ROOT) && !second.take(Page::ROOT));
+        assert_eq!((second.named(Page::ROOT), second.unread()), (None, 5));
+        second.answer(Page::ROOT, None);
+        assert_eq!((second.named(Page::ROOT), second.unread()), (Some(None), 4));
+        assert_eq!(read(&mut second, 0, left_half).len(), 4);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub use card::{CARD_LIFETIME_MS, Card, CardError, JSON_BYTES_MAX, SKILLS_MAX};
 pub use descent::{DESCEND_MIN, Descent};
 pub use facts::Facts;
 pub use index::{Hit, INDEX_VERSION, find, index, index_contents, serve, unserve};
-pub use key::{agent_key, skill_key};
+pub use key::{agent_key, term_key};
 pub use lease::{LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease, LeaseError};
 pub use page::Page;
 pub use placement::{FULL, MERGE_MIN, Place, Placement, REFILL_MIN, RENEWAL_MS, STAY_MAX};

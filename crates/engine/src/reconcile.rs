@@ -36,7 +36,7 @@ const ANSWER_MS_MAX: u64 = 30_000;
 const ROUND_MS_MAX: u64 = 300_000;
 
 /// Most bytes of records in one answer.
-const ANSWER_BYTES_MAX: usize = 1_024 * 1_024;
+pub(crate) const ANSWER_BYTES_MAX: usize = 1_024 * 1_024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Reconciler {
@@ -295,6 +295,7 @@ impl<S: Snapshot> Engine<S> {
                 }
                 Ok(records_response(served, &rows))
             }
+            Request::Cards { term, query, after } => self.serve_cards(term, query.as_deref(), *after, now),
             Request::Providers { skill } => {
                 let query = Query::from(Term::Skill(skill.clone()));
                 let hits = althing_card::find(&self.store, &query, now.wall, None, RECORDS_MAX / 4)?;
@@ -317,7 +318,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// The carried bytes of a record that is live.
-    fn live_bytes(&self, id: RecordId, now: Now) -> Result<Option<Vec<u8>>, ReadError> {
+    pub(crate) fn live_bytes(&self, id: RecordId, now: Now) -> Result<Option<Vec<u8>>, ReadError> {
         let row = self.store.get(Table::Records, &id.0)?;
         let stored = row.as_deref().and_then(StoredRecord::read);
         Ok(stored
@@ -435,7 +436,7 @@ impl<S: Snapshot> Engine<S> {
                 self.fetch_page(running, now);
             }
             Response::Busy => self.fail_round(&running, "the peer is busy".into()),
-            Response::Reconcile { .. } | Response::Records { .. } => {
+            Response::Reconcile { .. } | Response::Records { .. } | Response::Cards { .. } => {
                 self.fail_round(&running, "the peer answered something else".into());
             }
         }

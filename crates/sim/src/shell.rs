@@ -1,8 +1,8 @@
 //! What a shell does around each engine: it plays events into it and does what it asks.
 
 use althing_engine::{
-    Answer, Effect, Input, MessageNo, Note, Output, QueryNo, Refusal, RefusalKind, ReplyNo, Request,
-    RequestNo, Response,
+    Answer, Effect, Input, LookupEnd, MessageNo, Note, Output, QueryNo, Refusal, RefusalKind, ReplyNo,
+    Request, RequestNo, Response,
 };
 use althing_record::{Domain, Kind, NodeId, Record, Verdict};
 use althing_store::Op;
@@ -45,9 +45,9 @@ impl Sim {
                     self.handle(node, Input::RequestFailed(no));
                 }
             }
-            Event::Found { node, run, query, providers } => {
+            Event::Found { node, run, query, providers, end } => {
                 if self.lives(node, run) {
-                    self.handle(node, Input::LookupFound { query, providers, last: true });
+                    self.handle(node, Input::LookupFound { query, providers, end: Some(end) });
                 }
             }
             Event::Commit { node, run } => {
@@ -239,8 +239,18 @@ impl Sim {
     fn look_up(&mut self, node: usize, query: QueryNo, key: althing_engine::Key) {
         let run = self.nodes[node].run;
         let after = 2 * self.between(self.links.delay_ms);
-        let providers = self.kademlia.lookup(node, key, self.time);
-        self.schedule(after, Event::Found { node, run, query, providers });
+        let found = self.kademlia.lookup(node, key, self.time);
+        let (mut providers, end) = match found {
+            Some(providers) => (providers, LookupEnd::Answered),
+            None => (Vec::new(), LookupEnd::Unanswered),
+        };
+        // A node is not told about itself, and knows what it announces.
+        let (own, life) = (self.nodes[node].id(), &self.nodes[node].life);
+        providers.retain(|provider| *provider != own);
+        if life.as_ref().is_some_and(|life| life.provided.contains(&key)) {
+            providers.push(own);
+        }
+        self.schedule(after, Event::Found { node, run, query, providers, end });
     }
 
     /// Passes a message on to the connected peers, except to the one that it came from.
