@@ -99,7 +99,8 @@ fn with_the_index(honest: usize, sybils: usize, answers: Answers, tries: usize) 
     let addresses: Vec<Multiaddr> = nodes.iter().map(|node| node.address().parse().unwrap()).collect();
     let ids: Vec<_> = addresses.iter().map(sybil::peer_in).collect();
     let skill = "text/translate".parse().unwrap();
-    let key = althing_card::skill_key(network().id(), &skill, althing_card::Page::ROOT);
+    let key =
+        althing_card::term_key(network().id(), &althing_card::Term::Skill(skill), althing_card::Page::ROOT);
     let targets = [record_key(&key), record_key(&althing_net::second_key(&key))];
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (_crowd, _silent) = runtime.block_on(async {

@@ -1,29 +1,18 @@
 use althing_record::{AgentId, NetworkId};
 use sha2::{Digest, Sha256};
 
-use crate::SkillPath;
+use crate::{Page, Term};
 
-/// A page of a skill's directory: a bit prefix of SHA-256(PeerId). This version knows the root page, which is whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Page {
-    /// How many leading bits count.
-    bits: u8,
-    /// Those bits, the rest zero.
-    prefix: [u8; 4],
-}
-
-impl Page {
-    /// The page that every provider of a skill belongs to.
-    pub const ROOT: Self = Self { bits: 0, prefix: [0; 4] };
-}
-
-/// The Kademlia key under which providers of a skill are found: SHA-256 over ("althing/skill/1", network, skill, page),
-/// each part preceded by its length in two bytes, big-endian; a page is its bit count in one byte and its prefix in
-/// four.
+/// The Kademlia key under which providers of a term are found: SHA-256 over ("althing/skill/1" or "althing/tag/1",
+/// network, skill path or tag, page), each part preceded by its length in two bytes, big-endian; a page is its bit count
+/// in one byte and its prefix in four.
 #[must_use]
-pub fn skill_key(network: NetworkId, skill: &SkillPath, page: Page) -> [u8; 32] {
-    let [a, b, c, d] = page.prefix;
-    key(&[b"althing/skill/1", &network.0, skill.as_str().as_bytes(), &[page.bits, a, b, c, d]])
+pub fn term_key(network: NetworkId, term: &Term, page: Page) -> [u8; 32] {
+    let (kind, text) = match term {
+        Term::Skill(path) => ("althing/skill/1", path.as_str()),
+        Term::Tag(tag) => ("althing/tag/1", tag.as_str()),
+    };
+    key(&[kind.as_bytes(), &network.0, text.as_bytes(), &page.bytes()])
 }
 
 /// The Kademlia key under which the nodes that serve an agent are found: SHA-256 over ("althing/agent/1", network,
@@ -50,7 +39,7 @@ mod tests {
     #[test]
     fn keys_are_fixed() {
         let network = NetworkId([1; 32]);
-        let skill: SkillPath = "text/translate".parse().unwrap();
+        let skill = Term::Skill("text/translate".parse().unwrap());
         let bytes = [
             &[0, 15][..],
             b"althing/skill/1",
@@ -61,7 +50,21 @@ mod tests {
             &[0, 5, 0, 0, 0, 0, 0],
         ]
         .concat();
-        assert_eq!(skill_key(network, &skill, Page::ROOT), <[u8; 32]>::from(Sha256::digest(bytes)));
+        assert_eq!(term_key(network, &skill, Page::ROOT), <[u8; 32]>::from(Sha256::digest(bytes)));
+        let [left, _] = Page::ROOT.children().unwrap();
+        let right = left.parent().unwrap().children().unwrap()[1];
+        let tag = Term::Tag("lang:fr".parse().unwrap());
+        let bytes = [
+            &[0, 13][..],
+            b"althing/tag/1",
+            &[0, 32],
+            &[1; 32],
+            &[0, 7],
+            b"lang:fr",
+            &[0, 5, 1, 0x80, 0, 0, 0],
+        ]
+        .concat();
+        assert_eq!(term_key(network, &tag, right), <[u8; 32]>::from(Sha256::digest(bytes)));
         assert_ne!(agent_key(network, AgentId([2; 32])), agent_key(network, AgentId([3; 32])));
     }
 }

@@ -8,15 +8,16 @@ use althing_store::{Batch, CommitNo, Guard, Head, Op, Overlay, ReadError, Snapsh
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
+use crate::announce::Announcer;
 use crate::journal::Journal;
 use crate::quota::Authors;
 use crate::reconcile::Reconciler;
 use crate::restored::{INCARNATION, is_restored};
 use crate::rows::StoredRecord;
-use crate::search::Search;
+use crate::search::{Memory, Search};
 use crate::{
-    Answer, AskNo, Config, Deadline, Effect, GuardStatus, HostedAgent, Input, Key, Note, Now, Output,
-    Refusal, RefusalKind, RequestNo, Source, Timing,
+    Answer, AskNo, Config, Deadline, Effect, GuardStatus, HostedAgent, Input, Note, Now, Output, Refusal,
+    RefusalKind, RequestNo, Source, Timing,
 };
 
 /// Most parsed proposals that are kept in memory.
@@ -73,10 +74,13 @@ pub struct Engine<S> {
     pub(crate) clock_warned: bool,
     pub(crate) proposals: BTreeMap<RecordId, Arc<Proposal>>,
     pub(crate) histories: RefCell<BTreeMap<AgentId, Arc<KeyHistory>>>,
-    pub(crate) provided: BTreeSet<Key>,
+    pub(crate) announcer: Announcer,
     pub(crate) reconciler: Reconciler,
     pub(crate) searches: BTreeMap<u64, Search>,
     pub(crate) authors: Authors,
+    /// Lookups under way, and for which search.
+    pub(crate) lookups: BTreeMap<u64, u64>,
+    pub(crate) memory: Memory,
     pub(crate) next_number: u64,
     pub(crate) due: Due,
 }
@@ -154,10 +158,12 @@ impl<S: Snapshot> Engine<S> {
             clock_warned: false,
             proposals: BTreeMap::new(),
             histories: RefCell::default(),
-            provided: BTreeSet::new(),
+            announcer: Announcer::default(),
             reconciler: Reconciler::default(),
             searches: BTreeMap::new(),
             authors: Authors::default(),
+            lookups: BTreeMap::new(),
+            memory: Memory::default(),
             next_number: 0,
             due: Due {
                 sync: now.ticks + config.timing.sync_ms,
@@ -241,7 +247,7 @@ impl<S: Snapshot> Engine<S> {
                 self.met_a_peer = true;
                 self.reconciler.welcome(peer, now.ticks);
                 // What was announced before there was anyone to tell is announced again soon.
-                self.due.provide = self.due.provide.min(now.ticks + 500);
+                self.announcer.met(self.peers.len(), now.ticks);
                 self.pump_sync(now)?;
             }
             Input::Disconnected(peer) => {
@@ -272,8 +278,8 @@ impl<S: Snapshot> Engine<S> {
             Input::Response { request, .. } if self.read_only => self.on_request_failed(request, now)?,
             Input::Response { request, response } => self.on_response(request, response, now)?,
             Input::RequestFailed(request) => self.on_request_failed(request, now)?,
-            Input::LookupFound { query, providers, last } => {
-                self.on_lookup(query.0, &providers, last, now)?
+            Input::LookupFound { query, providers, end } => {
+                self.on_lookup(query.0, &providers, end, now)?;
             }
             Input::Committed(no) => {
                 self.durable = self.durable.max(no);
@@ -322,6 +328,7 @@ impl<S: Snapshot> Engine<S> {
             self.due.provide = now.ticks + self.timing.provide_ms;
             self.announce(now)?;
         }
+        self.pump_announcements(now);
         if now.ticks >= self.due.sync {
             self.due.sync = now.ticks + self.timing.sync_ms;
             self.sync_with_someone();
@@ -354,7 +361,8 @@ impl<S: Snapshot> Engine<S> {
         self.outputs.extend(gated.into_iter().map(|effect| Output { after, effect }));
         let next = [self.due.sync, self.due.sweep, self.due.lease, self.due.provide]
             .into_iter()
-            .chain(self.searches.values().map(|search| search.deadline))
+            .chain(self.searches.values().map(Search::next_deadline))
+            .chain(self.announcer.next_deadline())
             .chain(self.reconciler.next_deadline())
             .min()
             .map(|ticks| Deadline(ticks.max(now.ticks + 1)));

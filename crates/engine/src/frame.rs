@@ -1,4 +1,4 @@
-use althing_card::SkillPath;
+use althing_card::{QUERY_BYTES_MAX, Query, QueryError, SkillError, SkillPath, TagError, Term};
 use althing_record::cbor::{self, Blob, Decode, DecodeError, Encode, Limits, Reader, Writer};
 use althing_record::{AgentId, Domain, Millis, Network, Record, RecordId, VerifyError};
 use althing_sync::{FETCH_MAX, MESSAGE_BYTES_MAX};
@@ -31,7 +31,21 @@ pub enum Request {
         /// Their ids.
         ids: Vec<RecordId>,
     },
-    /// Cards and leases of agents that the peer knows to have a skill.
+    /// Cards and leases of agents that the peer serves itself, a part at a time. Since version 2.
+    Cards {
+        /// What it was found under: only agents that have it.
+        term: Term,
+        /// Only agents that match. None: this node cannot read the query, and answers with more than was asked for.
+        query: Option<Box<Query>>,
+        /// Only agents after this one.
+        after: Option<AgentId>,
+    },
+    /// Cards and leases of agents that the peer knows to match, whoever serves them. Since version 2.
+    Known {
+        /// The query.
+        query: Box<Query>,
+    },
+    /// Cards and leases of agents that the peer knows to have a skill: all that version 1 can ask.
     Providers {
         /// The skill.
         skill: SkillPath,
@@ -52,6 +66,15 @@ pub enum Response {
         message: Vec<u8>,
         /// The answering node's clock.
         clock: Millis,
+    },
+    /// To [`Request::Cards`].
+    Cards {
+        /// The last agent that was looked at, if there are more after it.
+        next: Option<AgentId>,
+        /// The records that prove the agents, each verified.
+        records: Vec<Record>,
+        /// Why others in the answer are no records of this network.
+        invalid: Vec<VerifyError>,
     },
     /// To all others.
     Records {
@@ -89,8 +112,13 @@ const RECONCILE: u64 = 0;
 const FETCH: u64 = 1;
 const PROVIDERS: u64 = 2;
 const AGENT: u64 = 3;
+const CARDS: u64 = 4;
+const KNOWN: u64 = 5;
+const SKILL_TERM: u64 = 0;
+const TAG_TERM: u64 = 1;
 const RECORDS: u64 = 1;
 const BUSY: u64 = 2;
+const CARDS_ANSWER: u64 = 3;
 
 fn domain_code(domain: Domain) -> u64 {
     match domain {
@@ -117,6 +145,23 @@ impl Request {
                 to.uint(FETCH);
                 to.bytes(&ids.iter().flat_map(|id| id.0).collect::<Vec<u8>>());
             }
+            Self::Cards { term, query, after } => {
+                to.array(5);
+                to.uint(CARDS);
+                let (kind, text) = match term {
+                    Term::Skill(path) => (SKILL_TERM, path.as_str()),
+                    Term::Tag(tag) => (TAG_TERM, tag.as_str()),
+                };
+                to.uint(kind);
+                to.text(text);
+                to.text(&query.as_ref().map(ToString::to_string).unwrap_or_default());
+                to.bytes(after.as_ref().map_or(&[], |agent| &agent.0));
+            }
+            Self::Known { query } => {
+                to.array(2);
+                to.uint(KNOWN);
+                to.text(&query.to_string());
+            }
             Self::Providers { skill } => {
                 to.array(2);
                 to.uint(PROVIDERS);
@@ -129,6 +174,24 @@ impl Request {
             }
         }
         to.into_bytes()
+    }
+
+    /// The request as bytes for a peer that speaks version 1 only; none if that cannot ask it. What is answered to a
+    /// [`Request::Cards`] is then [`Response::Records`].
+    #[must_use]
+    pub fn to_bytes_v1(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Cards { term: Term::Skill(skill), .. } => {
+                Some(Self::Providers { skill: skill.clone() }.to_bytes())
+            }
+            Self::Cards { term: Term::Tag(_), .. } => None,
+            Self::Known { query } => {
+                query.plan().skill().map(|skill| Self::Providers { skill: skill.clone() }.to_bytes())
+            }
+            Self::Reconcile { .. } | Self::Fetch { .. } | Self::Providers { .. } | Self::Agent { .. } => {
+                Some(self.to_bytes())
+            }
+        }
     }
 
     /// Reads a request.
@@ -171,6 +234,31 @@ impl Request {
                         .map_err(|error: althing_card::SkillError| DecodeError::Invalid(error.to_string()))?,
                 }
             }
+            (CARDS, 5) => {
+                let invalid = |error: &dyn std::fmt::Display| DecodeError::Invalid(error.to_string());
+                let (kind, text) = (from.uint()?, from.text()?);
+                let term = match kind {
+                    SKILL_TERM => Term::Skill(text.parse().map_err(|error: SkillError| invalid(&error))?),
+                    TAG_TERM => Term::Tag(text.parse().map_err(|error: TagError| invalid(&error))?),
+                    value => return Err(newer("term", value).into()),
+                };
+                let query = from.text()?;
+                if query.len() > QUERY_BYTES_MAX {
+                    return Err(FrameError::TooLong(query.len()));
+                }
+                // A query in a newer form only filters less.
+                let query = query.parse().ok().map(Box::new);
+                Self::Cards { term, query, after: agent_or_none(from.bytes()?)? }
+            }
+            (KNOWN, 2) => {
+                let query = from.text()?;
+                if query.len() > QUERY_BYTES_MAX {
+                    return Err(FrameError::TooLong(query.len()));
+                }
+                let query: Query =
+                    query.parse().map_err(|error: QueryError| DecodeError::Invalid(error.to_string()))?;
+                Self::Known { query: Box::new(query) }
+            }
             (AGENT, 2) => Self::Agent { agent: Decode::decode(&mut from)? },
             (value, _) => return Err(newer("request", value).into()),
         };
@@ -178,8 +266,44 @@ impl Request {
     }
 }
 
+fn agent_or_none(bytes: &[u8]) -> Result<Option<AgentId>, DecodeError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    AgentId::try_from(bytes).map(Some).map_err(|error| DecodeError::Invalid(error.to_string()))
+}
+
 fn newer(what: &'static str, value: u64) -> DecodeError {
     DecodeError::Newer { of: "frame", what, value }
+}
+
+fn read_records(
+    from: &mut Reader<'_>,
+    verify: &mut impl FnMut(&[u8]) -> Result<Record, VerifyError>,
+) -> Result<(Vec<Record>, Vec<VerifyError>), FrameError> {
+    let count = from.array()?;
+    if count > RECORDS_MAX {
+        return Err(FrameError::TooLong(count));
+    }
+    let (mut records, mut invalid) = (Vec::with_capacity(count), Vec::new());
+    for _ in 0..count {
+        match verify(from.bytes()?) {
+            Ok(record) => records.push(record),
+            Err(error) => invalid.push(error),
+        }
+    }
+    Ok((records, invalid))
+}
+
+/// A response to [`Request::Cards`], as bytes.
+pub(crate) fn cards_response<B: AsRef<[u8]>>(next: Option<AgentId>, records: &[B]) -> Vec<u8> {
+    let mut to = Writer::default();
+    to.array(3);
+    to.uint(CARDS_ANSWER);
+    to.bytes(next.as_ref().map_or(&[], |agent| &agent.0));
+    to.array(records.len());
+    records.iter().for_each(|record| to.bytes(record.as_ref()));
+    to.into_bytes()
 }
 
 /// A response that carries records, as bytes.
@@ -204,6 +328,9 @@ impl Response {
                 to.uint(RECONCILE);
                 to.bytes(message);
                 clock.encode(&mut to);
+            }
+            Self::Cards { next, records, .. } => {
+                return cards_response(*next, &records.iter().map(Record::bytes).collect::<Vec<_>>());
             }
             Self::Records { served, records, .. } => {
                 return records_response(*served, &records.iter().map(Record::bytes).collect::<Vec<_>>());
@@ -246,18 +373,13 @@ impl Response {
             }
             (RECORDS, 3) => {
                 let served = from.uint()?;
-                let count = from.array()?;
-                if count > RECORDS_MAX {
-                    return Err(FrameError::TooLong(count));
-                }
-                let (mut records, mut invalid) = (Vec::with_capacity(count), Vec::new());
-                for _ in 0..count {
-                    match verify(from.bytes()?) {
-                        Ok(record) => records.push(record),
-                        Err(error) => invalid.push(error),
-                    }
-                }
+                let (records, invalid) = read_records(&mut from, &mut verify)?;
                 Ok(Self::Records { served, records, invalid })
+            }
+            (CARDS_ANSWER, 3) => {
+                let next = agent_or_none(from.bytes()?)?;
+                let (records, invalid) = read_records(&mut from, &mut verify)?;
+                Ok(Self::Cards { next, records, invalid })
             }
             (BUSY, 1) => Ok(Self::Busy),
             (value, _) => Err(newer("response", value).into()),

@@ -84,8 +84,8 @@ pub enum Input {
         query: QueryNo,
         /// Providers, some of them perhaps again.
         providers: Vec<NodeId>,
-        /// Whether the lookup is over.
-        last: bool,
+        /// How the lookup ended, if it has.
+        end: Option<LookupEnd>,
     },
     /// Everything up to this commit is as durable as it asked to be.
     Committed(CommitNo),
@@ -107,6 +107,15 @@ pub enum Input {
         /// What.
         ask: Ask,
     },
+}
+
+/// How a lookup ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupEnd {
+    /// At least one of the nodes that store the key answered.
+    Answered,
+    /// None did, or none was asked.
+    Unanswered,
 }
 
 /// What the engine wants done, and after which commit.

@@ -12,6 +12,7 @@
 //! happens is in `event.rs`, `tell.rs` and `journal.rs`.
 
 mod admit;
+mod announce;
 mod ask;
 mod body;
 mod bulk;
@@ -32,12 +33,14 @@ mod restored;
 mod retract;
 mod rows;
 mod search;
+mod serve_cards;
 mod serve_clients;
 mod signing;
 mod tell;
 mod vote;
 
 pub use althing_card::{Query, QueryError};
+pub use announce::{ANNOUNCED_MAX, BURST_MAX, PLACING_MAX, PROVIDED_MAX};
 pub use ask::*;
 pub use bulk::{IMPORT_MAX, RecordPage, Taken, live_records};
 pub use config::{AGENTS_MAX, Config, GuardStatus, HostedAgent, Timing};
@@ -48,7 +51,8 @@ pub use found::{Explain, Find, Found, FoundAgent, MAX_FOUND, PageAsked, PeerAske
 pub use frame::{FrameError, RECORDS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, Request, Response};
 pub use gate::Gate;
 pub use io::{
-    AskNo, Deadline, Effect, Input, Key, MessageNo, Note, Now, Output, QueryNo, ReplyNo, RequestNo, Source,
+    AskNo, Deadline, Effect, Input, Key, LookupEnd, MessageNo, Note, Now, Output, QueryNo, ReplyNo,
+    RequestNo, Source,
 };
 pub use journal::{
     EVENTS_PAGE_MAX, EventsFrom, EventsPage, JOURNAL_EVENTS_MAX, JournalEvent, Lost, NEWEST_ROWS_MAX,
@@ -56,5 +60,8 @@ pub use journal::{
 pub use quota::{AUTHOR_BURST, AUTHOR_PERIOD_MS, AUTHORS_MAX, PROPOSAL_BURST, PROPOSAL_PERIOD_MS};
 pub use reconcile::{ROUNDS_MAX, UNWANTED_MAX, WANTED_MAX};
 pub use restored::{recovery_key_hash_of, restored};
-pub use search::{PROVIDERS_MAX, SEARCHES_MAX};
+pub use search::{
+    AGENT_PROVIDERS_MAX, AGENTS_FOUND_MAX, EXPLAINED_MAX, LOOKUPS_MAX, PAGES_MAX, PROVIDERS_MAX,
+    READINGS_MAX, REQUESTS_MAX, SEARCHES_MAX, TERMS_REMEMBERED_MAX,
+};
 pub use vote::VOTES_MAX;

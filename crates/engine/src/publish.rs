@@ -1,8 +1,6 @@
 //! What this node signs itself: identities, cards, leases, and links of its own chains.
 
-use althing_card::{
-    CARD_LIFETIME_MS, Card, LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease, Page, SkillPath, agent_key, skill_key,
-};
+use althing_card::{CARD_LIFETIME_MS, Card, LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease};
 use althing_record::cbor::{self, Text};
 use althing_record::{
     AgentId, Content, Draft, Incarnation, Inception, Kind, Placement, Record, RecordId, VerifyError,
@@ -12,7 +10,7 @@ use althing_store::{ReadError, Snapshot, Table};
 use crate::admit::Admission;
 use crate::engine::Engine;
 use crate::rows::{chain_prefix, slot_key};
-use crate::{Answer, AskNo, Effect, HostedAgent, Key, Now, Published, RefusalKind, Source};
+use crate::{Answer, AskNo, Effect, HostedAgent, Now, Published, RefusalKind, Source};
 
 /// Why this node did not sign something.
 #[derive(Debug)]
@@ -235,13 +233,17 @@ impl<S: Snapshot> Engine<S> {
                 return Ok(());
             }
         };
+        let before = self.own_card(agent, now)?.map(|card| card.terms()).unwrap_or_default();
         let body = cbor::to_vec(&card.body());
         let record = match self.sign_slot(&hosted, Kind::Card, "", CARD_LIFETIME_MS, |_, _| body, now) {
             Ok(record) => record,
             Err(error) => return self.refuse_unsigned(no, error),
         };
         self.renew_lease(&hosted, now)?;
-        self.announce(now)?;
+        self.announce_card(agent, &card, now);
+        if !before.is_subset(&card.terms()) {
+            self.announce(now)?;
+        }
         let Placement::Slot { revision, .. } = record.header().placement else { return Ok(()) };
         self.answer(
             no,
@@ -336,22 +338,5 @@ impl<S: Snapshot> Engine<S> {
             Ok(_) | Err(SignError::Refused(..)) => Ok(()),
             Err(SignError::Read(error)) => Err(error),
         }
-    }
-
-    /// Announces this node as provider of its agents and of all their skills, each with every path above it.
-    pub(crate) fn announce(&mut self, now: Now) -> Result<(), ReadError> {
-        let mut keys = std::collections::BTreeSet::new();
-        for (hosted, record) in self.carded(now)? {
-            keys.insert(Key(agent_key(self.network.id(), hosted.agent)));
-            if let Ok(Some(card)) = Card::from_record(&record) {
-                let paths = card.skills().iter().flat_map(SkillPath::with_ancestors);
-                keys.extend(paths.map(|path| Key(skill_key(self.network.id(), &path, Page::ROOT))));
-            }
-        }
-        let gone: Vec<_> = self.provided.difference(&keys).copied().collect();
-        gone.into_iter().for_each(|key| self.effect(Effect::StopProviding(key)));
-        keys.iter().for_each(|key| self.effect_when_durable(Effect::Provide(*key)));
-        self.provided = keys;
-        Ok(())
     }
 }

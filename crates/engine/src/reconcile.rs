@@ -36,7 +36,7 @@ const ANSWER_MS_MAX: u64 = 30_000;
 const ROUND_MS_MAX: u64 = 300_000;
 
 /// Most bytes of records in one answer.
-const ANSWER_BYTES_MAX: usize = 1_024 * 1_024;
+pub(crate) const ANSWER_BYTES_MAX: usize = 1_024 * 1_024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Reconciler {
@@ -295,20 +295,9 @@ impl<S: Snapshot> Engine<S> {
                 }
                 Ok(records_response(served, &rows))
             }
-            Request::Providers { skill } => {
-                let query = Query::from(Term::Skill(skill.clone()));
-                let hits = althing_card::find(&self.store, &query, now.wall, None, RECORDS_MAX / 4)?;
-                let (mut rows, mut size) = (Vec::new(), 0);
-                for hit in hits {
-                    let agent = self.agent_rows(hit.agent, now)?;
-                    size += agent.iter().map(Vec::len).sum::<usize>();
-                    if size > ANSWER_BYTES_MAX || rows.len() + agent.len() > RECORDS_MAX {
-                        break;
-                    }
-                    rows.extend(agent);
-                }
-                Ok(records_response(rows.len() as u64, &rows))
-            }
+            Request::Cards { term, query, after } => self.serve_cards(term, query.as_deref(), *after, now),
+            Request::Known { query } => self.serve_known(query, now),
+            Request::Providers { skill } => self.serve_known(&Query::from(Term::Skill(skill.clone())), now),
             Request::Agent { agent } => {
                 let rows = self.agent_rows(*agent, now)?;
                 Ok(records_response(rows.len() as u64, &rows))
@@ -316,8 +305,23 @@ impl<S: Snapshot> Engine<S> {
         }
     }
 
+    /// The records of agents that match, as far as they fit into one answer.
+    fn serve_known(&mut self, query: &Query, now: Now) -> Result<Vec<u8>, ReadError> {
+        let hits = althing_card::find(&self.store, query, now.wall, None, RECORDS_MAX / 4)?;
+        let (mut rows, mut size) = (Vec::new(), 0);
+        for hit in hits {
+            let agent = self.agent_rows(hit.agent, now)?;
+            size += agent.iter().map(Vec::len).sum::<usize>();
+            if size > ANSWER_BYTES_MAX || rows.len() + agent.len() > RECORDS_MAX {
+                break;
+            }
+            rows.extend(agent);
+        }
+        Ok(records_response(rows.len() as u64, &rows))
+    }
+
     /// The carried bytes of a record that is live.
-    fn live_bytes(&self, id: RecordId, now: Now) -> Result<Option<Vec<u8>>, ReadError> {
+    pub(crate) fn live_bytes(&self, id: RecordId, now: Now) -> Result<Option<Vec<u8>>, ReadError> {
         let row = self.store.get(Table::Records, &id.0)?;
         let stored = row.as_deref().and_then(StoredRecord::read);
         Ok(stored
@@ -435,7 +439,7 @@ impl<S: Snapshot> Engine<S> {
                 self.fetch_page(running, now);
             }
             Response::Busy => self.fail_round(&running, "the peer is busy".into()),
-            Response::Reconcile { .. } | Response::Records { .. } => {
+            Response::Reconcile { .. } | Response::Records { .. } | Response::Cards { .. } => {
                 self.fail_round(&running, "the peer answered something else".into());
             }
         }

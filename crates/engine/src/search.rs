@@ -1,84 +1,75 @@
-//! Finding agents: the local index first, then a live Kademlia lookup whose providers are asked for signed cards.
+//! Finding agents: in the local index, and live in the network's directory, whose providers are asked for the signed
+//! cards of the agents that they serve.
+
+mod agent;
+mod answer;
+mod choice;
+mod live;
+mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_card::{Lease, Page, Plan, SkillPath, Term, agent_key, skill_key};
-use althing_record::{AgentId, Kind, NodeId, Verdict};
-use althing_store::{ReadError, Snapshot, Table};
+use althing_card::{Card, Lease, Plan, Query, Term, term_key};
+use althing_record::{AgentId, Kind, NodeId, Record, Verdict};
+use althing_store::{ReadError, Snapshot};
+use rand_core::Rng;
 
+use self::agent::AgentSearch;
+use self::live::{Asked, Live};
+pub(crate) use self::memory::Memory;
+pub use self::{
+    agent::AGENT_PROVIDERS_MAX,
+    live::{AGENTS_FOUND_MAX, EXPLAINED_MAX, LOOKUPS_MAX, PAGES_MAX, PROVIDERS_MAX, REQUESTS_MAX},
+    memory::{READINGS_MAX, TERMS_REMEMBERED_MAX},
+};
 use crate::engine::Engine;
-use crate::rows::{SlotHead, slot_key};
+use crate::serve_cards::is_under;
 use crate::{
-    Answer, AskNo, CardAnswer, Effect, Explain, Find, Found, FoundAgent, Key, LeaseAnswer, MAX_FOUND, Now,
-    PageAsked, PeerAsked, PeerOutcome, QueryNo, Reached, Refusal, RefusalKind, Request, RequestNo, Response,
-    Source,
+    Answer, AskNo, Effect, Find, Found, Key, LookupEnd, MAX_FOUND, Now, PeerOutcome, QueryNo, RefusalKind,
+    Request, RequestNo, Response, Source,
 };
 
 /// Most searches that run at once.
 pub const SEARCHES_MAX: usize = 64;
 
-/// Most providers that one search asks.
-pub const PROVIDERS_MAX: usize = 64;
-
 /// Connected peers whose index a search asks beside the lookup. Whoever surrounds a key in Kademlia does not surround
 /// these, which were chosen before by others and by chance.
 pub(crate) const NEIGHBOURS_ASKED: usize = 3;
 
+/// A live search takes at most so many times [`crate::Timing::search_ms`].
+const PATIENCE: u64 = 5;
+
+/// How many local hits are looked at to guess how rare a term is.
+const GUESS_MAX: usize = 32;
+
 /// A search that waits for the network.
 #[derive(Debug)]
-pub(crate) struct Search {
-    ask: AskNo,
-    wanted: Wanted,
-    providers: BTreeSet<NodeId>,
-    waiting: BTreeMap<RequestNo, NodeId>,
-    asked: BTreeMap<NodeId, PeerAsked>,
-    /// Requests to neighbours; waited for only while nothing was brought.
-    neighbours: BTreeSet<RequestNo>,
-    looked_up: bool,
-    started: u64,
-    brought: BTreeSet<AgentId>,
-    pub(crate) deadline: u64,
+pub(crate) enum Search {
+    Agent(AgentSearch),
+    Live(Box<Live>),
 }
 
-#[derive(Clone, Debug)]
-enum Wanted {
-    /// The one skill whose providers are asked, and the parts of the query that it does not lead to.
-    Query(Box<Find>, SkillPath, Vec<String>),
-    Agent(AgentId),
-}
-
-impl Wanted {
-    fn request(&self) -> Request {
+impl Search {
+    pub(crate) fn next_deadline(&self) -> u64 {
         match self {
-            Self::Query(_, skill, _) => Request::Providers { skill: skill.clone() },
-            Self::Agent(agent) => Request::Agent { agent: *agent },
+            Self::Agent(search) => search.deadline,
+            Self::Live(search) => search.next_deadline(),
+        }
+    }
+
+    fn waits_for(&self, no: RequestNo) -> bool {
+        match self {
+            Self::Agent(search) => search.requests.contains(&no) || search.neighbours.contains(&no),
+            Self::Live(search) => search.waits_for(no),
         }
     }
 }
 
-/// A skill that leads to matches, and what it does not lead to.
-fn lead(plan: &Plan) -> (Option<SkillPath>, Vec<String>) {
+fn terms_of(plan: &Plan, terms: &mut BTreeSet<Term>) {
     match plan {
-        Plan::Term(Term::Skill(skill)) => (Some(skill.clone()), Vec::new()),
-        Plan::Term(Term::Tag(_)) => (None, vec![plan.to_string()]),
-        Plan::Unkeyed(part) => (None, vec![part.clone()]),
-        Plan::AnyOf(plans) => {
-            let leads = plans.iter().map(lead);
-            leads.min_by_key(|(_, left)| left.len()).unwrap_or_default()
-        }
-        Plan::AllOf(plans) => {
-            let (mut first, mut left) = (None, Vec::new());
-            for plan in plans {
-                match lead(plan) {
-                    (Some(skill), rest) if first.is_none() => {
-                        first = Some(skill);
-                        left.extend(rest);
-                    }
-                    _ => left.push(plan.to_string()),
-                }
-            }
-            (first, left)
-        }
+        Plan::Term(term) => drop(terms.insert(term.clone())),
+        Plan::AnyOf(plans) | Plan::AllOf(plans) => plans.iter().for_each(|plan| terms_of(plan, terms)),
+        Plan::Unkeyed(_) => {}
     }
 }
 
@@ -89,90 +80,148 @@ impl<S: Snapshot> Engine<S> {
             self.refuse(no, RefusalKind::Invalid, cause, None);
             return Ok(());
         }
-        let local = althing_card::find(&self.store, &find.query, now.wall, find.after, 1)?;
-        let (skill, left) = lead(&find.query.plan());
-        if (find.live || local.is_empty())
-            && let Some(skill) = skill
-        {
-            return self.start_search(no, Wanted::Query(Box::new(find.clone()), skill, left), now);
+        let mut terms = BTreeSet::new();
+        terms_of(&find.query.plan(), &mut terms);
+        let is_live =
+            find.live || althing_card::find(&self.store, &find.query, now.wall, find.after, 1)?.is_empty();
+        let read = find.after.and_then(|_| self.memory.reading(&find.query.to_string(), now.ticks)).cloned();
+        if is_live && read.is_none() && !terms.is_empty() {
+            return self.start_live(no, find, terms, now);
         }
         let unkeyed = find.query.plan().unkeyed().into_iter().map(str::to_owned).collect();
-        let found = Found { unkeyed, ..self.found_agents(find, &BTreeSet::new(), &BTreeMap::new(), now)? };
-        self.answer(no, Answer::Found(found));
+        let how = read.filter(|_| is_live).unwrap_or(Found { unkeyed, ..Found::default() });
+        let local = self.found_agents(find, &BTreeSet::new(), &BTreeMap::new(), now)?;
+        self.answer(no, Answer::Found(Found { agents: local.agents, cut: local.cut || how.cut, ..how }));
         Ok(())
     }
 
-    pub(crate) fn on_card(&mut self, no: AskNo, agent: AgentId, now: Now) -> Result<(), ReadError> {
-        match self.card_answer(agent, now)? {
-            Some(card) => self.answer(no, Answer::Card(Box::new(card))),
-            None => self.start_search(no, Wanted::Agent(agent), now)?,
-        }
-        Ok(())
-    }
-
-    fn start_search(&mut self, ask: AskNo, wanted: Wanted, now: Now) -> Result<(), ReadError> {
+    /// A number for a search, unless there are too many: then the client is told.
+    fn search_number(&mut self, ask: AskNo) -> Option<u64> {
         if self.searches.len() >= SEARCHES_MAX {
             let cause = format!("{SEARCHES_MAX} searches are running");
             self.refuse(ask, RefusalKind::Busy, cause, Some("try again in a moment"));
-            return Ok(());
+            return None;
         }
-        let network = self.network.id();
-        let key = match &wanted {
-            Wanted::Query(_, skill, _) => skill_key(network, skill, Page::ROOT),
-            Wanted::Agent(agent) => agent_key(network, *agent),
-        };
-        let number = self.number();
-        let search = Search {
-            ask,
-            neighbours: self.ask_neighbours(&wanted),
-            wanted,
-            providers: BTreeSet::new(),
-            waiting: BTreeMap::new(),
-            asked: BTreeMap::new(),
-            looked_up: false,
-            started: now.ticks,
-            brought: BTreeSet::new(),
-            deadline: now.ticks + self.timing.search_ms,
-        };
-        self.searches.insert(number, search);
-        self.effect(Effect::Lookup(QueryNo(number), Key(key)));
-        Ok(())
+        Some(self.number())
+    }
+
+    fn start_live(
+        &mut self,
+        ask: AskNo,
+        find: &Find,
+        terms: BTreeSet<Term>,
+        now: Now,
+    ) -> Result<(), ReadError> {
+        let Some(number) = self.search_number(ask) else { return Ok(()) };
+        let (mut split, mut guesses) = (BTreeMap::new(), BTreeMap::new());
+        for term in terms {
+            let query = Query::from(term.clone());
+            let known = althing_card::find(&self.store, &query, now.wall, None, GUESS_MAX)?;
+            guesses.insert(term.clone(), known.len() as u64);
+            split.insert(term.clone(), self.memory.split(&term));
+        }
+        let until = now.ticks + PATIENCE * self.timing.search_ms;
+        let mut live = Live::new((ask, find), until, split, guesses);
+        let deadline = now.ticks + self.timing.search_ms;
+        for no in self.ask_neighbours(&Request::Known { query: Box::new(find.query.clone()) }) {
+            live.asked_neighbour(no, deadline);
+        }
+        self.advance(number, Box::new(live), now)
     }
 
     /// Asks a few connected peers, chosen by chance.
-    fn ask_neighbours(&mut self, wanted: &Wanted) -> BTreeSet<RequestNo> {
+    fn ask_neighbours(&mut self, request: &Request) -> Vec<RequestNo> {
         let mut peers: Vec<_> = self.peers.iter().copied().collect();
-        let mut asked = BTreeSet::new();
+        let mut asked = Vec::new();
         while asked.len() < NEIGHBOURS_ASKED && !peers.is_empty() {
             let peer = peers.swap_remove(self.random_below(peers.len()));
             let no = self.request_no();
-            asked.insert(no);
-            self.effect(Effect::Request(no, peer, wanted.request()));
+            asked.push(no);
+            self.effect(Effect::Request(no, peer, request.clone()));
         }
         asked
     }
 
+    /// Reads and asks what is next, and ends the search when nothing is.
+    fn advance(&mut self, number: u64, mut live: Box<Live>, now: Now) -> Result<(), ReadError> {
+        while let Some((term, page)) = live.next_page(self.random.next_u64()) {
+            let lookup = self.number();
+            let key = Key(term_key(self.network.id(), &term, page));
+            // The swarm gives up a little earlier by itself.
+            let deadline = now.ticks + self.timing.search_ms * 3 / 2;
+            live.looked_up(lookup, (term, page), key, (now.ticks, deadline));
+            self.lookups.insert(lookup, number);
+            self.effect(Effect::Lookup(QueryNo(lookup), key));
+        }
+        while let Some(question) = live.next_question(self.random.next_u64()) {
+            let no = self.request_no();
+            let request = Request::Cards {
+                term: question.term.clone(),
+                query: Some(Box::new(live.find.query.clone())),
+                after: question.after.or(live.find.after),
+            };
+            self.effect(Effect::Request(no, question.node, request));
+            live.asked(no, question, (now.ticks, now.ticks + self.timing.search_ms));
+        }
+        if live.is_over() || live.until <= now.ticks {
+            return self.end_live(*live, now);
+        }
+        self.searches.insert(number, Search::Live(live));
+        Ok(())
+    }
+
+    fn end_live(&mut self, mut live: Live, now: Now) -> Result<(), ReadError> {
+        for lookup in live.lookups() {
+            self.lookups.remove(&lookup);
+        }
+        for (term, split) in live.split() {
+            self.memory.remember(term, split, now.ticks);
+        }
+        let is_whole = live.is_whole();
+        let how = live.outcome(now.ticks);
+        let local = self.found_agents(&live.find, &live.brought, live.peers(), now)?;
+        if is_whole {
+            let query = live.find.query.to_string();
+            self.memory.note_reading(query, how.clone(), now.ticks);
+        }
+        let found = Found { agents: local.agents, cut: how.cut || local.cut, ..how };
+        self.answer(live.ask, Answer::Found(found));
+        Ok(())
+    }
+
     pub(crate) fn on_lookup(
         &mut self,
-        number: u64,
+        lookup: u64,
         providers: &[NodeId],
-        last: bool,
+        end: Option<LookupEnd>,
         now: Now,
     ) -> Result<(), ReadError> {
-        let own = self.node();
-        let Some(mut search) = self.searches.remove(&number) else { return Ok(()) };
-        for provider in providers {
-            if search.providers.len() >= PROVIDERS_MAX || !search.providers.insert(*provider) {
-                continue;
+        if self.announcer.is_placing(lookup) {
+            self.on_page_named(lookup, providers);
+            if let Some(end) = end {
+                self.on_page_read(lookup, end == LookupEnd::Answered, now);
+                self.pump_announcements(now);
             }
-            if *provider != own {
-                let no = self.request_no();
-                search.waiting.insert(no, *provider);
-                self.effect(Effect::Request(no, *provider, search.wanted.request()));
-            }
+            return Ok(());
         }
-        search.looked_up |= last;
-        self.settle(number, search, now)
+        let Some(number) = self.lookups.get(&lookup).copied() else { return Ok(()) };
+        if end.is_some() {
+            self.lookups.remove(&lookup);
+        }
+        match self.searches.remove(&number) {
+            Some(Search::Agent(mut search)) => {
+                self.ask_about_agent(&mut search, providers);
+                self.settle_agent(number, search, end.is_some(), now)
+            }
+            Some(Search::Live(mut live)) => {
+                live.name(lookup, providers, self.node());
+                if let Some(end) = end {
+                    live.end_lookup(lookup, end == LookupEnd::Answered, now.ticks);
+                }
+                self.advance(number, live, now)
+            }
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn on_search_response(
@@ -181,200 +230,147 @@ impl<S: Snapshot> Engine<S> {
         response: Response,
         now: Now,
     ) -> Result<(), ReadError> {
-        let Some((number, node, mut search)) = self.take_search(no) else { return Ok(()) };
-        let ms = now.ticks.saturating_sub(search.started);
-        let (outcome, count) = match response {
-            Response::Records { records, invalid, .. }
-                if invalid.iter().all(|error| error.verdict() != Verdict::Reject) =>
-            {
-                for record in &records {
-                    // Nothing that was not asked for is taken from an answer.
-                    let asked = match &search.wanted {
-                        Wanted::Agent(agent) => record.agent() == *agent,
-                        Wanted::Query(..) => true,
-                    };
-                    let shared =
-                        matches!(record.kind(), Kind::Inception | Kind::Rotation | Kind::Card | Kind::Lease);
-                    if asked && shared {
-                        self.admit(record, Source::Search, now)?;
-                        if record.kind() == Kind::Card {
-                            search.brought.insert(record.agent());
-                        }
-                    }
-                }
-                (PeerOutcome::Answered, records.len() as u64)
+        match self.take_search(no) {
+            Some((number, Search::Agent(search))) => {
+                self.take_agent(&search, response, now)?;
+                self.settle_agent(number, search, false, now)
             }
-            Response::Records { .. } | Response::Reconcile { .. } => (PeerOutcome::Invalid, 0),
-            Response::Busy => (PeerOutcome::Silent, 0),
-        };
-        if let Some(node) = node {
-            search.asked.insert(node, PeerAsked { node, outcome, records: count, ms });
+            Some((number, Search::Live(mut live))) => {
+                if let Some(asked) = live.end_request(no) {
+                    self.take_answer(&mut live, &asked, response, now)?;
+                } else if live.end_neighbour(no) {
+                    self.take_neighbour(&mut live, response, now)?;
+                }
+                self.advance(number, live, now)
+            }
+            None => Ok(()),
         }
-        self.settle(number, search, now)
     }
 
     pub(crate) fn on_search_failure(&mut self, no: RequestNo, now: Now) -> Result<(), ReadError> {
-        let Some((number, node, mut search)) = self.take_search(no) else { return Ok(()) };
-        let ms = now.ticks.saturating_sub(search.started);
-        if let Some(node) = node {
-            search.asked.insert(node, PeerAsked { node, outcome: PeerOutcome::Silent, records: 0, ms });
+        match self.take_search(no) {
+            Some((number, Search::Agent(search))) => self.settle_agent(number, search, false, now),
+            Some((number, Search::Live(mut live))) => {
+                if let Some(asked) = live.end_request(no) {
+                    live.note(&asked, PeerOutcome::Silent, 0, now.ticks);
+                }
+                live.end_neighbour(no);
+                self.advance(number, live, now)
+            }
+            None => Ok(()),
         }
-        self.settle(number, search, now)
     }
 
-    /// Takes the search that a request belongs to, and the provider that was asked; none: a neighbour was.
-    fn take_search(&mut self, no: RequestNo) -> Option<(u64, Option<NodeId>, Search)> {
-        let waits = |search: &Search| search.waiting.contains_key(&no) || search.neighbours.contains(&no);
-        let number = *self.searches.iter().find(|(_, search)| waits(search))?.0;
+    /// The search that waits for a request, which from now on it does not.
+    fn take_search(&mut self, no: RequestNo) -> Option<(u64, Search)> {
+        let number = *self.searches.iter().find(|(_, search)| search.waits_for(no))?.0;
         let mut search = self.searches.remove(&number)?;
-        search.neighbours.remove(&no);
-        let node = search.waiting.remove(&no);
-        Some((number, node, search))
+        if let Search::Agent(search) = &mut search {
+            search.requests.remove(&no);
+            search.neighbours.remove(&no);
+        }
+        Some((number, search))
     }
 
     pub(crate) fn end_late_searches(&mut self, now: Now) -> Result<(), ReadError> {
-        let late: Vec<u64> = self
-            .searches
-            .iter()
-            .filter(|(_, search)| search.deadline <= now.ticks)
-            .map(|(no, _)| *no)
-            .collect();
+        let late = self.searches.iter().filter(|(_, search)| search.next_deadline() <= now.ticks);
+        let late: Vec<u64> = late.map(|(number, _)| *number).collect();
         for number in late {
-            if let Some(search) = self.searches.remove(&number) {
-                self.end_search(search, now)?;
+            match self.searches.remove(&number) {
+                Some(Search::Agent(search)) => self.settle_agent(number, search, false, now)?,
+                Some(Search::Live(mut live)) => {
+                    let (lookups, requests) = live.late(now.ticks);
+                    for lookup in lookups {
+                        self.lookups.remove(&lookup);
+                        live.end_lookup(lookup, false, now.ticks);
+                    }
+                    for no in requests {
+                        live.end_neighbour(no);
+                        if let Some(asked) = live.end_request(no) {
+                            live.note(&asked, PeerOutcome::Silent, 0, now.ticks);
+                        }
+                    }
+                    self.advance(number, live, now)?;
+                }
+                None => {}
             }
         }
         Ok(())
     }
 
-    /// Ends a search that waits for nothing more, or keeps it.
-    fn settle(&mut self, number: u64, search: Search, now: Now) -> Result<(), ReadError> {
-        let nothing_yet = search.brought.is_empty() && !search.neighbours.is_empty();
-        if search.looked_up && search.waiting.is_empty() && !nothing_yet {
-            return self.end_search(search, now);
-        }
-        self.searches.insert(number, search);
-        Ok(())
-    }
-
-    fn end_search(&mut self, mut search: Search, now: Now) -> Result<(), ReadError> {
-        let ms = now.ticks.saturating_sub(search.started);
-        for node in search.waiting.values() {
-            let late = PeerAsked { node: *node, outcome: PeerOutcome::Silent, records: 0, ms };
-            search.asked.insert(*node, late);
-        }
-        match &search.wanted {
-            Wanted::Query(find, skill, left) => {
-                let page = PageAsked {
-                    term: Term::Skill(skill.clone()),
-                    bits: 0,
-                    page: String::new(),
-                    key: Key(skill_key(self.network.id(), skill, Page::ROOT)),
-                    providers: search.providers.len() as u64,
-                    // A lookup that had nobody to ask has ended, and was answered by nobody.
-                    answered: search.looked_up && !self.peers.is_empty(),
-                    ms,
-                };
-                let silent = |asked: &&PeerAsked| asked.outcome != PeerOutcome::Answered;
-                let found = Found {
-                    pages: 1,
-                    pages_answered: u64::from(page.answered),
-                    providers: search.providers.len() as u64,
-                    providers_asked: search.asked.len() as u64,
-                    providers_silent: search.asked.values().filter(silent).count() as u64,
-                    unkeyed: left.clone(),
-                    live: true,
-                    explain: Explain { pages: vec![page], peers: search.asked.values().copied().collect() },
-                    ..self.found_agents(find, &search.brought, &search.asked, now)?
-                };
-                self.answer(search.ask, Answer::Found(found));
-            }
-            Wanted::Agent(agent) => {
-                let answer = match self.card_answer(*agent, now)? {
-                    Some(card) => Answer::Card(Box::new(card)),
-                    None if search.looked_up => Answer::Refused(Refusal {
-                        kind: RefusalKind::NotFound,
-                        cause: format!(
-                            "no card of {agent} is known here, and {} providers did not have it",
-                            search.providers.len()
-                        ),
-                        hint: Some("the agent may have published none, or its card expired".into()),
-                    }),
-                    None => Answer::Refused(Refusal {
-                        kind: RefusalKind::Timeout,
-                        cause: format!("nobody answered for {agent} in time"),
-                        hint: Some("`althing peers` shows whether this node is connected".into()),
-                    }),
-                };
-                self.answer(search.ask, answer);
-            }
+    /// Takes in what a connected peer knows. A peer that answers with what no honest node admits is not believed.
+    fn take_neighbour(&mut self, live: &mut Live, response: Response, now: Now) -> Result<(), ReadError> {
+        if let Response::Records { records, invalid, .. } = response
+            && invalid.iter().all(|error| error.verdict() != Verdict::Reject)
+        {
+            let brought = self.take_agents(&records, &live.find.query, None, None, now)?;
+            live.brought.extend(brought);
         }
         Ok(())
     }
 
-    /// What the local index finds, ascending.
-    fn found_agents(
-        &self,
-        find: &Find,
-        brought: &BTreeSet<AgentId>,
-        asked: &BTreeMap<NodeId, PeerAsked>,
+    fn take_answer(
+        &mut self,
+        live: &mut Live,
+        asked: &Asked,
+        response: Response,
         now: Now,
-    ) -> Result<Found, ReadError> {
-        let mut hits = althing_card::find(&self.store, &find.query, now.wall, find.after, find.limit + 1)?;
-        let cut = hits.len() > find.limit;
-        hits.truncate(find.limit);
-        let mut agents = Vec::with_capacity(hits.len());
-        for hit in hits {
-            if let Some(card) = self.card_answer(hit.agent, now)? {
-                let from_lookup = brought.contains(&hit.agent);
-                let reached = reached(&card, asked, self.node());
-                agents.push(FoundAgent { card, from_lookup, reached });
+    ) -> Result<(), ReadError> {
+        let (next, records, invalid, by) = match response {
+            Response::Cards { next, records, invalid } => (next, records, invalid, Some(asked.question.node)),
+            // Version 1 answers with all that it knows to have the skill, whoever serves it.
+            Response::Records { records, invalid, .. } => (None, records, invalid, None),
+            Response::Busy => {
+                live.note(asked, PeerOutcome::Silent, 0, now.ticks);
+                return Ok(());
             }
+            Response::Reconcile { .. } => {
+                live.note(asked, PeerOutcome::Invalid, 0, now.ticks);
+                return Ok(());
+            }
+        };
+        if invalid.iter().any(|error| error.verdict() == Verdict::Reject) {
+            // The peer stores what no honest node admits: nothing else of this answer is believed.
+            live.note(asked, PeerOutcome::Invalid, 0, now.ticks);
+            return Ok(());
         }
-        Ok(Found { agents, cut, at: now.wall, ..Found::default() })
+        let brought = self.take_agents(&records, &live.find.query, Some(&asked.question.term), by, now)?;
+        live.note(asked, PeerOutcome::Answered, records.len() as u64, now.ticks);
+        live.brought.extend(brought);
+        live.go_on(&asked.question, next);
+        Ok(())
     }
 
-    pub(crate) fn card_answer(&self, agent: AgentId, now: Now) -> Result<Option<CardAnswer>, ReadError> {
-        let Some((record, card, revision)) = self.current_card(agent, now)? else { return Ok(None) };
-        let mut leases = Vec::new();
-        for (_, row) in self.store.scan_prefix(Table::Slot, &slot_key(agent, Kind::Lease, ""), 64)? {
-            if let Some(head) = SlotHead::read(&row).filter(|head| head.deadline > now.wall)
-                && let Some(record) = self.record(head.id)?
-                && let Ok(Some(lease)) = Lease::from_record(&record)
+    /// Takes in the agents of an answer that were asked for: those whose card matches, with a lease that counts, at the
+    /// node that answered if `by` says which. Nothing else is taken from it.
+    fn take_agents(
+        &mut self,
+        records: &[Record],
+        query: &Query,
+        term: Option<&Term>,
+        by: Option<NodeId>,
+        now: Now,
+    ) -> Result<BTreeSet<AgentId>, ReadError> {
+        let (mut matching, mut served) = (BTreeSet::new(), BTreeSet::new());
+        for record in records {
+            if let Ok(Some(card)) = Card::from_record(record) {
+                if term.is_none_or(|term| is_under(&card, term)) && query.matches(&card.facts()) {
+                    matching.insert(record.agent());
+                }
+            } else if let Ok(Some(lease)) = Lease::from_record(record)
+                && lease.expires > now.wall
+                && by.is_none_or(|node| node == lease.node)
             {
-                leases.push(LeaseAnswer {
-                    node: lease.node,
-                    addresses: lease.addresses,
-                    made: record.made(),
-                    expires: lease.expires,
-                });
+                served.insert(record.agent());
             }
         }
-        Ok(Some(CardAnswer {
-            agent,
-            card: record.id(),
-            revision,
-            key: *record.signing_key(),
-            made: record.made(),
-            expires: record.expires().unwrap_or_default(),
-            skills: card.skills().iter().map(ToString::to_string).collect(),
-            json: card.json().to_vec(),
-            envelope: record.envelope().to_vec(),
-            leases,
-        }))
-    }
-}
-
-/// The quickest of the nodes that serve an agent.
-fn reached(card: &CardAnswer, asked: &BTreeMap<NodeId, PeerAsked>, own: NodeId) -> Reached {
-    if card.leases.iter().any(|lease| lease.node == own) {
-        return Reached::Answered { ms: 0 };
-    }
-    let asked: Vec<_> = card.leases.iter().filter_map(|lease| asked.get(&lease.node)).collect();
-    let answered = asked.iter().filter(|asked| asked.outcome == PeerOutcome::Answered).map(|asked| asked.ms);
-    match answered.min() {
-        Some(ms) => Reached::Answered { ms },
-        None if asked.is_empty() => Reached::NotAsked,
-        None => Reached::Silent,
+        matching.retain(|agent| served.contains(agent));
+        for record in records {
+            let shared = matches!(record.kind(), Kind::Inception | Kind::Rotation | Kind::Card | Kind::Lease);
+            if shared && matching.contains(&record.agent()) {
+                self.admit(record, Source::Search, now)?;
+            }
+        }
+        Ok(matching)
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use althing_card::Term;
 use althing_engine::{Request, Response};
 use althing_record::{AgentId, Domain, Kind, Millis, RecordId};
 use althing_testkit::{MADE, agent, body, network, second_signature, sign, slot};
@@ -15,7 +16,24 @@ fn requests() -> Vec<Request> {
         Request::Fetch { ids: (0..128).map(|n| RecordId([n; 32])).collect() },
         Request::Providers { skill: "text/translate".parse().unwrap() },
         Request::Agent { agent: AgentId([3; 32]) },
+        cards(
+            "skill:text/translate",
+            Some("lang:fr AND NOT streaming:true".replace("lang", "tag:lang")),
+            Some(AgentId([3; 32])),
+        ),
+        cards("tag:lang:fr", None, None),
+        Request::Known { query: Box::new("tag:lang:fr AND skill:text/translate".parse().unwrap()) },
+        Request::Known { query: Box::new("tag:lang:fr".parse().unwrap()) },
     ]
+}
+
+fn cards(term: &str, query: Option<String>, after: Option<AgentId>) -> Request {
+    let (kind, text) = term.split_once(':').unwrap();
+    let term = match kind {
+        "skill" => Term::Skill(text.parse().unwrap()),
+        _ => Term::Tag(text.parse().unwrap()),
+    };
+    Request::Cards { term, query: query.map(|query| Box::new(query.parse().unwrap())), after }
 }
 
 fn responses() -> Vec<Response> {
@@ -23,6 +41,8 @@ fn responses() -> Vec<Response> {
     let records = vec![record.clone(), second_signature(&record, &agent(1))];
     vec![
         Response::Reconcile { message: vec![0x61, 1, 2], clock: MADE },
+        Response::Cards { next: Some(AgentId([4; 32])), records: records.clone(), invalid: Vec::new() },
+        Response::Cards { next: None, records: Vec::new(), invalid: Vec::new() },
         Response::Records { served: 128, records, invalid: Vec::new() },
         Response::Records { served: 0, records: Vec::new(), invalid: Vec::new() },
         Response::Busy,
@@ -37,6 +57,39 @@ fn frames_round_trip() {
     for response in responses() {
         assert_eq!(Response::parse(&response.to_bytes(), &network()), Ok(response));
     }
+}
+
+#[test]
+fn version_1_says_of_a_request_what_it_can() {
+    for request in requests() {
+        let old = request.to_bytes_v1();
+        match &request {
+            Request::Cards { term: Term::Skill(skill), .. } => {
+                let superset = Request::Providers { skill: skill.clone() };
+                assert_eq!(Request::parse(&old.unwrap()), Ok(superset));
+            }
+            Request::Cards { term: Term::Tag(_), .. } => assert_eq!(old, None),
+            Request::Known { query } if query.to_string().contains("skill:") => {
+                let superset = Request::Providers { skill: "text/translate".parse().unwrap() };
+                assert_eq!(Request::parse(&old.unwrap()), Ok(superset));
+            }
+            Request::Known { .. } => assert_eq!(old, None),
+            Request::Reconcile { .. }
+            | Request::Fetch { .. }
+            | Request::Providers { .. }
+            | Request::Agent { .. } => assert_eq!(old, Some(request.to_bytes())),
+        }
+    }
+}
+
+#[test]
+fn a_query_that_cannot_be_read_only_filters_less() {
+    let query = "skill:text/translate".to_owned();
+    let request = cards("skill:text/translate", Some(query.clone()), None);
+    let mut bytes = request.to_bytes();
+    let at = bytes.windows(query.len()).position(|part| part == query.as_bytes()).unwrap();
+    bytes[at..at + 5].copy_from_slice(b"shoes");
+    assert_eq!(Request::parse(&bytes), Ok(cards("skill:text/translate", None, None)));
 }
 
 #[test]

@@ -110,8 +110,8 @@ impl Behaviour {
             gossip,
             kademlia: kademlia(local, names, limits),
             requests: Requests::with_codec(
-                Codec::new(limits, counters),
-                [(names.engine.clone(), ProtocolSupport::Full)],
+                Codec::new(limits, names, counters),
+                names.engine.iter().map(|version| (version.clone(), ProtocolSupport::Full)),
                 requests,
             ),
         })

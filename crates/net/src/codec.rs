@@ -4,29 +4,36 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::StreamProtocol;
 use libp2p::request_response;
 
-use crate::Limits;
 use crate::counters::{Counters, Direction};
+use crate::names::Names;
+use crate::{Limits, RequestForms};
 
 /// Bytes behind their length, a big-endian u32. A length over the limit is refused before anything is allocated.
 #[derive(Clone, Debug)]
 pub(crate) struct Codec {
     request_max: usize,
     response_max: usize,
+    newest: Option<StreamProtocol>,
     counters: Counters,
 }
 
 impl Codec {
-    pub(crate) fn new(limits: &Limits, counters: Counters) -> Self {
-        Self { request_max: limits.request_bytes_max, response_max: limits.response_bytes_max, counters }
+    pub(crate) fn new(limits: &Limits, names: &Names, counters: Counters) -> Self {
+        Self {
+            request_max: limits.request_bytes_max,
+            response_max: limits.response_bytes_max,
+            newest: names.engine.first().cloned(),
+            counters,
+        }
     }
 }
 
 impl request_response::Codec for Codec {
     type Protocol = StreamProtocol;
-    type Request = Vec<u8>;
+    type Request = RequestForms;
     type Response = Vec<u8>;
 
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<RequestForms>
     where
         T: AsyncRead + Unpin + Send,
     {
@@ -35,7 +42,8 @@ impl request_response::Codec for Codec {
         if request.is_err() {
             self.counters.request(Direction::Inbound, "unreadable");
         }
-        request
+        // What it says does not depend on the version: each has tags of its own.
+        request.map(|newest| RequestForms { newest, before: None })
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
@@ -45,11 +53,20 @@ impl request_response::Codec for Codec {
         read(io, self.response_max).await
     }
 
-    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
+    async fn write_request<T>(
+        &mut self,
+        version: &StreamProtocol,
+        io: &mut T,
+        forms: RequestForms,
+    ) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write(io, &bytes, self.request_max).await
+        let is_newest = self.newest.as_ref() == Some(version);
+        let form = if is_newest { Some(forms.newest) } else { forms.before };
+        // The kind tells the request desk why.
+        let form = form.ok_or(io::ErrorKind::Unsupported)?;
+        write(io, &form, self.request_max).await
     }
 
     async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, bytes: Vec<u8>) -> io::Result<()>

@@ -2,14 +2,14 @@ use althing_record::{NodeId, Verdict};
 use libp2p::Multiaddr;
 
 use crate::pings::PongSender;
-use crate::{MessageRef, ReplyTo, Topic};
+use crate::{MessageRef, ReplyTo, RequestForms, Topic};
 
 /// What a handle asks of the swarm task.
 #[derive(Debug)]
 pub(crate) enum Command {
     Publish { topic: Topic, bytes: Vec<u8> },
     Verdict { message: MessageRef, verdict: Verdict },
-    Request { request: u64, to: NodeId, bytes: Vec<u8> },
+    Request { request: u64, to: NodeId, forms: RequestForms },
     Respond { reply: ReplyTo, bytes: Vec<u8> },
     Provide { key: [u8; 32] },
     StopProviding { key: [u8; 32] },

@@ -20,6 +20,7 @@ pub(crate) struct Counters {
     announcements: Family<One, Counter>,
     neighbours: Family<One, Counter>,
     kept: Family<One, Counter>,
+    mismatched: Family<One, Counter>,
 }
 
 impl Counters {
@@ -50,6 +51,11 @@ impl Counters {
             "kept_providers",
             "Provider records found on disk at the start, by outcome",
             counters.kept.clone(),
+        );
+        registry.register(
+            "mismatched_peers",
+            "Peers of this network that share no version of a protocol with this node",
+            counters.mismatched.clone(),
         );
         counters
     }
@@ -93,6 +99,10 @@ impl Counters {
 
     pub(crate) fn neighbour(&self, outcome: &'static str) {
         self.neighbours.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn mismatched(&self, protocol: &'static str) {
+        self.mismatched.get_or_create(&[("protocol", protocol)]).inc();
     }
 
     #[cfg(test)]

@@ -34,6 +34,8 @@ pub(crate) type Found = (PeerId, Vec<Multiaddr>);
 struct Lookup {
     queries: usize,
     seen: BTreeSet<PeerId>,
+    /// Whether any peer answered.
+    answered: bool,
 }
 
 enum Job {
@@ -62,7 +64,7 @@ impl Directory {
         now: Instant,
     ) {
         let keys = [key, second_key(&key)];
-        self.lookups.insert(query, Lookup { queries: keys.len(), seen: BTreeSet::new() });
+        self.lookups.insert(query, Lookup { queries: keys.len(), seen: BTreeSet::new(), answered: false });
         for key in keys {
             self.enqueue((&mut *kademlia, &mut *outbox), Job::Lookup { query, key }, now);
         }
@@ -168,6 +170,11 @@ impl Directory {
     ) -> Option<Found> {
         let index = self.running.iter().position(|(running, ..)| *running == id)?;
         let mut found = None;
+        if let Job::Lookup { query, .. } = &self.running[index].1
+            && let Some(lookup) = self.lookups.get_mut(query)
+        {
+            lookup.answered |= stats.num_successes() > 0;
+        }
         match (&mut self.running[index].1, result) {
             (
                 Job::Lookup { query, .. },
@@ -180,7 +187,7 @@ impl Directory {
                 seen.extend(&fresh);
                 let providers: Vec<_> = fresh.iter().filter_map(node_of).collect();
                 if !providers.is_empty() {
-                    outbox.push(Event::Providers { query: *query, providers, last: false });
+                    outbox.push(Event::Providers { query: *query, providers, last: false, answered: false });
                 }
             }
             (Job::Announce { key, report: true }, QueryResult::StartProviding(result)) => {
@@ -219,9 +226,10 @@ impl Directory {
         let Some(lookup) = self.lookups.get_mut(&query) else { return };
         lookup.queries -= 1;
         if lookup.queries == 0 {
+            let answered = lookup.answered;
             self.lookups.remove(&query);
             self.counters.lookup(outcome);
-            outbox.push(Event::Providers { query, providers: Vec::new(), last: true });
+            outbox.push(Event::Providers { query, providers: Vec::new(), last: true, answered });
         }
     }
 

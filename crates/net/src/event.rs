@@ -75,6 +75,8 @@ pub enum Event {
         providers: Vec<NodeId>,
         /// Whether this is the lookup's last event. Exactly one is.
         last: bool,
+        /// With the last event: whether any other node answered.
+        answered: bool,
     },
     /// The outcome of [`Net::provide`](crate::Net::provide). Later renewals are silent.
     Provided {

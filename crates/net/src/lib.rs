@@ -93,6 +93,7 @@ mod relays;
 mod reply_to;
 mod request_desk;
 mod request_failure;
+mod request_forms;
 mod score;
 mod shelf;
 mod start;
@@ -100,6 +101,7 @@ mod state;
 mod suspects;
 mod task;
 mod topic;
+mod versions;
 
 #[cfg(test)]
 #[expect(clippy::wildcard_enum_match_arm, reason = "a test waits for one kind of event")]
@@ -119,6 +121,7 @@ pub use providers::second_key;
 pub use reach::{Learnt, ReachMode, Reachability, Tests};
 pub use reply_to::ReplyTo;
 pub use request_failure::RequestFailure;
+pub use request_forms::RequestForms;
 pub use shelf::{Shelf, ShelfRow};
 pub use start::{StartError, start};
 pub use state::{Membership, NetState, PeerState, ReachState, Relaying, Upnp};

@@ -5,7 +5,7 @@ use libp2p::gossipsub::{IdentTopic, TopicHash};
 use crate::Topic;
 
 /// The prefix of every protocol id that is ours, in any network.
-const FAMILY: &str = "/althing/";
+pub(crate) const FAMILY: &str = "/althing/";
 
 /// What the swarm calls itself and its protocols in one network.
 #[derive(Clone, Debug)]
@@ -16,8 +16,13 @@ pub(crate) struct Names {
     pub(crate) agent_version: String,
     pub(crate) gossip_prefix: String,
     pub(crate) kademlia: StreamProtocol,
-    pub(crate) engine: StreamProtocol,
+    /// The versions of the engine protocol, the newest first.
+    pub(crate) engine: Vec<StreamProtocol>,
+    engine_versions: Vec<u32>,
 }
+
+/// The versions of the engine protocol that this node speaks, the newest first: N and N − 1.
+const ENGINE_VERSIONS: [u32; 2] = [2, 1];
 
 /// Which network a peer says it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +39,14 @@ pub(crate) enum Claim {
 
 impl Names {
     pub(crate) fn new(network: &NetworkId) -> Self {
+        Self::speaking(network, &ENGINE_VERSIONS)
+    }
+
+    /// The names of a node that speaks other versions of the engine protocol.
+    pub(crate) fn speaking(network: &NetworkId, engine_versions: &[u32]) -> Self {
         let tag = network.tag();
-        let protocol = |name: &str| {
-            StreamProtocol::try_from_owned(format!("{FAMILY}{tag}/{name}/1"))
+        let protocol = |name: &str, version: u32| {
+            StreamProtocol::try_from_owned(format!("{FAMILY}{tag}/{name}/{version}"))
                 .expect("a protocol id begins with a slash")
         };
         Self {
@@ -44,10 +54,23 @@ impl Names {
             protocol_version: format!("{FAMILY}{tag}/1"),
             agent_version: format!("althing/{} ({network})", env!("CARGO_PKG_VERSION")),
             gossip_prefix: format!("{FAMILY}{tag}/meshsub"),
-            kademlia: protocol("kad"),
-            engine: protocol("engine"),
+            kademlia: protocol("kad", 1),
+            engine: engine_versions.iter().map(|version| protocol("engine", *version)).collect(),
+            engine_versions: engine_versions.to_vec(),
             tag,
         }
+    }
+
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The protocols of this network that this node speaks, with their versions.
+    pub(crate) fn versions(&self) -> [(&'static str, Vec<String>); 3] {
+        // With a prefix of its own, gossipsub speaks these two.
+        let gossip = ["1.1.0", "1.0.0"].map(str::to_owned).to_vec();
+        let engine = self.engine_versions.iter().map(u32::to_string).collect();
+        [("engine", engine), ("kad", vec!["1".to_owned()]), ("meshsub", gossip)]
     }
 
     pub(crate) fn topic(&self, topic: Topic) -> IdentTopic {
@@ -115,7 +138,7 @@ mod tests {
     fn one_foreign_protocol_is_enough_and_a_missing_id_is_not_ours() {
         let names = ours();
         let version = names.protocol_version.as_str();
-        let mixed = [names.engine.as_ref(), "/althing/0000000000000000/engine/1"];
+        let mixed = [names.engine[0].as_ref(), "/althing/0000000000000000/engine/1"];
         assert_eq!(names.claim(version, &names.agent_version, mixed.into_iter()), Claim::OtherTag);
         assert_eq!(names.claim(version, "althing/9.9.9", std::iter::empty()), Claim::OtherId);
     }

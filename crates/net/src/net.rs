@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::command::Command;
 use crate::counters::Counters;
-use crate::{Busy, MessageRef, NetState, PingFailure, Pong, ReplyTo, Topic};
+use crate::{Busy, MessageRef, NetState, PingFailure, Pong, ReplyTo, RequestForms, Topic};
 
 /// How long [`Net::shutdown`] waits for the swarm task.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
@@ -41,13 +41,13 @@ impl Net {
         self.send(Command::Verdict { message, verdict })
     }
 
-    /// Sends a request and dials first if need be. Exactly one [`Response`](crate::Event::Response) or
+    /// Sends a request and dials first if need be, in the version that both speak. Exactly one [`Response`](crate::Event::Response) or
     /// [`RequestFailed`](crate::Event::RequestFailed) with this number follows.
     ///
     /// # Errors
     /// When the command was not taken.
-    pub fn request(&self, request: u64, to: NodeId, bytes: Vec<u8>) -> Result<(), Busy> {
-        self.send(Command::Request { request, to, bytes })
+    pub fn request(&self, request: u64, to: NodeId, forms: impl Into<RequestForms>) -> Result<(), Busy> {
+        self.send(Command::Request { request, to, forms: forms.into() })
     }
 
     /// Answers an inbound request. An answer larger than a response may be closes the stream instead.

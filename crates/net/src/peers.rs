@@ -27,6 +27,8 @@ pub(crate) struct Peer {
     connections: Vec<Connection>,
     pub(crate) membership: Membership,
     pub(crate) agent: Option<String>,
+    /// Why it and this node do not understand each other in full.
+    pub(crate) mismatch: Option<String>,
     /// Where it says it listens, as far as that can be dialed.
     pub(crate) listens: Vec<Multiaddr>,
     pub(crate) announced: Vec<ProviderRecord>,
@@ -132,6 +134,7 @@ impl Peers {
             connections: Vec::new(),
             membership: Membership::Unknown,
             agent: None,
+            mismatch: None,
             listens: Vec::new(),
             announced: Vec::new(),
             rtt: None,
@@ -210,6 +213,7 @@ impl Peers {
                 listens: peer.listens.clone(),
                 outbound: peer.outbound(),
                 agent: peer.agent.clone(),
+                mismatch: peer.mismatch.clone(),
                 membership: peer.membership,
                 since: peer.since,
                 rtt: peer.rtt,

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use althing_record::NodeId;
@@ -13,7 +14,7 @@ use crate::bucket::Buckets;
 use crate::counters::{Counters, Direction};
 use crate::outbox::Outbox;
 use crate::peers::{node_of, peer_of};
-use crate::{Event, Limits, Membership, ReplyTo, RequestFailure};
+use crate::{Event, Limits, Membership, ReplyTo, RequestFailure, RequestForms};
 
 /// Requests of ours and of others that are on their way, each bounded in number and time.
 pub(crate) struct RequestDesk {
@@ -33,9 +34,9 @@ pub(crate) struct RequestDesk {
 #[derive(Default)]
 struct Outbound {
     flying: usize,
-    waiting: VecDeque<(u64, Vec<u8>)>,
+    waiting: VecDeque<(u64, RequestForms)>,
     /// Sent to a peer without a connection or an address; Kademlia is asked for one.
-    sought: Vec<(u64, Vec<u8>, Instant)>,
+    sought: Vec<(u64, RequestForms, Instant)>,
 }
 
 struct Flying {
@@ -43,7 +44,7 @@ struct Flying {
     peer: PeerId,
     deadline: Instant,
     /// Kept while it is unclear whether the peer can be dialed, and has admitted the connection.
-    again: Option<Vec<u8>>,
+    again: Option<RequestForms>,
     tries: u8,
 }
 
@@ -55,15 +56,15 @@ const REFUSED_MAX: usize = 64;
 /// One request of ours on its way out.
 struct Departure {
     request: u64,
-    bytes: Vec<u8>,
+    forms: RequestForms,
     addresses: Vec<Multiaddr>,
     settled: bool,
     tries: u8,
 }
 
 impl Departure {
-    fn unsure(request: u64, bytes: Vec<u8>) -> Self {
-        Self { request, bytes, addresses: Vec::new(), settled: false, tries: 1 }
+    fn unsure(request: u64, forms: RequestForms) -> Self {
+        Self { request, forms, addresses: Vec::new(), settled: false, tries: 1 }
     }
 }
 
@@ -94,11 +95,11 @@ impl RequestDesk {
         (requests, outbox): (&mut Requests, &mut Outbox),
         request: u64,
         (to, settled): (NodeId, bool),
-        bytes: Vec<u8>,
+        forms: RequestForms,
         now: Instant,
     ) {
         let peer = peer_of(&to);
-        let refusal = if bytes.len() > self.limits.request_bytes_max {
+        let refusal = if forms.size_max() > self.limits.request_bytes_max {
             Some(RequestFailure::TooLarge)
         } else if self.outbound_total >= self.limits.outbound_requests_max {
             Some(RequestFailure::Overloaded)
@@ -112,20 +113,20 @@ impl RequestDesk {
         let flying = self.outbound.get(&peer).map_or(0, |outbound| outbound.flying);
         if flying < per_peer_max {
             self.outbound_total += 1;
-            self.send(requests, peer, Departure { settled, ..Departure::unsure(request, bytes) }, now);
-        } else if self.waiting_bytes + bytes.len() <= self.limits.outbound_waiting_bytes_max {
+            self.send(requests, peer, Departure { settled, ..Departure::unsure(request, forms) }, now);
+        } else if self.waiting_bytes + forms.weight() <= self.limits.outbound_waiting_bytes_max {
             self.outbound_total += 1;
-            self.waiting_bytes += bytes.len();
-            self.outbound.entry(peer).or_default().waiting.push_back((request, bytes));
+            self.waiting_bytes += forms.weight();
+            self.outbound.entry(peer).or_default().waiting.push_back((request, forms));
         } else {
             self.report(outbox, request, peer, Err(RequestFailure::Overloaded));
         }
     }
 
     fn send(&mut self, requests: &mut Requests, peer: PeerId, departure: Departure, now: Instant) {
-        let Departure { request, bytes, addresses, settled, tries } = departure;
-        let again = (!settled).then(|| bytes.clone());
-        let id = requests.send_request_with_addresses(&peer, bytes, addresses);
+        let Departure { request, forms, addresses, settled, tries } = departure;
+        let again = (!settled).then(|| forms.clone());
+        let id = requests.send_request_with_addresses(&peer, forms, addresses);
         self.outbound.entry(peer).or_default().flying += 1;
         let deadline = now + self.patience();
         self.flying.insert(id, Flying { request, peer, deadline, again, tries });
@@ -150,9 +151,9 @@ impl RequestDesk {
         self.outbound_total -= 1;
         let outbound = self.outbound.entry(flown.peer).or_default();
         outbound.flying -= 1;
-        if let Some((request, bytes)) = outbound.waiting.pop_front() {
-            self.waiting_bytes -= bytes.len();
-            self.send(requests, flown.peer, Departure::unsure(request, bytes), now);
+        if let Some((request, forms)) = outbound.waiting.pop_front() {
+            self.waiting_bytes -= forms.weight();
+            self.send(requests, flown.peer, Departure::unsure(request, forms), now);
         }
         self.tidy(&flown.peer);
         Some(flown)
@@ -179,20 +180,21 @@ impl RequestDesk {
         let cause = match error {
             OutboundFailure::DialFailure => RequestFailure::Unreachable,
             OutboundFailure::Timeout => RequestFailure::Timeout,
+            OutboundFailure::Io(error) if error.kind() == ErrorKind::Unsupported => RequestFailure::TooOld,
             OutboundFailure::ConnectionClosed | OutboundFailure::Io(_) => RequestFailure::Closed,
             OutboundFailure::UnsupportedProtocols => RequestFailure::Unsupported,
         };
         match flown.again {
-            Some(bytes) if self.refused.contains(&connection) && flown.tries < TRIES_MAX => {
+            Some(forms) if self.refused.contains(&connection) && flown.tries < TRIES_MAX => {
                 self.outbound_total += 1;
                 let departure =
-                    Departure { tries: flown.tries + 1, ..Departure::unsure(flown.request, bytes) };
+                    Departure { tries: flown.tries + 1, ..Departure::unsure(flown.request, forms) };
                 self.send(requests, flown.peer, departure, now);
                 None
             }
-            Some(bytes) if cause == RequestFailure::Unreachable && flown.tries < TRIES_MAX => {
+            Some(forms) if cause == RequestFailure::Unreachable && flown.tries < TRIES_MAX => {
                 let outbound = self.outbound.entry(flown.peer).or_default();
-                outbound.sought.push((flown.request, bytes, now + self.limits.lookup_timeout));
+                outbound.sought.push((flown.request, forms, now + self.limits.lookup_timeout));
                 self.outbound_total += 1;
                 (outbound.sought.len() == 1).then_some(flown.peer)
             }
@@ -212,12 +214,12 @@ impl RequestDesk {
         now: Instant,
     ) {
         let Some(outbound) = self.outbound.get_mut(&peer) else { return };
-        for (request, bytes, _) in std::mem::take(&mut outbound.sought) {
+        for (request, forms, _) in std::mem::take(&mut outbound.sought) {
             if addresses.is_empty() {
                 self.outbound_total -= 1;
                 self.report(outbox, request, peer, Err(RequestFailure::Unreachable));
             } else {
-                let found = Departure { addresses: addresses.to_vec(), ..Departure::unsure(request, bytes) };
+                let found = Departure { addresses: addresses.to_vec(), ..Departure::unsure(request, forms) };
                 self.send(requests, peer, Departure { tries: TRIES_MAX, ..found }, now);
             }
         }
@@ -230,12 +232,12 @@ impl RequestDesk {
         (requests, outbox): (&mut Requests, &mut Outbox),
         peer: PeerId,
         membership: Membership,
-        message: Message<Vec<u8>, Vec<u8>>,
+        message: Message<RequestForms, Vec<u8>>,
         now: Instant,
     ) -> Option<&'static str> {
         match message {
             Message::Request { request_id, request, channel } => {
-                let outcome = self.admit(outbox, peer, membership, request_id, request, now);
+                let outcome = self.admit(outbox, peer, membership, request_id, request.newest, now);
                 self.counters.request(Direction::Inbound, outcome);
                 if outcome == "delivered" {
                     self.inbound.insert(request_id, Inbound { peer, channel: Some(channel), bytes: 0 });

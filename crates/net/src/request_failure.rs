@@ -13,6 +13,9 @@ pub enum RequestFailure {
     /// The peer does not speak this network's engine protocol.
     #[error("peer does not speak the engine protocol of this network")]
     Unsupported,
+    /// The peer speaks an older version of the engine protocol, which has no such request.
+    #[error("peer speaks an older version of the engine protocol, which has no such request")]
+    TooOld,
     /// The request is larger than a request may be. Our fault.
     #[error("request exceeds the size limit")]
     TooLarge,
@@ -29,6 +32,7 @@ impl RequestFailure {
             Self::Timeout => "timeout",
             Self::Closed => "closed",
             Self::Unsupported => "unsupported",
+            Self::TooOld => "too_old",
             Self::TooLarge => "too_large",
             Self::Overloaded => "overloaded",
         }

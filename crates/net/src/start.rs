@@ -65,12 +65,22 @@ pub async fn start(
     registry: &mut Registry,
     events: mpsc::Sender<Event>,
 ) -> Result<Net, StartError> {
+    let names = Names::new(&config.network);
+    start_as(config, names, registry, events).await
+}
+
+/// [`start`] under other names.
+pub(crate) async fn start_as(
+    config: Config,
+    names: Names,
+    registry: &mut Registry,
+    events: mpsc::Sender<Event>,
+) -> Result<Net, StartError> {
     let limits = &config.limits;
     if limits.window_max / (256 << 10) < limits.streams_max {
         let text = format!("expected a window of 256 KiB for each of {} streams", limits.streams_max);
         return Err(StartError::Configuration(text));
     }
-    let names = Names::new(&config.network);
     let metrics = libp2p::metrics::Metrics::new(registry);
     let counters = Counters::register(registry);
     let relay_desk = RelayDesk::new(limits, config.profile.caps_loopback());

@@ -96,6 +96,8 @@ pub struct PeerState {
     pub outbound: bool,
     /// What it calls itself, once Identify has answered.
     pub agent: Option<String>,
+    /// Why it and this node do not understand each other in full: a protocol of which they share no version.
+    pub mismatch: Option<String>,
     /// Whether it belongs to this network.
     pub membership: Membership,
     /// Since when it is connected.

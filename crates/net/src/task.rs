@@ -26,6 +26,7 @@ use crate::relay_desk::RelayDesk;
 use crate::request_desk::RequestDesk;
 use crate::shelf::Keeper;
 use crate::suspects::Suspects;
+use crate::versions::Named;
 use crate::{Config, Event, NetState, Topic, clock};
 use reach_events::Reaching;
 
@@ -84,6 +85,7 @@ pub(crate) struct Task {
     keeper: Option<Keeper>,
     reaching: Reaching,
     pings: Pings,
+    named: Named,
     changed: bool,
     refreshed: Instant,
 }
@@ -129,6 +131,7 @@ impl Task {
             suspects: Suspects::default(),
             reaching,
             pings: Pings::default(),
+            named: Named::default(),
             counters,
             changed: true,
             refreshed: clock::now(),
@@ -187,10 +190,10 @@ impl Task {
             Command::Verdict { message, verdict } => {
                 self.gossip.decide(&mut behaviour.gossip, &message, verdict)
             }
-            Command::Request { request, to, bytes } => {
+            Command::Request { request, to, forms } => {
                 let at = (&mut behaviour.requests, &mut self.outbox);
                 let settled = self.peers.settled(&peer_of(&to));
-                self.requests.request(at, request, (to, settled), bytes, now);
+                self.requests.request(at, request, (to, settled), forms, now);
             }
             Command::Respond { reply, bytes } => {
                 self.requests.respond(&mut behaviour.requests, &reply, bytes)

@@ -8,6 +8,7 @@ use libp2p::{Multiaddr, Swarm};
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
+use crate::names::Names;
 use crate::{Config, Event, Limits, Net, NetState, Profile, ReachMode, StartError, Topic};
 
 mod conduct;
@@ -17,6 +18,7 @@ mod lookup;
 mod relays;
 mod requests;
 mod scores;
+mod versions;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
@@ -57,10 +59,21 @@ impl Node {
     }
 
     async fn try_start(config: Config, events_max: usize) -> Result<Self, StartError> {
+        let names = Names::new(&config.network);
+        Self::start_as(config, names, events_max).await
+    }
+
+    async fn start_as(config: Config, names: Names, events_max: usize) -> Result<Self, StartError> {
         let (events, received) = mpsc::channel(events_max);
         let mut registry = Registry::default();
-        let net = crate::start(config, &mut registry, events).await?;
+        let net = crate::start::start_as(config, names, &mut registry, events).await?;
         Ok(Self { net, events: received, registry })
+    }
+
+    /// A node that speaks these versions of the engine protocol.
+    async fn speaking(versions: &[u32], config: Config) -> Self {
+        let names = Names::speaking(&config.network, versions);
+        Self::start_as(config, names, 1024).await.expect("loopback has room")
     }
 
     fn id(&self) -> NodeId {

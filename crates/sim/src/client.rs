@@ -33,6 +33,14 @@ impl Client<'_> {
         self.ask(Ask::RetractCard { agent })
     }
 
+    /// Publishes the same card for each of the node's agents.
+    pub fn publish_all(self, json: &[u8]) -> Vec<AskNo> {
+        let (sim, node) = (self.sim, self.node);
+        let agents = sim.hosted(node);
+        let ask = |agent| Ask::PublishCard { agent, json: json.to_vec() };
+        agents.into_iter().map(|agent| sim.ask(node, ask(agent))).collect()
+    }
+
     /// Puts a question in the name of the node's agent.
     pub fn propose(self, draft: ProposalDraft) -> AskNo {
         let agent = self.agent();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use althing_engine::{QueryNo, RequestNo};
+use althing_engine::{LookupEnd, QueryNo, RequestNo};
 use althing_record::{Domain, NodeId};
 
 /// A gossip message on its way.
@@ -23,7 +23,7 @@ pub(crate) enum Event {
     /// A request was waited for long enough.
     Timeout { node: usize, run: u64, no: RequestNo },
     /// A lookup is over.
-    Found { node: usize, run: u64, query: QueryNo, providers: Vec<NodeId> },
+    Found { node: usize, run: u64, query: QueryNo, providers: Vec<NodeId>, end: LookupEnd },
     /// The disk takes what is queued.
     Commit { node: usize, run: u64 },
     /// A deadline.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_engine::{AskNo, Engine, Gate, HostedAgent, RequestNo};
+use althing_engine::{AskNo, Engine, Gate, HostedAgent, Key, RequestNo};
 use althing_record::{AgentId, Millis, NodeId, NodeKey, RecordId};
 use althing_store::Memory;
 
@@ -44,6 +44,10 @@ pub(crate) struct Life {
     pub(crate) waiting: BTreeSet<RequestNo>,
     pub(crate) asks: BTreeSet<AskNo>,
     pub(crate) connected: BTreeSet<usize>,
+    /// Keys that it announces.
+    pub(crate) provided: BTreeSet<Key>,
+    /// Requests that it answered.
+    pub(crate) served: u64,
 }
 
 /// What a client was told is done, and what must therefore be there after every crash.

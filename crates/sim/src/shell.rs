@@ -1,8 +1,8 @@
 //! What a shell does around each engine: it plays events into it and does what it asks.
 
 use althing_engine::{
-    Answer, Effect, Input, MessageNo, Note, Output, QueryNo, Refusal, RefusalKind, ReplyNo, Request,
-    RequestNo, Response,
+    Answer, Effect, Input, LookupEnd, MessageNo, Note, Output, QueryNo, Refusal, RefusalKind, ReplyNo,
+    Request, RequestNo, Response,
 };
 use althing_record::{Domain, Kind, NodeId, Record, Verdict};
 use althing_store::Op;
@@ -45,9 +45,9 @@ impl Sim {
                     self.handle(node, Input::RequestFailed(no));
                 }
             }
-            Event::Found { node, run, query, providers } => {
+            Event::Found { node, run, query, providers, end } => {
                 if self.lives(node, run) {
-                    self.handle(node, Input::LookupFound { query, providers, last: true });
+                    self.handle(node, Input::LookupFound { query, providers, end: Some(end) });
                 }
             }
             Event::Commit { node, run } => {
@@ -104,10 +104,18 @@ impl Sim {
             // Verdicts are taken where the message is heard.
             Effect::Verdict(no, verdict) => self.verdicts.push((no, verdict)),
             Effect::Provide(key) => {
-                let (provider, reachable) = (self.nodes[node].id(), self.reachable(node));
-                self.kademlia.provide(key, provider, &reachable);
+                let provider = self.nodes[node].id();
+                self.kademlia.provide(node, key, provider, self.time);
+                if let Some(life) = &mut self.nodes[node].life {
+                    life.provided.insert(key);
+                }
             }
-            Effect::StopProviding(_) => {}
+            // What others hold of it stays until its time is over.
+            Effect::StopProviding(key) => {
+                if let Some(life) = &mut self.nodes[node].life {
+                    life.provided.remove(&key);
+                }
+            }
             Effect::Lookup(query, key) => self.look_up(node, query, key),
             Effect::Reply(no, answer) => {
                 self.promise(node, &answer);
@@ -212,6 +220,9 @@ impl Sim {
         let Some((to, run, no)) = self.replies.remove(&reply) else {
             return self.violations.push(format!("node {node} answered a request twice"));
         };
+        if let Some(life) = &mut self.nodes[node].life {
+            life.served += 1;
+        }
         if bytes.len() > althing_engine::RESPONSE_BYTES_MAX {
             self.violations.push(format!("node {node} sent a response of {} bytes", bytes.len()));
         }
@@ -228,8 +239,18 @@ impl Sim {
     fn look_up(&mut self, node: usize, query: QueryNo, key: althing_engine::Key) {
         let run = self.nodes[node].run;
         let after = 2 * self.between(self.links.delay_ms);
-        let providers = self.kademlia.lookup(key, &self.reachable(node));
-        self.schedule(after, Event::Found { node, run, query, providers });
+        let found = self.kademlia.lookup(node, key, self.time);
+        let (mut providers, end) = match found {
+            Some(providers) => (providers, LookupEnd::Answered),
+            None => (Vec::new(), LookupEnd::Unanswered),
+        };
+        // A node is not told about itself, and knows what it announces.
+        let (own, life) = (self.nodes[node].id(), &self.nodes[node].life);
+        providers.retain(|provider| *provider != own);
+        if life.as_ref().is_some_and(|life| life.provided.contains(&key)) {
+            providers.push(own);
+        }
+        self.schedule(after, Event::Found { node, run, query, providers, end });
     }
 
     /// Passes a message on to the connected peers, except to the one that it came from.
@@ -381,13 +402,6 @@ impl Sim {
         self.trace.update([tag]);
         self.trace.update((detail.len() as u64).to_be_bytes());
         self.trace.update(detail);
-    }
-
-    fn reachable(&self, node: usize) -> Vec<NodeId> {
-        (0..self.nodes.len())
-            .filter(|other| self.reaches(node, *other))
-            .map(|other| self.nodes[other].id())
-            .collect()
     }
 
     fn lives(&self, node: usize, run: u64) -> bool {

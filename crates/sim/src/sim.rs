@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_engine::{
-    Answer, Ask, AskNo, Config, Engine, Gate, HostedAgent, Input, MessageNo, Now, ReplyNo, RequestNo, Timing,
+    AGENTS_MAX, Answer, Ask, AskNo, Config, Engine, Gate, HostedAgent, Input, MessageNo, Now, ReplyNo,
+    RequestNo, Timing,
 };
 use althing_record::{AgentId, Millis, Network, NodeId, RecordId, Verdict, recovery_key_hash};
 use rand_chacha::ChaCha8Rng;
@@ -57,6 +58,8 @@ pub struct Sim {
     pub(crate) certified: BTreeMap<RecordId, BTreeSet<String>>,
     pub(crate) violations: Vec<String>,
     pub(crate) log: Vec<String>,
+    /// Whether nodes have neighbours: without, nothing is gossiped or reconciled.
+    pub(crate) is_meshed: bool,
 }
 
 impl Sim {
@@ -88,7 +91,15 @@ impl Sim {
             certified: BTreeMap::new(),
             violations: Vec::new(),
             log: Vec::new(),
+            is_meshed: true,
         }
+    }
+
+    /// Leaves the directory as the only way to hear of others: nodes that are added from now on have no neighbours.
+    #[must_use]
+    pub fn directory_only(mut self) -> Self {
+        self.is_meshed = false;
+        self
     }
 
     /// How links and disks behave from now on.
@@ -135,18 +146,30 @@ impl Sim {
 
     fn add(&mut self, skew_ms: i64) -> usize {
         let number = self.nodes.len();
-        let key = agent_key(number);
-        let recovery = agent_key(number + 1_000_000);
-        let hosted =
-            HostedAgent { agent: key.agent(), key, recovery_key_hash: recovery_key_hash(&recovery.public()) };
-        self.place(vec![hosted], Disk::default(), skew_ms)
+        self.place(vec![hosted(number)], Disk::default(), skew_ms)
+    }
+
+    /// Adds one node that hosts so many agents, starts and connects it. Gives its number.
+    pub fn join_hosting(&mut self, agents: usize) -> usize {
+        let first = 10_000_000 + self.nodes.len() * AGENTS_MAX;
+        let node = self.place((first..first + agents).map(hosted).collect(), Disk::default(), 0);
+        self.connect();
+        node
+    }
+
+    /// The agents of a node.
+    #[must_use]
+    pub fn hosted(&self, node: usize) -> Vec<AgentId> {
+        self.nodes[node].agents.iter().map(|hosted| hosted.agent).collect()
     }
 
     fn place(&mut self, agents: Vec<HostedAgent>, disk: Disk, skew_ms: i64) -> usize {
         let number = self.nodes.len();
         let key = node_key(number);
         let mut neighbours = BTreeSet::new();
-        if number < FULL_MESH_MAX {
+        if !self.is_meshed {
+            // Nobody is connected to anybody.
+        } else if number < FULL_MESH_MAX {
             neighbours.extend(0..number);
         } else {
             while neighbours.len() < FULL_MESH_MAX / 2 {
@@ -246,14 +269,14 @@ impl Sim {
             };
         }
         self.say(format!("partition {one:?} | {other:?}"));
-        self.connect();
+        self.settle_sides();
     }
 
     /// Ends every partition.
     pub fn heal(&mut self) {
         self.nodes.iter_mut().for_each(|node| node.side = 0);
         self.say("heal".into());
-        self.connect();
+        self.settle_sides();
     }
 
     /// Kills a node's process: what was on its way to its disk is lost.
@@ -405,7 +428,11 @@ impl Sim {
             waiting: BTreeSet::new(),
             asks: BTreeSet::new(),
             connected: BTreeSet::new(),
+            provided: BTreeSet::new(),
+            served: 0,
         });
+        let node = &self.nodes[number];
+        self.kademlia.join(number, node.id(), node.side);
         self.drain(number);
         self.handle(number, Input::Addresses(vec![format!("/memory/{number}")]));
     }
@@ -413,7 +440,7 @@ impl Sim {
     fn stop(&mut self, node: usize) {
         self.nodes[node].life = None;
         self.nodes[node].crashes_after_guard = false;
-        self.kademlia.forget(self.nodes[node].id());
+        self.kademlia.leave(node);
         self.connect();
     }
 
@@ -421,6 +448,13 @@ impl Sim {
         self.say(format!("crash {node} between guard and batch"));
         self.nodes[node].disk.crash();
         self.stop(node);
+    }
+
+    fn settle_sides(&mut self) {
+        for (number, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.life.is_some()) {
+            self.kademlia.join(number, node.id(), node.side);
+        }
+        self.connect();
     }
 
     /// Makes connections what partitions and crashes allow, and tells the engines.
@@ -482,4 +516,10 @@ impl Sim {
         let at = self.time;
         self.log.push(format!("{at:>9} ms  {line}"));
     }
+}
+
+/// The `n`th agent, with its key.
+fn hosted(n: usize) -> HostedAgent {
+    let (key, recovery) = (agent_key(n), agent_key(n + 1_000_000));
+    HostedAgent { agent: key.agent(), key, recovery_key_hash: recovery_key_hash(&recovery.public()) }
 }

@@ -2,10 +2,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use althing_engine::{
-    Answer, AskNo, Deadline, Effect, Engine, Gate, Input, Note, Now, Refusal, RefusalKind, ReplyNo, Response,
+    Answer, AskNo, Deadline, Effect, Engine, Gate, Input, LookupEnd, Note, Now, Refusal, RefusalKind,
+    ReplyNo, Response,
 };
 use althing_gateway::Asked;
-use althing_net::{Net, ReplyTo};
+use althing_net::{Net, ReplyTo, RequestForms};
 use althing_record::{NodeId, Verdict};
 use althing_rocks::{CommitFailure, Committer, Durable, Rocks};
 use althing_store::CommitNo;
@@ -218,7 +219,8 @@ impl EventLoop {
                 submitted.map_err(|error| RunError::Halted(error.to_string()))?;
             }
             Effect::Request(no, peer, request) => {
-                if self.net.request(no.0, peer, request.to_bytes()).is_err() {
+                let forms = RequestForms { newest: request.to_bytes(), before: request.to_bytes_v1() };
+                if self.net.request(no.0, peer, forms).is_err() {
                     self.instruments.dropped("request");
                     self.owed.push_back(Input::RequestFailed(no));
                 }
@@ -243,7 +245,8 @@ impl EventLoop {
             Effect::Lookup(query, key) => {
                 if self.net.lookup(query.0, key.0).is_err() {
                     self.instruments.dropped("lookup");
-                    self.owed.push_back(Input::LookupFound { query, providers: Vec::new(), last: true });
+                    let end = Some(LookupEnd::Unanswered);
+                    self.owed.push_back(Input::LookupFound { query, providers: Vec::new(), end });
                 }
             }
             Effect::Reply(no, answer) => self.reply(no, answer),

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use althing_engine::{Input, MessageNo, ReplyNo, Request, RequestNo, Response};
+use althing_engine::{Input, LookupEnd, MessageNo, ReplyNo, Request, RequestNo, Response};
 use althing_net::{Event, MessageRef, Net, ReplyTo, Topic};
 use althing_record::{Domain, Network, NodeId, Record, Verdict};
 use tokio::sync::{Semaphore, mpsc};
@@ -81,9 +81,10 @@ impl Inbound {
                 tracing::debug!(%node, %cause, "request failed");
                 self.give(Input::RequestFailed(RequestNo(request))).await;
             }
-            Event::Providers { query, providers, last } => {
-                self.give(Input::LookupFound { query: althing_engine::QueryNo(query), providers, last })
-                    .await;
+            Event::Providers { query, providers, last, answered } => {
+                let end = if answered { LookupEnd::Answered } else { LookupEnd::Unanswered };
+                let end = last.then_some(end);
+                self.give(Input::LookupFound { query: althing_engine::QueryNo(query), providers, end }).await;
             }
             Event::Provided { result, .. } => {
                 if let Err(cause) = result {

@@ -28,6 +28,16 @@ impl Plan {
         }
     }
 
+    /// A skill in it.
+    #[must_use]
+    pub fn skill(&self) -> Option<&SkillPath> {
+        match self {
+            Self::Term(Term::Skill(skill)) => Some(skill),
+            Self::AnyOf(plans) | Self::AllOf(plans) => plans.iter().find_map(Self::skill),
+            Self::Term(Term::Tag(_)) | Self::Unkeyed(_) => None,
+        }
+    }
+
     /// `negated`: of everyone else.
     pub(super) fn of(node: &Node, negated: bool) -> Self {
         match node {

@@ -123,7 +123,12 @@ fn ballot_that_comes_before_its_proposal_is_known_before_the_agent_votes_again()
                         .collect(),
                     invalid: Vec::new(),
                 },
-                Request::Providers { .. } | Request::Agent { .. } => panic!("{request:?}"),
+                Request::Providers { .. }
+                | Request::Known { .. }
+                | Request::Cards { .. }
+                | Request::Agent { .. } => {
+                    panic!("{request:?}")
+                }
             };
             open = tell(&mut engine, 2, Input::Response { request: no, response });
             let ask = Ask::Cast { agent: voter.agent(), proposal: proposal.id(), choice: "no".into() };

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use althing_card::DESCEND_MIN;
 use althing_engine::{
-    AUTHOR_BURST, AUTHOR_PERIOD_MS, Answer, Ask, AskNo, Effect, Engine, Find, IMPORT_MAX, Input, MAX_FOUND,
-    MessageNo, Output, PEERS_MAX, PROVIDERS_MAX, QueryNo, ROUNDS_MAX, RefusalKind, Request, Response,
-    SEARCHES_MAX, Taken, Timing, live_records,
+    AUTHOR_BURST, AUTHOR_PERIOD_MS, Answer, Ask, AskNo, EXPLAINED_MAX, Effect, Engine, Find, Found,
+    IMPORT_MAX, Input, LOOKUPS_MAX, LookupEnd, MAX_FOUND, MessageNo, Output, PAGES_MAX, PEERS_MAX,
+    PROVIDERS_MAX, QueryNo, REQUESTS_MAX, ROUNDS_MAX, RefusalKind, Request, Response, SEARCHES_MAX, Taken,
+    Timing, live_records,
 };
 use althing_record::{AgentKey, Kind, NodeId, Placement, Record, Verdict, cbor};
 use althing_store::{CommitNo, Memory};
@@ -86,7 +88,7 @@ fn searches_beyond_the_bound_are_refused_as_busy_until_others_end() {
         assert!(!is_refused(&find(&mut engine, no, 10), RefusalKind::Busy));
     }
     assert!(is_refused(&find(&mut engine, 1_000, 10), RefusalKind::Busy));
-    engine.handle(now(Timing::default().search_ms + 1), Input::Wake);
+    engine.handle(now(5 * Timing::default().search_ms + 1), Input::Wake);
     let ended = drain(&mut engine).iter().filter(|effect| matches!(effect, Effect::Reply(..))).count();
     assert_eq!(ended, SEARCHES_MAX);
     assert!(!is_refused(&find(&mut engine, 1_001, 10), RefusalKind::Busy));
@@ -107,8 +109,72 @@ fn search_asks_only_so_many_providers() {
         .iter()
         .find_map(|effect| if let Effect::Lookup(query, _) = effect { Some(*query) } else { None });
     let providers = (0..2 * PROVIDERS_MAX).map(peer).collect();
-    engine.handle(now(2), Input::LookupFound { query: query.unwrap(), providers, last: true });
-    assert_eq!(requests(&drain(&mut engine)), PROVIDERS_MAX);
+    let end = Some(LookupEnd::Answered);
+    engine.handle(now(2), Input::LookupFound { query: query.unwrap(), providers, end });
+    let mut effects = drain(&mut engine);
+    assert_eq!(requests(&effects), REQUESTS_MAX, "at once");
+    let mut asked = 0;
+    let found = loop {
+        for effect in std::mem::take(&mut effects) {
+            match effect {
+                Effect::Request(no, ..) => {
+                    asked += 1;
+                    engine.handle(now(3), Input::RequestFailed(no));
+                    effects.extend(drain(&mut engine));
+                }
+                // It was split, and nobody names anybody else.
+                Effect::Lookup(query, _) => {
+                    let end = Some(LookupEnd::Answered);
+                    engine.handle(now(3), Input::LookupFound { query, providers: Vec::new(), end });
+                    effects.extend(drain(&mut engine));
+                }
+                _ => {}
+            }
+        }
+        if let Some(found) = effects.iter().find_map(found) {
+            break found;
+        }
+    };
+    assert_eq!(asked, PROVIDERS_MAX);
+    assert_eq!((found.providers_silent, found.cut), (PROVIDERS_MAX as u64, true));
+    assert_eq!(found.explain.peers.len(), EXPLAINED_MAX);
+    assert_eq!((found.pages, found.pages_answered), (3, 3));
+}
+
+fn found(effect: &Effect) -> Option<Found> {
+    if let Effect::Reply(_, Answer::Found(found)) = effect { Some(found.clone()) } else { None }
+}
+
+#[test]
+fn search_reads_only_so_many_pages() {
+    let mut engine = engine();
+    let mut effects = find(&mut engine, 1, 10);
+    let (mut read, mut most) = (0, 0);
+    let found = loop {
+        let queries = effects.iter().filter_map(|effect| match effect {
+            Effect::Lookup(query, _) => Some(*query),
+            _ => None,
+        });
+        let queries: Vec<_> = queries.collect();
+        most = most.max(queries.len());
+        effects.retain(|effect| matches!(effect, Effect::Reply(..)));
+        for query in queries {
+            read += 1;
+            // Each page names as many as make it look split; the same ones, who do not answer.
+            let providers = (0..DESCEND_MIN).map(peer).collect();
+            let end = Some(LookupEnd::Answered);
+            engine.handle(now(2), Input::LookupFound { query, providers, end });
+            effects.extend(drain(&mut engine));
+        }
+        if !effects.iter().any(|effect| matches!(effect, Effect::Lookup(..))) {
+            engine.handle(now(30_000), Input::Wake);
+            effects.extend(drain(&mut engine));
+            break effects.iter().find_map(found).unwrap();
+        }
+    };
+    assert_eq!((read, found.pages_answered), (PAGES_MAX, PAGES_MAX as u64));
+    assert!(most <= LOOKUPS_MAX, "{most} at once");
+    assert_eq!(found.explain.pages.len(), EXPLAINED_MAX);
 }
 
 #[test]
@@ -118,7 +184,8 @@ fn answers_that_nobody_asked_for_change_nothing() {
     let response = Response::Records { served: 1, records: Vec::new(), invalid: Vec::new() };
     engine.handle(now(1), Input::Response { request: no, response });
     engine.handle(now(1), Input::RequestFailed(no));
-    engine.handle(now(1), Input::LookupFound { query: QueryNo(99), providers: vec![peer(1)], last: true });
+    let end = Some(LookupEnd::Answered);
+    engine.handle(now(1), Input::LookupFound { query: QueryNo(99), providers: vec![peer(1)], end });
     assert_eq!(requests(&drain(&mut engine)), 0);
     assert!(!engine.is_halted());
 }

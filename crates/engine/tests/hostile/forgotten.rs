@@ -128,7 +128,12 @@ impl Held {
                 records: ids.iter().flat_map(|id| self.0.get(id)).cloned().collect(),
                 invalid: Vec::new(),
             },
-            Request::Providers { .. } | Request::Agent { .. } => panic!("{request:?}"),
+            Request::Providers { .. }
+            | Request::Known { .. }
+            | Request::Cards { .. }
+            | Request::Agent { .. } => {
+                panic!("{request:?}")
+            }
         }
     }
 }

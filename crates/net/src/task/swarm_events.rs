@@ -16,7 +16,8 @@ use crate::paths::is_circuit;
 use crate::peers::without_id;
 use crate::providers::StoreRefusal;
 use crate::range::{Range, dialable};
-use crate::{Event, Membership, clock};
+use crate::versions::Mismatch;
+use crate::{Event, Membership, RequestForms, clock};
 
 /// How much of a peer's agent version is kept.
 const AGENT_MAX: usize = 128;
@@ -143,17 +144,23 @@ impl Task {
         self.changed = true;
         let protocols = info.protocols.iter().map(AsRef::as_ref);
         let claim = self.names.claim(&info.protocol_version, &info.agent_version, protocols);
+        let mismatch = self.names.mismatch(info.protocols.iter().map(AsRef::as_ref));
         let Some(peer) = self.peers.peer_mut(&id) else { return };
         let news = fresh || peer.membership != Membership::Member;
         let listens = without_id(dialable(&info.listen_addrs, peer.ip()), &id);
         peer.hop = info.protocols.contains(&relay::HOP_PROTOCOL_NAME);
-        peer.understood = Some(info.protocols.contains(&self.names.engine));
+        peer.understood = Some(info.protocols.iter().any(|protocol| self.names.engine.contains(protocol)));
         let relayed = !peer.path().is_direct();
         let before = std::mem::replace(&mut peer.listens, listens.clone());
         peer.agent = Some(info.agent_version.chars().filter(is_printable).take(AGENT_MAX).collect());
         match claim {
             Claim::Ours => {
                 peer.membership = Membership::Member;
+                peer.mismatch = mismatch.as_ref().map(|mismatch| mismatch.text.clone());
+                if let Some(Mismatch { protocol, text }) = mismatch.filter(|_| self.named.is_first(id)) {
+                    tracing::warn!(peer = %id, "a peer of this network {text}");
+                    self.counters.mismatched(protocol);
+                }
                 self.neighbours.member(&id);
                 let (node, address, outbound) = (peer.node, peer.address().clone(), peer.outbound());
                 let announced = std::mem::take(&mut peer.announced);
@@ -325,7 +332,7 @@ impl Task {
         }
     }
 
-    fn on_request(&mut self, event: request_response::Event<Vec<u8>, Vec<u8>>) {
+    fn on_request(&mut self, event: request_response::Event<RequestForms, Vec<u8>>) {
         let now = clock::now();
         let behaviour = self.swarm.behaviour_mut();
         match event {

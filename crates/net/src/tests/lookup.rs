@@ -10,7 +10,7 @@ async fn lookup(node: &mut Node, number: u64, key: [u8; 32]) -> BTreeSet<NodeId>
     node.net.lookup(number, key).expect("room for a command");
     let mut found = BTreeSet::new();
     node.event("last providers", |_, event| match event {
-        Event::Providers { query, providers, last } if query == number => {
+        Event::Providers { query, providers, last, .. } if query == number => {
             for provider in providers {
                 assert!(found.insert(provider), "reported twice");
             }

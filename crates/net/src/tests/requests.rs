@@ -1,9 +1,9 @@
 use super::*;
 use crate::RequestFailure;
 
-type Answer = Result<Vec<u8>, RequestFailure>;
+pub(super) type Answer = Result<Vec<u8>, RequestFailure>;
 
-async fn answer(node: &mut Node, number: u64) -> Answer {
+pub(super) async fn answer(node: &mut Node, number: u64) -> Answer {
     node.event("answer", |_, event| match event {
         Event::Response { request, bytes, .. } if request == number => Some(Ok(bytes)),
         Event::RequestFailed { request, cause, .. } if request == number => Some(Err(cause)),
@@ -12,7 +12,7 @@ async fn answer(node: &mut Node, number: u64) -> Answer {
     .await
 }
 
-async fn serve(node: &mut Node, asker: NodeId) {
+pub(super) async fn serve(node: &mut Node, asker: NodeId) {
     node.event("request", |net, event| match event {
         Event::Request { reply, from, mut bytes } => {
             assert_eq!(from, asker);
