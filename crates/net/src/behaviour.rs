@@ -7,7 +7,7 @@ use libp2p::kad::{self, BucketInserts, StoreInserts};
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{PeerId, connection_limits, dcutr, identify, memory_connection_limits, ping, relay, upnp};
+use libp2p::{PeerId, connection_limits, identify, memory_connection_limits, ping, relay, upnp};
 use prometheus_client::registry::Registry;
 use sha2::{Digest, Sha256};
 
@@ -20,6 +20,7 @@ use crate::names::Names;
 use crate::pings::{Pinger, pinger};
 use crate::probes::{ProbeClient, ProbeServer, Probes};
 use crate::providers::ProviderStore;
+use crate::punch::Punch;
 use crate::relay_desk::RelayDesk;
 use crate::{Config, Limits, Profile, Topic, score};
 
@@ -48,7 +49,7 @@ pub(crate) struct Behaviour {
     /// Comes with its transport.
     pub(crate) relay_client: Toggle<relay::client::Behaviour>,
     pub(crate) relay: relay::Behaviour,
-    punch: dcutr::Behaviour,
+    punch: Punch,
     upnp: Toggle<upnp::tokio::Behaviour>,
     pub(crate) addresses: Addresses,
     pub(crate) pinger: Pinger,
@@ -100,7 +101,7 @@ impl Behaviour {
             probe_client: ProbeClient::new(probes),
             relay_client: Toggle::from(None),
             relay,
-            punch: dcutr::Behaviour::new(local),
+            punch: Punch::new(local, !config.profile.caps_loopback()),
             upnp: Toggle::from(config.upnp.then(upnp::tokio::Behaviour::default)),
             addresses: Addresses::default(),
             pinger: pinger(),

@@ -85,6 +85,7 @@ mod pings;
 mod probes;
 mod profile;
 mod providers;
+mod punch;
 mod range;
 mod reach;
 mod relay_desk;

@@ -62,15 +62,10 @@ pub(crate) fn is_circuit(address: &Multiaddr) -> bool {
 
 /// The relay in an address: the peer named before `/p2p-circuit`.
 pub(crate) fn relay_in(address: &Multiaddr) -> Option<PeerId> {
-    let mut relay = None;
-    for part in address.iter() {
-        match part {
-            Protocol::P2p(peer) => relay = Some(peer),
-            Protocol::P2pCircuit => return relay,
-            _ => {}
-        }
-    }
-    None
+    let before = address.iter().take_while(|part| *part != Protocol::P2pCircuit);
+    let relay =
+        before.filter_map(|part| if let Protocol::P2p(peer) = part { Some(peer) } else { None }).last();
+    relay.filter(|_| is_circuit(address))
 }
 
 /// The relay that a connection runs through.

@@ -205,6 +205,7 @@ impl NetworkBehaviour for ProbeClient {
         self.inner.handle_established_outbound_connection(connection, peer, address, role, port)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only what opens and closes connections matters here")]
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         let passed = match &event {
             // What Identify takes for an address is weighed first, by who says so.
@@ -239,19 +240,16 @@ impl NetworkBehaviour for ProbeClient {
             return Poll::Ready(ToSwarm::NewExternalAddrCandidate(address));
         }
         let polled = self.inner.poll(cx);
-        match &polled {
-            Poll::Ready(ToSwarm::NotifyHandler { peer_id, .. }) => {
-                self.probes.ask(*peer_id, clock::now());
+        if let Poll::Ready(ToSwarm::NotifyHandler { peer_id, .. }) = &polled {
+            self.probes.ask(*peer_id, clock::now());
+        }
+        // The form with this node's id is for a second test, not for others.
+        if let Poll::Ready(ToSwarm::ExternalAddrConfirmed(address)) = &polled {
+            let mut address = address.clone();
+            if let Some(Protocol::P2p(_)) = address.iter().last() {
+                address.pop();
             }
-            // The form with this node's id is for a second test, not for others.
-            Poll::Ready(ToSwarm::ExternalAddrConfirmed(address)) => {
-                let mut address = address.clone();
-                if let Some(Protocol::P2p(_)) = address.iter().last() {
-                    address.pop();
-                }
-                return Poll::Ready(ToSwarm::ExternalAddrConfirmed(address));
-            }
-            _ => {}
+            return Poll::Ready(ToSwarm::ExternalAddrConfirmed(address));
         }
         polled
     }
@@ -296,6 +294,7 @@ impl NetworkBehaviour for ProbeServer {
         self.inner.handle_established_outbound_connection(connection, peer, address, role, port)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only what opens and closes connections matters here")]
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match &event {
             FromSwarm::ConnectionEstablished(ConnectionEstablished {
@@ -334,14 +333,13 @@ impl NetworkBehaviour for ProbeServer {
         let now = clock::now();
         self.end_late(now);
         let polled = self.inner.poll(cx);
-        match &polled {
-            Poll::Ready(ToSwarm::Dial { opts }) => {
-                if let Some(peer) = opts.get_peer_id() {
-                    self.probes.known().dialing.insert(opts.connection_id(), (peer, now));
-                }
-            }
-            Poll::Ready(ToSwarm::GenerateEvent(event)) => self.probes.known().done.push(event.client),
-            _ => {}
+        if let Poll::Ready(ToSwarm::Dial { opts }) = &polled
+            && let Some(peer) = opts.get_peer_id()
+        {
+            self.probes.known().dialing.insert(opts.connection_id(), (peer, now));
+        }
+        if let Poll::Ready(ToSwarm::GenerateEvent(event)) = &polled {
+            self.probes.known().done.push(event.client);
         }
         let first = self.probes.known().dialing.values().map(|(_, since)| *since + DIAL_MAX).min();
         if let Some(first) = first {

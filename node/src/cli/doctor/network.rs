@@ -1,6 +1,6 @@
 //! What can be said about a running node's network.
 
-use althing_gateway::api::{Reach, Reachability};
+use althing_gateway::api::{Peer, Reach, Reachability};
 
 use super::check::Check;
 use super::facts::Running;
@@ -145,11 +145,11 @@ pub(super) fn protocols(node: &Running) -> Check {
     if strange.is_empty() {
         return Check::ok(NAME, "every peer speaks a version that this node speaks");
     }
-    let name = |peer: &&althing_gateway::api::Peer| {
+    let name = |peer: &&Peer| {
         let program = peer.program.as_deref().and_then(|program| program.split(' ').next());
         format!("{} ({})", peer.node, program.unwrap_or("?"))
     };
-    let mut named: Vec<String> = strange.iter().take(NAMED_MAX).map(|peer| name(peer)).collect();
+    let mut named: Vec<String> = strange.iter().take(NAMED_MAX).map(name).collect();
     if strange.len() > NAMED_MAX {
         named.push(format!("{} more", strange.len() - NAMED_MAX));
     }
