@@ -211,6 +211,21 @@ mod tests {
         assert_eq!(desk.load().0, 2);
     }
 
+    // A peer has one connection, and for three seconds two: a third place would need a third connection, which is refused.
+    #[test]
+    fn libp2p_compares_with_more_than_and_is_given_one_less() {
+        let limits =
+            Limits { relay_places_per_peer_max: 3, relay_circuits_per_peer_max: 5, ..Limits::default() };
+        let config = desk(limits.clone()).config();
+        assert_eq!((config.max_reservations_per_peer, config.max_circuits_per_peer), (2, 4));
+        assert_eq!(config.max_circuits, limits.relay_circuits_max);
+        assert_eq!(
+            (config.reservation_duration, config.max_circuit_duration),
+            (limits.relay_place_time, limits.relay_circuit_time)
+        );
+        assert_eq!(config.max_circuit_bytes, limits.relay_circuit_bytes_max);
+    }
+
     #[test]
     fn who_asks_too_often_has_to_wait() {
         let desk = desk(Limits { relay_rate: 1.0, relay_burst: 3.0, ..Limits::default() });
