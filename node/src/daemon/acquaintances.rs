@@ -57,7 +57,9 @@ fn addresses(state: &NetState) -> Vec<Multiaddr> {
     let members = state.peers.iter().filter(|peer| peer.membership == Membership::Member);
     members
         .flat_map(|peer| {
-            let listens = peer.listens.iter().take(PER_PEER_MAX);
+            // A way through a relay is gone when that is.
+            let direct = |address: &&Multiaddr| !address.to_string().contains("/p2p-circuit");
+            let listens = peer.listens.iter().filter(direct).take(PER_PEER_MAX);
             listens
                 .filter_map(|address| format!("{address}/p2p/{}", peer.node).parse().ok())
                 .collect::<Vec<_>>()

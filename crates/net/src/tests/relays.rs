@@ -62,9 +62,13 @@ async fn a_provider_that_nobody_can_dial_is_found_and_called_through_its_relay()
     let mut seeker = hidden(102, &[&relay]).await;
     seeker.state("the routing table", |state| state.routing_table == 1).await;
     seeker.net.lookup(1, [3; 32]).expect("room for a command");
-    let found = seeker
-        .event("providers", |_, event| match event {
-            Event::Providers { providers, .. } if !providers.is_empty() => Some(providers),
+    let mut found = Vec::new();
+    seeker
+        .event("the last providers", |_, event| match event {
+            Event::Providers { providers, last, .. } => {
+                found.extend(providers);
+                last.then_some(())
+            }
             _ => None,
         })
         .await;
