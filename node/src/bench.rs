@@ -6,6 +6,7 @@
 mod cards;
 mod figure;
 mod find;
+mod index;
 mod lab;
 mod machine;
 mod node;
@@ -36,13 +37,16 @@ pub(crate) enum Benchmark {
     Vote,
     /// The database alone: synced commits and reads
     Store,
+    /// Queries to the local index of 10,000 cards
+    Index,
     /// A node: its start, its memory, and what a connection and a stored card add
     Node,
 }
 
 impl Benchmark {
     /// All, in the order in which they are run.
-    pub(crate) const ALL: [Self; 5] = [Self::Find, Self::Publish, Self::Vote, Self::Store, Self::Node];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Find, Self::Publish, Self::Vote, Self::Store, Self::Index, Self::Node];
 }
 
 /// What to measure, and how often.
@@ -120,6 +124,7 @@ pub(crate) async fn bench(plan: &Plan, say: &mut dyn FnMut(String)) -> Result<Re
             Benchmark::Publish => publish::publish(&lab, say).await?,
             Benchmark::Vote => vote::vote(&lab, say).await?,
             Benchmark::Store => store::store(&lab, say).await?,
+            Benchmark::Index => index::queries(&lab, say).await?,
             Benchmark::Node => node::node(&lab, say).await?,
         });
     }

@@ -7,6 +7,7 @@ mod card;
 mod completions;
 mod config;
 mod detach;
+mod doctor;
 mod duration;
 mod events;
 mod evidence;
@@ -18,6 +19,7 @@ mod logs;
 mod network;
 mod node;
 mod page;
+mod ping;
 mod session;
 mod store;
 mod testnet;
@@ -77,15 +79,21 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         }
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),
-        Command::Logs(args) => logs::logs(&args, &session),
+        Command::Logs(args) => logs::logs(&args, &session, screen),
         Command::Down => session.block_on(node::down(&session)),
         Command::Wait(args) => session.block_on(wait::wait(args, &session)),
         Command::Status => session.ask(node::status(&session)),
         Command::Peers => session.ask(node::peers(&session)),
+        Command::Doctor => session.block_on(doctor::doctor(&session, &sources)),
+        Command::Ping(args) => session.block_on(ping::ping(args, &session, screen)),
         Command::Agent { command: args::Agent::Ls } => session.ask(agent::ls(&session)),
+        Command::Card { command: args::Card::Watch { agent } } => {
+            session.block_on(card::watch(agent, &session, screen))
+        }
         Command::Card { command } => session.ask(card::card(command, &session)),
+        Command::Find(args) if args.watch => session.block_on(find::watch(args, &session, screen)),
         Command::Find(args) => session.ask(find::find(args, &session)),
-        Command::Vote { command } => session.ask(vote::vote(command, &session)),
+        Command::Vote { command } => session.ask(vote::vote(command, &session, screen)),
         Command::Events(args) => session.block_on(events::events(args, &session, screen)),
         Command::Evidence { command: args::Evidence::Ls } => session.ask(evidence::ls(&session)),
     }

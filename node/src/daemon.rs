@@ -15,30 +15,33 @@ mod event_loop;
 pub(crate) mod home;
 mod inbound;
 mod instruments;
+mod reaching;
 mod run_error;
 mod service;
+mod shelf;
 mod signals;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use althing_engine::{Config, Engine, GuardStatus, Timing};
-use althing_gateway::api::{Direction, ProtocolHealth};
-use althing_gateway::{Asked, Backend, Gateway, PeerInfo, Tls};
-use althing_net::{Limits, Membership, Multiaddr, Net, NetState, Profile, Topic};
-use althing_record::{AgentId, Millis, Network, NetworkId, NodeId};
+use althing_gateway::api::ProtocolHealth;
+use althing_gateway::{Asked, Backend, Gateway, Tls};
+use althing_net::{Limits, Membership, Multiaddr, Net, NetState, Profile, ReachMode, Topic};
+use althing_record::{AgentId, Network, NetworkId, NodeId};
 use althing_rocks::{GuardState, OpenError, Rocks};
 use althing_store::{CommitNo, Guard};
 use althing_telemetry::{Build, FILE_ONLY_TARGET, LogFile, Metrics};
 use tokio::sync::{Notify, mpsc, watch};
 
-use clock::{Clock, millis};
+use clock::Clock;
 use desk::Desk;
 use event_loop::EventLoop;
 use inbound::Inbound;
 use instruments::Instruments;
+use reaching::{dialable, peer_info};
 pub(crate) use run_error::RunError;
 use service::Service;
 use signals::Signals;
@@ -81,6 +84,12 @@ pub(crate) struct Options {
     pub(crate) profile: Profile,
     /// Whether to look for nodes on the local network, and be found there.
     pub(crate) mdns: bool,
+    /// Whether peers can dial this node, if the operator knows.
+    pub(crate) reachability: ReachMode,
+    /// Whether to relay for nodes that peers cannot dial.
+    pub(crate) relay: bool,
+    /// Whether to ask the router for a way in.
+    pub(crate) upnp: bool,
     /// Run, without voting, on a store that is older than its vote guard.
     pub(crate) accept_rollback: bool,
     /// The log, which gets its file once the home is this node's.
@@ -114,6 +123,11 @@ pub(crate) struct Summary {
 #[must_use]
 pub(crate) fn store_dir(home: &Path) -> PathBuf {
     home.join("store")
+}
+
+/// How many files a node may have open at once.
+pub(crate) fn files_needed() -> u64 {
+    descriptors::needed_by_default()
 }
 
 /// Where the log is in a home.
@@ -173,6 +187,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         revision: option_env!("ALTHING_REVISION").unwrap_or("unknown"),
     });
     let instruments = Arc::new(Instruments::register(metrics.registry_mut()));
+    let (shelf, keeping) = shelf::open(opened.rocks.clone())?;
     let (net_sender, net_events) = mpsc::channel(NET_EVENTS_MAX);
     let net = althing_net::start(
         althing_net::Config {
@@ -181,7 +196,11 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
             listen: if options.listen.is_empty() { home::default_listen() } else { options.listen.clone() },
             bootstrap: join.iter().cloned().chain(acquaintances::read(&options.home)).collect(),
             mdns: options.mdns,
+            reachability: options.reachability,
+            relay: options.relay,
+            upnp: options.upnp,
             profile: options.profile,
+            shelf: Some(shelf),
             limits,
         },
         metrics.registry_mut(),
@@ -274,6 +293,10 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         if tokio::time::timeout(FAREWELL_MAX, farewell).await.is_err() {
             tracing::debug!("did not wait any longer for clients and peers");
         }
+        // Ends with the swarm, once the last provider records are written.
+        if tokio::time::timeout(FAREWELL_MAX, keeping).await.is_err() {
+            tracing::debug!("did not wait any longer for provider records");
+        }
         outcome.unwrap_or(Ok(()))
     };
     let outcome = tokio::select! {
@@ -310,19 +333,6 @@ fn seed() -> Result<[u8; 32], RunError> {
     Ok(seed)
 }
 
-/// The addresses to give to others: those beyond loopback, if there are any.
-pub(crate) fn dialable(state: &NetState, node: NodeId) -> Vec<String> {
-    let loopback = |address: &Multiaddr| {
-        let text = address.to_string();
-        text.starts_with("/ip4/127.") || text.starts_with("/ip6/::1/")
-    };
-    let all_loopback = state.listen.iter().all(loopback);
-    let mut listen: Vec<_> =
-        state.listen.iter().filter(|address| all_loopback || !loopback(address)).collect();
-    listen.sort_by_key(|address| !address.to_string().contains("/tcp/"));
-    listen.into_iter().map(|address| format!("{address}/p2p/{node}")).collect()
-}
-
 fn backend(
     asks: mpsc::Sender<Asked>,
     net: &Net,
@@ -334,11 +344,14 @@ fn backend(
 ) -> Backend {
     let state = net.watch();
     let node = net.id();
-    let (peers, listen, health) = (state.clone(), state.clone(), state);
+    let (peers, listen, reach, health) = (state.clone(), state.clone(), state.clone(), state);
+    let pinging = net.clone();
     let stopped = missing.clone();
     Backend {
         asks,
         peers: Arc::new(move || peers.borrow().peers.iter().map(peer_info).collect()),
+        reach: Arc::new(move || reaching::reach(&reach.borrow())),
+        ping: Arc::new(move |node, addresses| reaching::ping(&pinging, node, &addresses)),
         listen: Arc::new(move || dialable(&listen.borrow(), node)),
         metrics: Arc::new(move || metrics.encode()),
         ready: Arc::new(move || {
@@ -349,22 +362,6 @@ fn backend(
         store: Arc::new(desk),
         journaled,
         shutdown,
-    }
-}
-
-fn peer_info(peer: &althing_net::PeerState) -> PeerInfo {
-    PeerInfo {
-        node: peer.node.to_string(),
-        addresses: vec![peer.address.to_string()],
-        direction: if peer.outbound { Direction::Outbound } else { Direction::Inbound },
-        same_network: match peer.membership {
-            Membership::Unknown => None,
-            Membership::Member => Some(true),
-            Membership::Plain => Some(false),
-        },
-        program: peer.agent.clone(),
-        connected: peer.since.duration_since(UNIX_EPOCH).ok().map(|since| Millis(millis(since))),
-        round_trip_us: peer.rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
     }
 }
 

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use althing_gateway::Tls;
-use althing_net::{Multiaddr, Profile};
+use althing_net::{Multiaddr, Profile, ReachMode};
 use althing_telemetry::LogFormat;
 
 pub(crate) use self::error::SettingsError;
@@ -46,6 +46,12 @@ pub(crate) struct Settings {
     pub(crate) profile: Profile,
     /// Whether to find neighbours in the local network.
     pub(crate) mdns: bool,
+    /// Whether peers can dial this node, if the operator knows.
+    pub(crate) reachability: ReachMode,
+    /// Whether to relay for nodes that peers cannot dial.
+    pub(crate) relay: bool,
+    /// Whether to ask the router for a way in.
+    pub(crate) upnp: bool,
     /// The file whose first line seals the keys.
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Where to serve the local API over TCP.
@@ -98,6 +104,8 @@ impl Settings {
         let chosen = sources.lay()?;
         let found = Found(&chosen);
         let profile = found.one(Key::Profile, profile)?.unwrap_or(Profile::Default);
+        let listen: Vec<Multiaddr> = found.many(Key::Listen)?;
+        let listens_on_loopback_only = !listen.is_empty() && listen.iter().all(is_loopback);
         let certificate = found.path(Key::ApiCertificate)?;
         let private_key = found.path(Key::ApiPrivate)?;
         let api_tls = match (certificate, private_key) {
@@ -112,15 +120,20 @@ impl Settings {
                 None => sources.default_home().ok_or(SettingsError::NoHome)?,
             },
             join: found.many(Key::Join)?,
-            listen: found.many(Key::Listen)?,
+            listen,
             genesis: found.path(Key::Genesis)?,
             profile,
-            mdns: found.one(Key::Mdns, |text| text.parse().map_err(|_| "expected true or false"))?.unwrap_or(
-                match profile {
-                    Profile::Default => true,
-                    Profile::Testnet => false,
-                },
-            ),
+            mdns: found.switch(Key::Mdns)?.unwrap_or(match profile {
+                Profile::Default => true,
+                Profile::Testnet => false,
+            }),
+            reachability: found.one(Key::Reachability, reachability)?.unwrap_or_default(),
+            relay: found.switch(Key::Relay)?.unwrap_or(true),
+            upnp: found.switch(Key::Upnp)?.unwrap_or(match profile {
+                // Without an address the node listens on all of them.
+                Profile::Default => !listens_on_loopback_only,
+                Profile::Testnet => false,
+            }),
             passphrase_file: found.path(Key::PassphraseFile)?,
             api_listen: found
                 .one(Key::ApiListen, |text| text.parse().map_err(|_| "expected ADDRESS:PORT"))?
@@ -168,6 +181,9 @@ impl Settings {
             Key::Home => vec![self.home.display().to_string()],
             Key::Profile => vec!["default".to_owned()],
             Key::Mdns => vec![self.mdns.to_string()],
+            Key::Reachability => vec!["auto".to_owned()],
+            Key::Relay => vec![self.relay.to_string()],
+            Key::Upnp => vec![self.upnp.to_string()],
             Key::ApiListen => vec![self.api_listen.to_string()],
             Key::LogFilter => vec![self.log_filter.clone()],
             Key::LogFormat => vec!["text".to_owned()],
@@ -194,6 +210,10 @@ impl Found<'_> {
         let Some(found) = self.0.get(&key) else { return Ok(None) };
         let text = found.texts.first().map_or("", String::as_str);
         read(text).map(Some).map_err(|cause| wrong(key, found, text, &cause))
+    }
+
+    fn switch(&self, key: Key) -> Result<Option<bool>, SettingsError> {
+        self.one(key, |text| text.parse().map_err(|_| "expected true or false"))
     }
 
     fn many<T: std::str::FromStr<Err: ToString>>(&self, key: Key) -> Result<Vec<T>, SettingsError> {
@@ -234,6 +254,20 @@ fn profile(text: &str) -> Result<Profile, &'static str> {
         "testnet" => Ok(Profile::Testnet),
         _ => Err("expected default or testnet"),
     }
+}
+
+fn reachability(text: &str) -> Result<ReachMode, &'static str> {
+    match text {
+        "auto" => Ok(ReachMode::Auto),
+        "server" => Ok(ReachMode::Server),
+        "client" => Ok(ReachMode::Client),
+        _ => Err("expected auto, server or client"),
+    }
+}
+
+fn is_loopback(address: &Multiaddr) -> bool {
+    let text = address.to_string();
+    text.starts_with("/ip4/127.") || text.starts_with("/ip6/::1/")
 }
 
 fn log_format(text: &str) -> Result<LogFormat, &'static str> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use althing_tests::{Background, Home, Node, althing, poll, run};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
@@ -33,13 +34,12 @@ impl Following {
         Self { child, lines }
     }
 
+    fn next(&self) -> String {
+        self.lines.recv_timeout(Duration::from_secs(60)).expect("another line")
+    }
+
     fn until(&self, text: &str) {
-        loop {
-            let line = self.lines.recv_timeout(Duration::from_secs(60));
-            if line.unwrap_or_else(|error| panic!("no line with {text:?}: {error}")).contains(text) {
-                return;
-            }
-        }
+        while !self.next().contains(text) {}
     }
 }
 
@@ -131,11 +131,18 @@ fn logs_are_followed_over_a_rotation_and_a_restart() {
     fs::rename(at.join("node.log"), at.join("node.log.1")).unwrap();
     signal(node.pid(), Signal::HUP);
     following.until("log opened again");
+    let documents = Following::logs(&at, &["--json"]);
     assert!(node.is_alive(), "a node without a terminal survives SIGHUP");
     let _ = node.run(&["down"]).expect(0);
     following.until("\"message\":\"stopped\"");
     let node = Background::up(&at, &[]);
     following.until("node is up");
+    for text in ["log opened again", "node is up"] {
+        let has_it = |document: &Value| document["line"].as_str().unwrap().contains(text);
+        let mut read = std::iter::repeat_with(|| serde_json::from_str::<Value>(&documents.next()).unwrap());
+        let document = read.find(has_it).unwrap();
+        assert_eq!(document["schema"], "althing.log-line/v1");
+    }
     drop(node);
     let all = run(&["--home", &at.display().to_string(), "logs"]).expect(0).stdout;
     assert_eq!(all.matches("node is up").count(), 2, "both files are shown: {all}");

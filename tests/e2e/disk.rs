@@ -1,51 +1,21 @@
 //! A disk that fills up and is emptied again, under a running node.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use althing_tests::{Home, Node, poll};
+use althing_tests::{Home, Node, SmallDisk, poll, skip};
 
 use crate::commands::TRANSLATOR;
-
-/// A small file system of its own, unmounted when dropped.
-pub(crate) struct SmallDisk(pub(crate) PathBuf);
-
-impl SmallDisk {
-    /// `None`, and says so, where mounting is not allowed.
-    pub(crate) fn mount(at: &Path, options: &str) -> Option<Self> {
-        std::fs::create_dir_all(at).unwrap();
-        let options = format!("mode=700,{options}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output();
-        let mounted = mounted.is_ok_and(|output| output.status.success());
-        if !mounted {
-            println!("SKIPPED: mounting a small tmpfs needs root");
-        }
-        mounted.then(|| Self(at.to_owned()))
-    }
-}
-
-impl SmallDisk {
-    /// Where it is mounted.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
 
 #[test]
 fn a_full_disk_stops_writing_only_and_writing_resumes_without_a_restart() {
     let home = Home::new();
-    let Some(disk) = SmallDisk::mount(&home.join("disk"), "size=96m") else { return };
-    let node = Node::up(&disk.0.join("node"), &[]);
+    let disk = match SmallDisk::mount(&home.join("disk"), "size=96m") {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
+    };
+    let node = Node::up(&disk.path().join("node"), &[]);
     let _ = node.run(&["card", "publish", TRANSLATOR]).expect(0);
     let before = node.status();
 
-    let filler = disk.0.join("filler");
+    let filler = disk.path().join("filler");
     let full = std::fs::write(&filler, vec![0; 200 << 20]);
     assert!(full.is_err(), "the disk is full");
     let refused = node.run(&["card", "publish", TRANSLATOR]).expect(1);

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use althing_tests::{Background, Home, Node, althing, poll, run};
+use althing_tests::{Background, Home, Node, althing, poll, run, skip};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::commands::TRANSLATOR;
@@ -124,8 +124,7 @@ fn a_lost_terminal_ends_a_node_and_nohup_keeps_it() {
     let at = home.join("n").display().to_string();
     let words = format!("{} --home {at} up --listen /ip4/127.0.0.1/tcp/0", althing_tests::binary().display());
     if !Command::new("script").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED: needs script(1) for a terminal");
-        return;
+        return skip("needs script(1) for a terminal");
     }
     for (prefix, survives) in [("exec", false), ("exec nohup", true)] {
         let mut terminal = Command::new("script")

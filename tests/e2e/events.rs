@@ -15,17 +15,21 @@ use crate::commands::TRANSLATOR;
 /// Most lines that a follower is ahead of its test.
 const LINES_MAX: usize = 1_024;
 
-/// `althing events --follow --json`, line by line.
-struct Follower {
-    child: Child,
+/// A command that goes on printing JSON, such as `althing events --follow --json`, line by line.
+pub(crate) struct Follower {
+    pub(crate) child: Child,
     lines: Receiver<Value>,
-    seen: Vec<Value>,
+    pub(crate) seen: Vec<Value>,
 }
 
 impl Follower {
     fn start(node: &Node, more: &[&str]) -> Self {
+        Self::of(node, &[&["events", "--follow"], more].concat())
+    }
+
+    pub(crate) fn of(node: &Node, command: &[&str]) -> Self {
         let at = node.home().display().to_string();
-        let words = [&["--json", "--home", &at, "events", "--follow"], more].concat();
+        let words = [&["--json", "--home", &at], command].concat();
         let mut child =
             althing(&words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
         let out = child.stdout.take().unwrap();
@@ -43,11 +47,20 @@ impl Follower {
 
     /// Waits until an event of this type with this datum was seen.
     fn wait_for(&mut self, kind: &str, name: &str, value: &str) {
-        poll(&format!("{kind} with {name} {value}"), || {
-            self.seen.extend(self.lines.try_iter());
-            let is_it = |event: &Value| event["type"] == kind && event["data"][name] == value;
-            self.seen.iter().any(is_it).then_some(())
+        self.wait(&format!("{kind} with {name} {value}"), |event| {
+            event["type"] == kind && event["data"][name] == value
         });
+    }
+
+    /// Waits until such a line was seen.
+    pub(crate) fn wait(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) {
+        poll(what, || self.has(&is_it).then_some(()));
+    }
+
+    /// Whether such a line was seen by now.
+    pub(crate) fn has(&mut self, is_it: impl Fn(&Value) -> bool) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().any(is_it)
     }
 
     fn kinds(&self) -> Vec<&str> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use althing_tests::{Home, Lan, Node, poll};
+use althing_tests::{Home, Lan, Node, poll, skip};
 use serde_json::Value;
 
 use crate::commands::TRANSLATOR;
@@ -29,10 +29,7 @@ fn peers(node: &Node) -> Vec<Value> {
 fn neighbours_find_each_other_without_an_address() {
     let lan = match Lan::new() {
         Ok(lan) => lan,
-        Err(reason) => {
-            println!("SKIPPED: {reason}");
-            return;
-        }
+        Err(reason) => return skip(&reason),
     };
     let home = Home::new();
     let one = lan.up(0, &home.join("one"), &[]);
@@ -56,10 +53,7 @@ fn neighbours_find_each_other_without_an_address() {
 fn a_neighbour_of_another_network_is_left_alone() {
     let lan = match Lan::new() {
         Ok(lan) => lan,
-        Err(reason) => {
-            println!("SKIPPED: {reason}");
-            return;
-        }
+        Err(reason) => return skip(&reason),
     };
     let home = Home::new();
     let genesis = home.join("genesis.cbor");
@@ -88,10 +82,7 @@ fn a_neighbour_of_another_network_is_left_alone() {
 fn a_test_network_says_nothing_on_the_local_network() {
     let lan = match Lan::new() {
         Ok(lan) => lan,
-        Err(reason) => {
-            println!("SKIPPED: {reason}");
-            return;
-        }
+        Err(reason) => return skip(&reason),
     };
     let home = Home::new();
     let quiet = lan.up(0, &home.join("quiet"), &["--profile", "testnet"]);

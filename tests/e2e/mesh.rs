@@ -69,6 +69,48 @@ fn a_third_node_finds_by_live_lookup_what_it_never_heard_of() {
 }
 
 #[test]
+fn a_node_alone_finds_its_own_and_says_that_it_asked_nobody() {
+    let home = Home::new();
+    let alone = Node::up(&home.join("1"), &[]);
+    let _ = alone.run(&["card", "publish", TRANSLATOR]).expect(0);
+    for (skill, count) in [("text", 1), ("no/such/skill", 0)] {
+        let found = alone.ask("althing.find/v1", &["find", "--skill", skill]);
+        assert_eq!(found["agents"].as_array().map(Vec::len), Some(count), "{found}");
+        assert_eq!((&found["live"], &found["complete"]), (&true.into(), &false.into()), "{found}");
+        assert_eq!((&found["pages"], &found["pages_answered"]), (&1.into(), &0.into()), "{found}");
+        let shown = alone.run(&["find", "--skill", skill]).expect(0).stdout;
+        assert!(shown.contains("asked 0 of 1 pages"), "{shown}");
+    }
+}
+
+/// The file of a network is given once; what a node says to others names it as long as it is in that network.
+#[test]
+fn what_others_join_with_names_the_network_on_every_start() {
+    let home = Home::new();
+    let genesis = home.join("lab.cbor").display().to_string();
+    let _ = run(&["network", "init", "--name", "lab", "--out", &genesis]).expect(0);
+    let at = home.join("1");
+    let kept = at.join("genesis.cbor").display().to_string();
+    for more in [vec!["--genesis", &genesis], vec![]] {
+        let node = Node::up(&at, &more);
+        assert_eq!(node.up_document()["network_name"], "lab");
+        let join = format!("althing up --join {} --genesis {kept}", node.address());
+        assert_eq!(node.up_document()["join"], join, "started with {more:?}");
+        // What it says works.
+        let other = Node::up(&home.join("2"), &["--genesis", &kept, "--join", &node.address()]);
+        assert_eq!(other.up_document()["waiting_for"], serde_json::json!([]));
+        assert_eq!(other.up_document()["network"], node.up_document()["network"]);
+        // Also where the node runs already.
+        let again = run(&["--json", "--home", &at.display().to_string(), "up", "--detach"]).expect(0);
+        assert_eq!(again.json("althing.up/v1")["join"], join);
+        let _ = node.run(&["down"]).expect(0);
+        assert!(node.ended().success());
+    }
+    let builtin = Node::up(&home.join("3"), &[]);
+    assert_eq!(builtin.up_document()["join"], format!("althing up --join {}", builtin.address()));
+}
+
+#[test]
 fn a_node_killed_with_sigkill_keeps_everything() {
     let home = Home::new();
     let one = Node::up(&home.join("1"), &[]);

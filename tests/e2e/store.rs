@@ -6,12 +6,15 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use althing_tests::{Home, Node, althing, poll, run};
+use althing_tests::{Home, Node, Run, SmallDisk, althing, poll, run, skip};
 use serde_json::Value;
 
 use crate::commands::TRANSLATOR;
-use crate::disk::SmallDisk;
+
+/// Long enough for any command here on a busy machine, and far too short for a file without an end.
+const AT_ONCE: Duration = Duration::from_secs(20);
 
 fn text(path: &Path) -> String {
     path.display().to_string()
@@ -256,6 +259,45 @@ fn a_snapshot_with_any_file_changed_is_refused_by_name() {
     let _ = run(&["--home", &text(&there), "store", "restore", &text(&good)]).expect(0);
 }
 
+/// Waits for a command that must not wait for anything itself, and ends it if it does.
+fn at_once(words: &[&str]) -> Run {
+    let mut child = althing(words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > AT_ONCE {
+            child.kill().unwrap();
+            let _ = child.wait();
+            panic!("{words:?} is still running after {AT_ONCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Run { words: words.join(" "), code: output.status.code(), stdout: String::new(), stderr }
+}
+
+#[test]
+fn a_restore_reads_plain_files_and_waits_for_no_pipe() {
+    let home = Home::new();
+    let (_, good) = snapshot_of_one(&home);
+    let (bad, there) = (home.join("bad"), home.join("2"));
+    let restore = ["--home", &text(&there), "store", "restore", &text(&bad)];
+    for name in files(&good).into_keys() {
+        for link_to in [Some(Path::new("/dev/zero")), Some(&good.join(&name)), None] {
+            copy_dir(&good, &bad);
+            let path = bad.join(&name);
+            fs::remove_file(&path).unwrap();
+            match link_to {
+                Some(target) => std::os::unix::fs::symlink(target, &path).unwrap(),
+                None => assert!(Command::new("mkfifo").arg(&path).status().is_ok_and(|made| made.success())),
+            }
+            let _ = at_once(&restore).expect(6).says(&format!("{name} is damaged: it is no plain file"));
+            assert!(!there.join("store").exists() && !there.join("store.restoring").exists(), "{name}");
+            fs::remove_dir_all(&bad).unwrap();
+        }
+    }
+}
+
 /// Writes a snapshot's sums anew, as somebody would who changed it on purpose.
 fn sum_again(dir: &Path) {
     let paths: Vec<_> = files(dir).into_keys().filter(|name| name != "SHA256SUMS").collect();
@@ -469,9 +511,9 @@ fn compaction_says_what_it_gave_back_and_loses_nothing() {
 #[test]
 fn without_space_nothing_is_begun_and_nothing_is_left() {
     let home = Home::new();
-    let Some(disk) = SmallDisk::mount(&home.join("disk"), "size=96m") else {
-        println!("SKIPPED: mounting a small tmpfs needs root");
-        return;
+    let disk = match SmallDisk::mount(&home.join("disk"), "size=96m") {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
     };
     let (at, good) = snapshot_of_one(&home);
     let _ = fs::write(disk.path().join("filler"), vec![0; 90 << 20]);

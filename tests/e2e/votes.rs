@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use althing_tests::{Home, Node, poll, run};
+use althing_tests::{Home, Node, althing, poll, run};
+use serde_json::Value;
 
 #[test]
 fn a_certificate_with_any_byte_changed_is_exit_6() {
@@ -43,12 +44,26 @@ fn a_certificate_with_any_byte_changed_is_exit_6() {
     let file = home.join("c.cbor").display().to_string();
     let _ = one.run(&["vote", "certificate", id, "--out", &file]).expect(0);
     let _ = one.run(&["vote", "certificate", id, "--out", &file]).expect(1).says("c.cbor");
+    let at = one.home().display().to_string();
+    let piped = althing(&["--home", &at, "vote", "certificate", id, "--out", "-"]).output().unwrap();
+    assert!(piped.status.success() && piped.stderr.is_empty(), "{piped:?}");
+    let piped = home.write("piped.cbor", &piped.stdout).display().to_string();
+    let _ = run(&["vote", "verify", &piped, "--genesis", &genesis]).expect(0);
+    let both = one.run(&["--json", "vote", "certificate", id, "--out", "-"]).expect(2);
+    let _ = both.says("both want standard output").says("hint: ");
+    let shown = one.ask("althing.vote/v1", &["vote", "show", id]);
     drop((one, two));
 
     let verified = run(&["--json", "vote", "verify", &file, "--genesis", &genesis]).expect(0);
     let verified = verified.json("althing.verified-certificate/v1");
     assert_eq!((verified["proposal"].as_str(), verified["option"].as_str()), (Some(id), Some("b")));
     assert_eq!(verified["votes"], 2);
+    let in_order = |document: &Value| {
+        let mut voters = document["voters"].as_array().unwrap().clone();
+        voters.sort_by_key(Value::to_string);
+        voters
+    };
+    assert_eq!(in_order(&verified), in_order(&shown), "voters look the same wherever they are");
     let _ = run(&["vote", "verify", &file, "--genesis", &other]).expect(6);
     let _ = run(&["vote", "verify", &genesis]).expect(6);
 

@@ -19,6 +19,11 @@ use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+mod eclipse;
+mod gone;
+mod swarm;
+mod sybil;
+
 const SOON: Duration = Duration::from_secs(20);
 
 struct Line {
@@ -71,7 +76,11 @@ async fn rogue(seed: u8, target: &Node) -> (Net, mpsc::Receiver<Event>) {
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         bootstrap: vec![target.address().parse().unwrap()],
         mdns: false,
+        reachability: althing_net::ReachMode::Auto,
+        relay: false,
+        upnp: false,
         profile: Profile::Testnet,
+        shelf: None,
         limits: Limits::default(),
     };
     let net = althing_net::start(config, &mut Registry::default(), sender).await.unwrap();

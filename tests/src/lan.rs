@@ -1,5 +1,6 @@
+use std::io;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use crate::{althing, poll};
 
@@ -9,7 +10,7 @@ pub struct Lan([Machine; 2]);
 
 /// A process that does nothing but hold a network namespace open.
 #[derive(Debug)]
-struct Machine(Child);
+pub(crate) struct Machine(Child);
 
 impl Lan {
     /// Makes one, or says why that is not possible here.
@@ -33,11 +34,32 @@ impl Lan {
     /// no other node.
     #[must_use]
     pub fn up(&self, machine: usize, home: &Path, more: &[&str]) -> crate::Node {
+        self.0[machine].up(home, more)
+    }
+}
+
+impl Machine {
+    pub(crate) fn new() -> Result<Self, String> {
+        let mut command = Command::new("unshare");
+        let child = command.args(["--net", "sleep", "infinity"]).stderr(Stdio::piped()).spawn();
+        let mut machine = Self(child.map_err(|error| format!("unshare: {error}"))?);
+        let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+        let (ours, pid) = (namespace("self"), machine.0.id().to_string());
+        poll("a namespace, or the reason why not", || match machine.0.try_wait() {
+            Ok(None) => namespace(&pid).filter(|theirs| Some(theirs) != ours.as_ref()).map(|_| Ok(())),
+            Ok(Some(_)) => Some(Err(refusal(machine.0.stderr.take()))),
+            Err(error) => Some(Err(format!("unshare: {error}"))),
+        })?;
+        Ok(machine)
+    }
+
+    /// Starts a node with the default profile, on every address that the machine has unless `more` says otherwise.
+    pub(crate) fn up(&self, home: &Path, more: &[&str]) -> crate::Node {
         let home_text = home.to_str().expect("a temporary path is text");
         let mut words = vec!["--json", "--home", home_text, "up", "--api", "127.0.0.1:0"];
         words.extend(more);
         let node = althing(&words);
-        let mut command = self.0[machine].enter();
+        let mut command = self.enter();
         command.arg(node.get_program()).args(node.get_args()).stdin(Stdio::null());
         for (name, value) in node.get_envs() {
             match value {
@@ -47,29 +69,18 @@ impl Lan {
         }
         crate::Node::start(home, command)
     }
-}
 
-impl Machine {
-    fn new() -> Result<Self, String> {
-        let mut command = Command::new("unshare");
-        let child = command.args(["--net", "sleep", "infinity"]).stderr(Stdio::null()).spawn();
-        let mut machine = Self(child.map_err(|error| format!("unshare: {error}"))?);
-        let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
-        let (ours, pid) = (namespace("self"), machine.0.id().to_string());
-        poll("a namespace, or the reason why not", || match machine.0.try_wait() {
-            Ok(None) => namespace(&pid).filter(|theirs| Some(theirs) != ours.as_ref()).map(|_| Ok(())),
-            Ok(Some(_)) | Err(_) => Some(Err("making a network namespace needs root".to_owned())),
-        })?;
-        Ok(machine)
+    pub(crate) fn pid(&self) -> String {
+        self.0.id().to_string()
     }
 
-    fn enter(&self) -> Command {
+    pub(crate) fn enter(&self) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.0.id().to_string(), "--net", "--"]);
         command
     }
 
-    fn run(&self, words: &[&str]) -> Result<(), String> {
+    pub(crate) fn run(&self, words: &[&str]) -> Result<(), String> {
         let mut command = self.enter();
         command.args(words);
         ended(command, words)
@@ -84,7 +95,16 @@ impl Drop for Machine {
     }
 }
 
-fn run(words: &[&str]) -> Result<(), String> {
+/// Why there is no namespace, from what `unshare` said at its end.
+fn refusal(said: Option<ChildStderr>) -> String {
+    let said = said.and_then(|from| io::read_to_string(from).ok()).unwrap_or_default();
+    if said.contains("Operation not permitted") {
+        return "making a network namespace needs root".to_owned();
+    }
+    said.trim().to_owned()
+}
+
+pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]);
     ended(command, words)

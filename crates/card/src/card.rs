@@ -192,6 +192,17 @@ impl Card {
         skills.chain(self.tags.iter().cloned().map(Term::Tag)).collect()
     }
 
+    /// The members of the JSON object, by name, that are not the same in another card.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> BTreeSet<String> {
+        let read = |card: &Self| -> serde_json::Map<String, serde_json::Value> {
+            serde_json::from_slice(&card.json).unwrap_or_default()
+        };
+        let (one, other) = (read(self), read(other));
+        let names = one.keys().chain(other.keys());
+        names.filter(|name| one.get(*name) != other.get(*name)).cloned().collect()
+    }
+
     /// What queries ask for.
     #[must_use]
     pub fn facts(&self) -> Facts<'_> {
@@ -264,6 +275,15 @@ mod tests {
         assert_eq!(full.tags().len(), TAGS_MAX);
         assert!(full.tags().contains(&"t100".parse().unwrap()), "the first ones count");
         assert!(full.terms().contains(&Term::Skill("a".parse().unwrap())), "with every path above a skill");
+    }
+
+    #[test]
+    fn differences_name_the_members_that_changed() {
+        let card = |json: &str| Card::new(json.as_bytes().to_vec()).unwrap();
+        let one = card(r#"{"name":"x","version":"1","skills":[{"id":"a"}],"old":{}}"#);
+        let other = card(r#"{"version":"2","name":"x","skills":[ {"id":"a"} ],"new":1}"#);
+        assert_eq!(one.differences(&other).into_iter().collect::<Vec<_>>(), ["new", "old", "version"]);
+        assert!(one.differences(&one).is_empty());
     }
 
     #[test]

@@ -32,12 +32,12 @@ mod tag;
 mod term;
 
 pub use attribute::{Attribute, VALUE_BYTES_MAX, VALUES_MAX};
-pub use card::{CARD_LIFETIME_MS, Card, CardError, JSON_BYTES_MAX, SKILLS_MAX};
+pub use card::{CARD_LIFETIME_MS, Card, CardBody, CardError, JSON_BYTES_MAX, SKILLS_MAX};
 pub use descent::{DESCEND_MIN, Descent};
 pub use facts::Facts;
 pub use index::{Hit, INDEX_VERSION, find, index, index_contents, serve, unserve};
 pub use key::{agent_key, term_key};
-pub use lease::{LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease, LeaseError};
+pub use lease::{LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease, LeaseBody, LeaseError};
 pub use page::Page;
 pub use placement::{FULL, MERGE_MIN, Place, Placement, REFILL_MIN, RENEWAL_MS, STAY_MAX};
 pub use query::{BYTES_MAX as QUERY_BYTES_MAX, DEPTH_MAX, Plan, Query, QueryError, QueryFault, TERMS_MAX};

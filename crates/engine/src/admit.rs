@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use althing_ballot::{Ballot, CastBallot, Proposal, ballots_of};
-use althing_card::{Card, Lease};
+use althing_ballot::{Ballot, CastBallot};
+use althing_card::Card;
 use althing_record::{
-    AgentId, Inception, KeyHistory, Kind, Millis, Placement, Record, RecordId, Rotation, Verdict, deadline,
+    AgentId, KeyHistory, Kind, Millis, Placement, Record, RecordId, TimeError, Verdict, deadline,
 };
 use althing_store::{Batch, ReadError, Snapshot, Table, prefix_end};
 
+use crate::body::{Body, read_body};
 use crate::engine::Engine;
 use crate::rows::{
     CHAIN_FORK, DOUBLE_BALLOT, Expiring, NEVER, SlotHead, StoredRecord, chain_key, chain_prefix,
@@ -48,51 +49,6 @@ impl Admission {
             Self::Known | Self::Early(_) | Self::Unwanted(_) => Verdict::Ignore,
             Self::Wrong(_) => Verdict::Reject,
         }
-    }
-}
-
-/// A body that was read before anything is written.
-enum Body {
-    Card(Option<Card>),
-    Lease(Option<Lease>),
-    Identity,
-    Proposal,
-    Ballots(Vec<Ballot>),
-}
-
-fn wrong(error: impl ToString, newer: bool) -> Admission {
-    if newer { Admission::Unwanted(error.to_string()) } else { Admission::Wrong(error.to_string()) }
-}
-
-fn read_body(record: &Record) -> Result<Body, Admission> {
-    match record.kind() {
-        Kind::Card => {
-            Card::from_record(record).map(Body::Card).map_err(|error| wrong(&error, error.is_newer()))
-        }
-        Kind::Lease => {
-            Lease::from_record(record).map(Body::Lease).map_err(|error| wrong(&error, error.is_newer()))
-        }
-        Kind::Inception => record
-            .body::<Inception>()
-            .map(|_| Body::Identity)
-            .map_err(|error| wrong(&error, error.is_newer())),
-        Kind::Rotation => {
-            record.body::<Rotation>().map(|_| Body::Identity).map_err(|error| wrong(&error, error.is_newer()))
-        }
-        Kind::Proposal => Proposal::from_record(record)
-            .map(|_| Body::Proposal)
-            .map_err(|error| wrong(&error, error.is_newer())),
-        Kind::BallotBatch if !record.is_whole() => {
-            // The id is the same with them: a peer that withholds them must not make this node refuse the whole record.
-            Err(Admission::Early("its leaves did not travel along"))
-        }
-        Kind::BallotBatch => {
-            ballots_of(record).map(Body::Ballots).map_err(|error| wrong(&error, error.is_newer()))
-        }
-        Kind::Founding | Kind::Membership => {
-            Err(Admission::Unwanted("groups are not kept by this version".into()))
-        }
-        Kind::Message => Err(Admission::Unwanted("messages are not shared".into())),
     }
 }
 
@@ -139,10 +95,8 @@ impl<S: Snapshot> Engine<S> {
             Ok(until) => until.unwrap_or(NEVER),
             // What the guard holds was valid when it was signed here.
             Err(_) if source == Source::Guard => NEVER,
-            Err(althing_record::TimeError::Early { .. }) => {
-                return Ok(Err(Admission::Early("made in the future")));
-            }
-            Err(error @ althing_record::TimeError::Expired { .. }) => {
+            Err(TimeError::Early { .. }) => return Ok(Err(Admission::Early("made in the future"))),
+            Err(error @ TimeError::Expired { .. }) => {
                 return Ok(Err(Admission::Unwanted(error.to_string())));
             }
         };
@@ -164,6 +118,9 @@ impl<S: Snapshot> Engine<S> {
         };
         Ok(match admission {
             Some(admission) => Err(admission),
+            None if self.is_over_quota(record, source, now) => {
+                Err(Admission::Early("over its author's quota"))
+            }
             None => Ok((body, until)),
         })
     }
@@ -240,6 +197,9 @@ impl<S: Snapshot> Engine<S> {
         let id = record.id();
         let card_before = self.card_before(record)?;
         self.tell_card(record)?;
+        if let Body::Lease(lease) = &body {
+            self.tell_lease(record, lease.as_ref())?;
+        }
         self.put(
             Table::Records,
             id.0.to_vec(),
@@ -276,10 +236,7 @@ impl<S: Snapshot> Engine<S> {
         }
         let mut batch = Batch::default();
         match body {
-            Body::Card(card) => {
-                let after = card.as_ref().map(|card| (card, until));
-                return self.index_card(record.agent(), card_before.as_ref(), after);
-            }
+            Body::Card(card) => return self.index_card(record, card_before, card.map(|card| (card, until))),
             Body::Lease(lease) => return self.index_lease(record, lease.as_ref(), until),
             Body::Identity => {
                 let before = self.key_history(record.agent())?.current_key();
@@ -471,6 +428,7 @@ impl<S: Snapshot> Engine<S> {
     fn end_record(&mut self, id: RecordId, now: Now) -> Result<(), ReadError> {
         let Some(record) = self.record(id)? else { return Ok(()) };
         self.unindex(&record)?;
+        self.tell_over(id)?;
         if matches!(Card::from_record(&record), Ok(Some(_))) {
             self.tell(&Event::CardExpired { agent: record.agent(), card: id });
         }

@@ -22,8 +22,9 @@ pub const PROVIDED_MAX: usize = 1_024;
 /// Most terms that are being placed at once, each with one lookup under way.
 pub const PLACING_MAX: usize = 4;
 
-/// Most keys that are announced in one [`WINDOW_MS`].
-pub const BURST_MAX: usize = 64;
+/// Most keys that are announced in one second, not counting the last term's: each is announced twice, under its second
+/// key too, and a storing node takes 50 announcements a second from one peer.
+pub const BURST_MAX: usize = 20;
 
 /// See [`BURST_MAX`]; in milliseconds.
 const WINDOW_MS: u64 = 1_000;

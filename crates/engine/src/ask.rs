@@ -14,6 +14,11 @@ pub enum Ask {
         /// The exact A2A AgentCard JSON.
         json: Vec<u8>,
     },
+    /// Take the card of a hosted agent back and end its leases.
+    RetractCard {
+        /// A hosted agent.
+        agent: AgentId,
+    },
     /// The newest card of an agent, from the local store or, failing that, from peers.
     Card {
         /// Any agent.
@@ -72,7 +77,11 @@ impl Ask {
     #[must_use]
     pub fn writes(&self) -> bool {
         match self {
-            Self::PublishCard { .. } | Self::Propose { .. } | Self::Cast { .. } | Self::Import { .. } => true,
+            Self::PublishCard { .. }
+            | Self::RetractCard { .. }
+            | Self::Propose { .. }
+            | Self::Cast { .. }
+            | Self::Import { .. } => true,
             Self::Status
             | Self::Card { .. }
             | Self::Find(_)
@@ -123,6 +132,8 @@ pub enum Answer {
     Status(Box<Status>),
     /// To [`Ask::PublishCard`]: durable here and offered to the network.
     Published(Published),
+    /// To [`Ask::RetractCard`]: durable here and offered to the network.
+    Retracted(Retracted),
     /// To [`Ask::Card`].
     Card(Box<CardAnswer>),
     /// To [`Ask::Find`].
@@ -256,6 +267,23 @@ pub struct Published {
     pub expires: Millis,
 }
 
+/// A card that was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retracted {
+    /// Whose.
+    pub agent: AgentId,
+    /// The record that says so.
+    pub record: RecordId,
+    /// The card's record, which it replaces.
+    pub card: RecordId,
+    /// The revision of the retraction.
+    pub revision: u64,
+    /// How many leases were ended with it.
+    pub leases_ended: u64,
+    /// Until when it stands against older cards.
+    pub expires: Millis,
+}
+
 /// A verified card.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CardAnswer {
@@ -288,6 +316,8 @@ pub struct LeaseAnswer {
     pub node: NodeId,
     /// Its addresses, as multiaddrs.
     pub addresses: Vec<String>,
+    /// When it was made.
+    pub made: Millis,
     /// When it expires unless renewed.
     pub expires: Millis,
 }

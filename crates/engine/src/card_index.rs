@@ -1,7 +1,7 @@
 //! Keeping the index of cards and leases, which queries are answered from, in step with the slots.
 
 use althing_card::{Card, INDEX_VERSION, Lease};
-use althing_record::{AgentId, Kind, Millis, Placement, Record};
+use althing_record::{Kind, Millis, Placement, Record};
 use althing_store::{Batch, Memory, ReadError, Snapshot, Table, prefix_end};
 
 use crate::engine::Engine;
@@ -28,11 +28,13 @@ impl<S: Snapshot> Engine<S> {
     /// An agent's card took its slot in place of `before`; none: the agent retracted it.
     pub(crate) fn index_card(
         &mut self,
-        agent: AgentId,
-        before: Option<&Card>,
-        after: Option<(&Card, Millis)>,
+        record: &Record,
+        before: Option<Card>,
+        after: Option<(Card, Millis)>,
     ) -> Result<(), ReadError> {
-        self.change_index(|store, batch| althing_card::index(store, agent, before, after, batch))
+        let after = after.as_ref().map(|(card, until)| (card, *until));
+        let agent = record.agent();
+        self.change_index(|store, batch| althing_card::index(store, agent, before.as_ref(), after, batch))
     }
 
     /// A lease took its slot; none: the node serves the agent no longer.
@@ -54,7 +56,7 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn unindex(&mut self, record: &Record) -> Result<(), ReadError> {
         let agent = record.agent();
         if let Ok(Some(card)) = Card::from_record(record) {
-            return self.index_card(agent, Some(&card), None);
+            return self.index_card(record, Some(card), None);
         }
         // A lease's slot is named after its node.
         if record.kind() == Kind::Lease

@@ -10,6 +10,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::announce::Announcer;
 use crate::journal::Journal;
+use crate::quota::Authors;
 use crate::reconcile::Reconciler;
 use crate::restored::{INCARNATION, is_restored};
 use crate::rows::StoredRecord;
@@ -79,6 +80,7 @@ pub struct Engine<S> {
     /// Lookups under way, and for which search.
     pub(crate) lookups: BTreeMap<u64, u64>,
     pub(crate) memory: Memory,
+    pub(crate) authors: Authors,
     pub(crate) next_number: u64,
     pub(crate) due: Due,
 }
@@ -161,6 +163,7 @@ impl<S: Snapshot> Engine<S> {
             searches: BTreeMap::new(),
             lookups: BTreeMap::new(),
             memory: Memory::default(),
+            authors: Authors::default(),
             next_number: 0,
             due: Due {
                 sync: now.ticks + config.timing.sync_ms,

@@ -1,5 +1,5 @@
 use althing_record::cbor::{self, Limits, List, Text};
-use althing_record::{AgentId, Millis, RecordId, cbor_map};
+use althing_record::{AgentId, Millis, NodeId, RecordId, cbor_map};
 
 /// Longest text in an event, in bytes: what is longer is cut.
 pub const EVENT_TEXT_BYTES_MAX: usize = 256;
@@ -44,6 +44,8 @@ pub enum Event {
         agent: AgentId,
         /// The record that says so.
         card: RecordId,
+        /// Its revision; of events that an older version wrote zero.
+        revision: u64,
     },
     /// A card's time is over.
     CardExpired {
@@ -58,6 +60,35 @@ pub enum Event {
         agent: AgentId,
         /// The card.
         card: RecordId,
+    },
+    /// A node began to serve an agent that no other node serves.
+    LeaseBegan {
+        /// Who is served.
+        agent: AgentId,
+        /// The lease's record.
+        record: RecordId,
+        /// Where.
+        node: NodeId,
+    },
+    /// A node began to serve an agent that another serves, or served last.
+    LeaseMoved {
+        /// Who is served.
+        agent: AgentId,
+        /// The lease's record.
+        record: RecordId,
+        /// Where.
+        node: NodeId,
+        /// Where else, or where before.
+        from: NodeId,
+    },
+    /// A node does not serve an agent any more: the lease was ended, was not renewed, or its key was replaced.
+    LeaseEnded {
+        /// Who was served.
+        agent: AgentId,
+        /// The record of the lease, or the one that ended it.
+        record: RecordId,
+        /// Where.
+        node: NodeId,
     },
     /// A question was put.
     VoteProposed {
@@ -132,6 +163,8 @@ pub struct CardNews {
     pub revision: u64,
     /// The name in the card.
     pub name: String,
+    /// Which members of its JSON are not the same as before, if there was a card before.
+    pub changed: Vec<String>,
 }
 
 macro_rules! kinds {
@@ -180,6 +213,9 @@ kinds! {
     EvidenceFound 13 "evidence.found",
     SigningStopped 14 "signing.stopped",
     DiskWritable 15 "disk.writable",
+    LeaseBegan 16 "lease.began",
+    LeaseMoved 17 "lease.moved",
+    LeaseEnded 18 "lease.ended",
 }
 
 cbor_map! {
@@ -228,10 +264,21 @@ impl Event {
             Self::CardPublished(news) | Self::CardUpdated(news) => {
                 (row.agent, row.record) = (Some(news.agent), Some(news.card));
                 (row.number, row.text) = (Some(news.revision), Some(cut(&news.name)));
+                row.texts = (!news.changed.is_empty()).then(|| texts(&news.changed)).flatten();
             }
-            Self::CardRetracted { agent, card }
-            | Self::CardExpired { agent, card }
-            | Self::CardWithdrawn { agent, card } => (row.agent, row.record) = (Some(*agent), Some(*card)),
+            Self::CardRetracted { agent, card, revision } => {
+                (row.agent, row.record, row.number) = (Some(*agent), Some(*card), Some(*revision));
+            }
+            Self::LeaseBegan { agent, record, node } | Self::LeaseEnded { agent, record, node } => {
+                (row.agent, row.record, row.key) = (Some(*agent), Some(*record), Some(node.0));
+            }
+            Self::LeaseMoved { agent, record, node, from } => {
+                (row.agent, row.record, row.key) = (Some(*agent), Some(*record), Some(node.0));
+                row.other = Some(RecordId(from.0));
+            }
+            Self::CardExpired { agent, card } | Self::CardWithdrawn { agent, card } => {
+                (row.agent, row.record) = (Some(*agent), Some(*card))
+            }
             Self::VoteProposed { proposal, proposer, question } => {
                 (row.agent, row.record, row.text) = (Some(*proposer), Some(*proposal), Some(cut(question)));
             }
@@ -243,8 +290,7 @@ impl Event {
                 (row.record, row.text) = (Some(*proposal), Some(cut(option)));
             }
             Self::VoteConflicting { proposal, options } => {
-                let options: Vec<_> = options.iter().take(TEXTS_MAX).map(|option| cut(option)).collect();
-                (row.record, row.texts) = (Some(*proposal), List::try_from(options).ok());
+                (row.record, row.texts) = (Some(*proposal), texts(options));
             }
             Self::EvidenceFound { agent, offence, records } => {
                 (row.agent, row.text) = (Some(*agent), Some(cut(offence)));
@@ -274,6 +320,8 @@ impl Event {
     fn of(row: Row) -> Option<Self> {
         let kind = EventKind::ALL.iter().find(|kind| **kind as u64 == row.code)?;
         let text = row.text.map(Text::into_inner);
+        let texts = row.texts.map(|texts| texts.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let node = row.key.map(NodeId);
         Some(match kind {
             EventKind::Unknown => return None,
             EventKind::NodeStarted => {
@@ -285,14 +333,24 @@ impl Event {
             }
             EventKind::CardPublished | EventKind::CardUpdated => {
                 let (agent, card) = (row.agent?, row.record?);
-                let news = CardNews { agent, card, revision: row.number?, name: text? };
+                let changed = texts.unwrap_or_default();
+                let news = CardNews { agent, card, revision: row.number?, name: text?, changed };
                 if *kind == EventKind::CardPublished {
                     Self::CardPublished(news)
                 } else {
                     Self::CardUpdated(news)
                 }
             }
-            EventKind::CardRetracted => Self::CardRetracted { agent: row.agent?, card: row.record? },
+            EventKind::CardRetracted => {
+                let revision = row.number.unwrap_or_default();
+                Self::CardRetracted { agent: row.agent?, card: row.record?, revision }
+            }
+            EventKind::LeaseBegan => Self::LeaseBegan { agent: row.agent?, record: row.record?, node: node? },
+            EventKind::LeaseMoved => {
+                let from = NodeId(row.other?.0);
+                Self::LeaseMoved { agent: row.agent?, record: row.record?, node: node?, from }
+            }
+            EventKind::LeaseEnded => Self::LeaseEnded { agent: row.agent?, record: row.record?, node: node? },
             EventKind::CardExpired => Self::CardExpired { agent: row.agent?, card: row.record? },
             EventKind::CardWithdrawn => Self::CardWithdrawn { agent: row.agent?, card: row.record? },
             EventKind::VoteProposed => {
@@ -303,10 +361,7 @@ impl Event {
                 Self::VoteCast { proposal, voter, ballot, choice: text? }
             }
             EventKind::VoteDecided => Self::VoteDecided { proposal: row.record?, option: text? },
-            EventKind::VoteConflicting => {
-                let options = row.texts?.iter().map(ToString::to_string).collect();
-                Self::VoteConflicting { proposal: row.record?, options }
-            }
+            EventKind::VoteConflicting => Self::VoteConflicting { proposal: row.record?, options: texts? },
             EventKind::EvidenceFound => {
                 let records = [row.record?, row.other?];
                 Self::EvidenceFound { agent: row.agent?, offence: text?, records }
@@ -315,6 +370,11 @@ impl Event {
             EventKind::DiskWritable => Self::DiskWritable { full_since: Millis(row.number?), cause: text? },
         })
     }
+}
+
+fn texts(all: &[String]) -> Option<List<Text<EVENT_TEXT_BYTES_MAX>, TEXTS_MAX>> {
+    let fitting: Vec<_> = all.iter().take(TEXTS_MAX).map(|text| cut(text)).collect();
+    List::try_from(fitting).ok()
 }
 
 /// The beginning of a text, as much as an event holds.
@@ -331,15 +391,21 @@ mod tests {
     const ID: RecordId = RecordId([2; 32]);
 
     fn one_of_each() -> Vec<Event> {
-        let news = CardNews { agent: AGENT, card: ID, revision: 3, name: "Tölk".into() };
+        let news =
+            CardNews { agent: AGENT, card: ID, revision: 3, name: "Tölk".into(), changed: Vec::new() };
+        let updated = CardNews { changed: vec!["version".into()], ..news.clone() };
+        let (node, from) = (NodeId([6; 32]), NodeId([7; 32]));
         vec![
             Event::NodeStarted { start: 7, signing_stopped: None },
             Event::NodeStarted { start: 8, signing_stopped: Some("why".into()) },
             Event::AgentKnown { agent: AGENT, record: ID },
             Event::AgentKeyChanged { agent: AGENT, record: ID, key: [4; 32] },
-            Event::CardPublished(news.clone()),
-            Event::CardUpdated(news),
-            Event::CardRetracted { agent: AGENT, card: ID },
+            Event::CardPublished(news),
+            Event::CardUpdated(updated),
+            Event::CardRetracted { agent: AGENT, card: ID, revision: 9 },
+            Event::LeaseBegan { agent: AGENT, record: ID, node },
+            Event::LeaseMoved { agent: AGENT, record: ID, node, from },
+            Event::LeaseEnded { agent: AGENT, record: ID, node },
             Event::CardExpired { agent: AGENT, card: ID },
             Event::CardWithdrawn { agent: AGENT, card: ID },
             Event::VoteProposed { proposal: ID, proposer: AGENT, question: "a?".into() },

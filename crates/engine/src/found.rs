@@ -1,5 +1,5 @@
 use althing_card::{Query, Term};
-use althing_record::{AgentId, NodeId};
+use althing_record::{AgentId, Millis, NodeId};
 
 use crate::{CardAnswer, Key};
 
@@ -40,6 +40,8 @@ pub struct Found {
     pub cut: bool,
     /// Whether the network was asked at all.
     pub live: bool,
+    /// When this was so, on this node's clock.
+    pub at: Millis,
     /// Who was asked for what; bounded, so that it can be less than what the numbers say.
     pub explain: Explain,
 }

@@ -95,6 +95,14 @@ pub enum FrameError {
     Malformed(#[from] DecodeError),
 }
 
+impl FrameError {
+    /// Whether a newer version may have meant something by it, so that nobody is to blame.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Malformed(DecodeError::Newer { .. }))
+    }
+}
+
 const RECONCILE: u64 = 0;
 const FETCH: u64 = 1;
 const PROVIDERS: u64 = 2;

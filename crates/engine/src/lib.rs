@@ -14,6 +14,7 @@
 mod admit;
 mod announce;
 mod ask;
+mod body;
 mod bulk;
 mod card_index;
 mod config;
@@ -26,8 +27,10 @@ mod gate;
 mod io;
 mod journal;
 mod publish;
+mod quota;
 mod reconcile;
 mod restored;
+mod retract;
 mod rows;
 mod search;
 mod serve_cards;
@@ -54,6 +57,7 @@ pub use io::{
 pub use journal::{
     EVENTS_PAGE_MAX, EventsFrom, EventsPage, JOURNAL_EVENTS_MAX, JournalEvent, Lost, NEWEST_ROWS_MAX,
 };
+pub use quota::{AUTHOR_BURST, AUTHOR_PERIOD_MS, AUTHORS_MAX};
 pub use reconcile::{ROUNDS_MAX, UNWANTED_MAX, WANTED_MAX};
 pub use restored::{recovery_key_hash_of, restored};
 pub use search::{

@@ -78,7 +78,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// Signs and keeps the next revision of a slot.
-    fn sign_slot(
+    pub(crate) fn sign_slot(
         &mut self,
         hosted: &HostedAgent,
         kind: Kind,

@@ -32,6 +32,10 @@ use crate::{
 /// Most searches that run at once.
 pub const SEARCHES_MAX: usize = 64;
 
+/// Connected peers whose index a search asks beside the lookup. Whoever surrounds a key in Kademlia does not surround
+/// these, which were chosen before by others and by chance.
+pub(crate) const NEIGHBOURS_ASKED: usize = 3;
+
 /// A live search takes at most so many times [`crate::Timing::search_ms`].
 const PATIENCE: u64 = 5;
 
@@ -55,7 +59,7 @@ impl Search {
 
     fn waits_for(&self, no: RequestNo) -> bool {
         match self {
-            Self::Agent(search) => search.requests.contains(&no),
+            Self::Agent(search) => search.requests.contains(&no) || search.neighbours.contains(&no),
             Self::Live(search) => search.waits_for(no),
         }
     }
@@ -87,7 +91,8 @@ impl<S: Snapshot> Engine<S> {
         let unkeyed = find.query.plan().unkeyed().into_iter().map(str::to_owned).collect();
         let how = read.filter(|_| is_live).unwrap_or(Found { unkeyed, ..Found::default() });
         let local = self.found_agents(find, &BTreeSet::new(), &BTreeMap::new(), now)?;
-        self.answer(no, Answer::Found(Found { agents: local.agents, cut: local.cut || how.cut, ..how }));
+        let found = Found { agents: local.agents, cut: local.cut || how.cut, at: local.at, ..how };
+        self.answer(no, Answer::Found(found));
         Ok(())
     }
 
@@ -117,8 +122,28 @@ impl<S: Snapshot> Engine<S> {
             split.insert(term.clone(), self.memory.split(&term));
         }
         let until = now.ticks + PATIENCE * self.timing.search_ms;
-        let live = Live::new((ask, find), until, split, guesses);
+        // What version 1 can ask: everything that the peer knows to have one skill.
+        let skills: Vec<Term> = split.keys().filter(|term| matches!(term, Term::Skill(_))).cloned().collect();
+        let mut live = Live::new((ask, find), until, split, guesses);
+        let peers = if skills.is_empty() { Vec::new() } else { self.neighbours() };
+        for (peer, term) in peers.into_iter().zip(skills.iter().cycle()) {
+            if let Term::Skill(skill) = term {
+                let no = self.request_no();
+                self.effect(Effect::Request(no, peer, Request::Providers { skill: skill.clone() }));
+                live.asked_neighbour(no, term.clone(), now.ticks + self.timing.search_ms);
+            }
+        }
         self.advance(number, Box::new(live), now)
+    }
+
+    /// A few connected peers, chosen by chance.
+    fn neighbours(&mut self) -> Vec<NodeId> {
+        let mut peers: Vec<_> = self.peers.iter().copied().collect();
+        let mut chosen = Vec::new();
+        while chosen.len() < NEIGHBOURS_ASKED && !peers.is_empty() {
+            chosen.push(peers.swap_remove(self.random_below(peers.len())));
+        }
+        chosen
     }
 
     /// Reads and asks what is next, and ends the search when nothing is.
@@ -163,7 +188,7 @@ impl<S: Snapshot> Engine<S> {
             let query = live.find.query.to_string();
             self.memory.note_reading(query, how.clone(), now.ticks);
         }
-        let found = Found { agents: local.agents, cut: how.cut || local.cut, ..how };
+        let found = Found { agents: local.agents, cut: how.cut || local.cut, at: local.at, ..how };
         self.answer(live.ask, Answer::Found(found));
         Ok(())
     }
@@ -210,13 +235,15 @@ impl<S: Snapshot> Engine<S> {
         now: Now,
     ) -> Result<(), ReadError> {
         match self.take_search(no) {
-            Some((number, Search::Agent(search))) => {
-                self.take_agent(&search, response, now)?;
+            Some((number, Search::Agent(mut search))) => {
+                self.take_agent(&mut search, response, now)?;
                 self.settle_agent(number, search, false, now)
             }
             Some((number, Search::Live(mut live))) => {
                 if let Some(asked) = live.end_request(no) {
                     self.take_answer(&mut live, &asked, response, now)?;
+                } else if let Some(term) = live.end_neighbour(no) {
+                    self.take_hearsay(&mut live, &term, response, now)?;
                 }
                 self.advance(number, live, now)
             }
@@ -231,6 +258,7 @@ impl<S: Snapshot> Engine<S> {
                 if let Some(asked) = live.end_request(no) {
                     live.note(&asked, PeerOutcome::Silent, 0, now.ticks);
                 }
+                live.end_neighbour(no);
                 self.advance(number, live, now)
             }
             None => Ok(()),
@@ -243,6 +271,7 @@ impl<S: Snapshot> Engine<S> {
         let mut search = self.searches.remove(&number)?;
         if let Search::Agent(search) = &mut search {
             search.requests.remove(&no);
+            search.neighbours.remove(&no);
         }
         Some((number, search))
     }
@@ -259,10 +288,11 @@ impl<S: Snapshot> Engine<S> {
                         self.lookups.remove(&lookup);
                         live.end_lookup(lookup, false, now.ticks);
                     }
-                    for asked in
-                        requests.into_iter().filter_map(|no| live.end_request(no)).collect::<Vec<_>>()
-                    {
-                        live.note(&asked, PeerOutcome::Silent, 0, now.ticks);
+                    for no in requests {
+                        live.end_neighbour(no);
+                        if let Some(asked) = live.end_request(no) {
+                            live.note(&asked, PeerOutcome::Silent, 0, now.ticks);
+                        }
                     }
                     self.advance(number, live, now)?;
                 }
@@ -301,6 +331,22 @@ impl<S: Snapshot> Engine<S> {
         live.note(asked, PeerOutcome::Answered, records.len() as u64, now.ticks);
         live.brought.extend(brought);
         live.go_on(&asked.question, next);
+        Ok(())
+    }
+
+    /// Takes what a neighbour knows of agents that somebody else serves.
+    fn take_hearsay(
+        &mut self,
+        live: &mut Live,
+        term: &Term,
+        response: Response,
+        now: Now,
+    ) -> Result<(), ReadError> {
+        let Response::Records { records, invalid, .. } = response else { return Ok(()) };
+        if invalid.iter().all(|error| error.verdict() != Verdict::Reject) {
+            let brought = self.take_agents(&records, &live.find.query, term, None, now)?;
+            live.brought.extend(brought);
+        }
         Ok(())
     }
 

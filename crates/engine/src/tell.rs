@@ -1,9 +1,9 @@
-//! What is worth an event: called where the change is made, so that both are one commit. Leases are not: they come every
-//! five minutes from every agent.
+//! What is worth an event: called where the change is made, so that both are one commit. A lease that is renewed, every
+//! five minutes for every agent, is no news; one that begins or ends is.
 
 use althing_ballot::{Ballot, Outcome, Proposal, ballots_for};
-use althing_card::Card;
-use althing_record::{AgentId, Kind, Placement, Record, RecordId};
+use althing_card::{Card, Lease};
+use althing_record::{AgentId, Kind, NodeId, Placement, Record, RecordId};
 use althing_store::{ReadError, Snapshot, Table};
 
 use crate::engine::Engine;
@@ -12,6 +12,9 @@ use crate::{CardNews, Event, EvidenceRow};
 
 /// Most ballots that are told of when they were here before their proposal.
 const EARLY_BALLOTS_MAX: usize = 1_024;
+
+/// Most leases of an agent among which the one that it moved from is looked for.
+const LEASES_SEEN_MAX: usize = 64;
 
 /// Where the keys of told outcomes begin in [`Table::Journal`].
 const TOLD: u8 = b'o';
@@ -27,21 +30,63 @@ impl<S: Snapshot> Engine<S> {
             Some(head) => self.record(head.id)?,
             None => None,
         };
-        let before = before.filter(|before| matches!(Card::from_record(before), Ok(Some(_))));
+        let before = before.and_then(|before| Card::from_record(&before).ok().flatten());
         let (agent, card, revision) = (record.agent(), record.id(), *revision);
         match (Card::from_record(record), before) {
-            (Ok(Some(_)), Some(before)) if before.payload() == record.payload() => {}
+            (Ok(Some(new)), Some(before)) if before == new => {}
             (Ok(Some(new)), before) => {
-                let news = CardNews { agent, card, revision, name: new.name().to_owned() };
+                let changed = before.as_ref().map(|before| new.differences(before)).unwrap_or_default();
+                let (name, changed) = (new.name().to_owned(), changed.into_iter().collect());
+                let news = CardNews { agent, card, revision, name, changed };
                 self.tell(&match before {
                     Some(_) => Event::CardUpdated(news),
                     None => Event::CardPublished(news),
                 });
             }
-            (Ok(None), Some(_)) => self.tell(&Event::CardRetracted { agent, card }),
+            (Ok(None), Some(_)) => self.tell(&Event::CardRetracted { agent, card, revision }),
             (Ok(None) | Err(_), _) => {}
         }
         Ok(())
+    }
+
+    /// A lease record is about to take its slot: `lease`, or the end of the one that is there.
+    pub(crate) fn tell_lease(&mut self, record: &Record, lease: Option<&Lease>) -> Result<(), ReadError> {
+        let Placement::Slot { name, .. } = &record.header().placement else { return Ok(()) };
+        let Ok(node) = name.parse::<NodeId>() else { return Ok(()) };
+        let (agent, own) = (record.agent(), slot_key(record.agent(), Kind::Lease, name));
+        let was_there = match self.slot_head(&own)? {
+            Some(head) => self.is_lease(head.id)?,
+            None => false,
+        };
+        let record = record.id();
+        match (lease, was_there) {
+            (Some(_), true) | (None, false) => {}
+            (None, true) => self.tell(&Event::LeaseEnded { agent, record, node }),
+            (Some(_), false) => {
+                // The head of a slot outlives its lease, so that this sees where the agent was served last.
+                let mut last: Option<(SlotHead, NodeId)> = None;
+                let prefix = slot_key(agent, Kind::Lease, "");
+                for (key, row) in self.store.scan_prefix(Table::Slot, &prefix, LEASES_SEEN_MAX)? {
+                    let name = key.get(prefix.len()..).and_then(|name| std::str::from_utf8(name).ok());
+                    if key != own
+                        && let (Some(head), Some(Ok(other))) = (SlotHead::read(&row), name.map(str::parse))
+                        && last.is_none_or(|(newest, _)| head.revision > newest.revision)
+                    {
+                        last = Some((head, other));
+                    }
+                }
+                self.tell(&match last {
+                    Some((_, from)) => Event::LeaseMoved { agent, record, node, from },
+                    None => Event::LeaseBegan { agent, record, node },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a record is a lease that is here and does not end one.
+    pub(crate) fn is_lease(&self, id: RecordId) -> Result<bool, ReadError> {
+        Ok(self.record(id)?.is_some_and(|record| matches!(Lease::from_record(&record), Ok(Some(_)))))
     }
 
     /// A slot's record is about to go because its key was replaced.
@@ -50,6 +95,16 @@ impl<S: Snapshot> Engine<S> {
             && matches!(Card::from_record(&record), Ok(Some(_)))
         {
             self.tell(&Event::CardWithdrawn { agent: record.agent(), card: head.id });
+        }
+        self.tell_over(head.id)
+    }
+
+    /// A lease is about to go: nobody renewed it, or its key was replaced.
+    pub(crate) fn tell_over(&mut self, id: RecordId) -> Result<(), ReadError> {
+        if let Some(record) = self.record(id)?
+            && let Ok(Some(lease)) = Lease::from_record(&record)
+        {
+            self.tell(&Event::LeaseEnded { agent: lease.agent, record: id, node: lease.node });
         }
         Ok(())
     }

@@ -11,25 +11,31 @@
 mod cards;
 mod events;
 mod evidence;
+mod find;
 mod health;
 mod peers;
 mod problem;
 mod propose;
+mod reach;
 mod status;
 mod store;
 mod time;
 mod votes;
 
-pub use cards::{AgentQuery, Card, Find, FindQuery, FoundAgent, Lease, Published, Source};
+pub use cards::{AgentQuery, Card, Lease, Published, Retracted};
 pub use events::{
     CloudEvent, EVENT_TYPE_PREFIX, EVENTS_LOST, EventData, EventsQuery, LostReason, MAX_LAST,
     parse_event_types,
 };
 pub use evidence::{Evidence, EvidenceRow};
+pub use find::{AgentReach, Explain, Find, FindQuery, FoundAgent, Outcome, PageAsked, PeerAsked, Source};
 pub use health::{Health, HealthState, ProtocolHealth, Stopping};
 pub use peers::{Direction, Peer, Peers};
 pub use problem::{Problem, ProblemKind};
 pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method};
+pub use reach::{
+    ExternalAddress, ObservedAddress, PathKind, PeerPath, Ping, PingQuery, Reach, Reachability, Relaying,
+};
 pub use status::{Domain, Status};
 pub use store::{
     Checkpoint, CheckpointFile, CheckpointQuery, Compaction, CompactionState, ImportOutcome, Imported,

@@ -1,15 +1,19 @@
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use althing_engine::{Answer, Ask};
-use althing_record::Millis;
+use althing_record::{Millis, NodeId};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::StoreDesk;
-use crate::api::{Direction, ProtocolHealth};
+use crate::api::{Direction, PeerPath, ProtocolHealth, Reach};
 
 /// An [`Ask`] and where its one [`Answer`] goes.
 pub type Asked = (Ask, oneshot::Sender<Answer>);
+
+/// What becomes of a ping: the round trip in microseconds and its path, or why there was none.
+pub type Pinged = Pin<Box<dyn Future<Output = Result<(u64, PeerPath), String>> + Send>>;
 
 /// What the gateway needs of the node.
 ///
@@ -20,6 +24,10 @@ pub struct Backend {
     pub asks: mpsc::Sender<Asked>,
     /// Who the node is connected to.
     pub peers: Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync>,
+    /// Whether peers can dial the node; its `schema` is filled in.
+    pub reach: Arc<dyn Fn() -> Reach + Send + Sync>,
+    /// Sends one ping, at these addresses and those that are known.
+    pub ping: Arc<dyn Fn(NodeId, Vec<String>) -> Pinged + Send + Sync>,
     /// The addresses that peers can dial, as multiaddrs.
     pub listen: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// The metrics in OpenMetrics text, up to and including `# EOF`.
@@ -59,4 +67,8 @@ pub struct PeerInfo {
     pub connected: Option<Millis>,
     /// The last measured round trip, in microseconds.
     pub round_trip_us: Option<u64>,
+    /// Which way the connection goes.
+    pub path: Option<PeerPath>,
+    /// Whether it speaks a version of the protocols that this node speaks, once that is known.
+    pub understood: Option<bool>,
 }

@@ -14,7 +14,8 @@ pub use self::events::EventReader;
 use self::wire::{Reply, Upload, Wire};
 use crate::api::{
     Ballot, BallotRequest, Card, Document, EventsQuery, Evidence, Find, FindQuery, Health, ListQuery, Peers,
-    Problem, ProblemKind, ProposeRequest, Proposed, Published, Status, Stopping, Vote, Votes,
+    Ping, PingQuery, Problem, ProblemKind, ProposeRequest, Proposed, Published, Reach, Retracted, Status,
+    Stopping, Vote, Votes,
 };
 use crate::body::{BODY_BYTES_MAX, CARD_BYTES_MAX, card_too_large};
 use crate::files;
@@ -123,6 +124,23 @@ impl Client {
         self.fetch("/v1/status".to_owned()).await
     }
 
+    /// Whether peers can dial the node: `GET /v1/reach`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn reach(&self) -> Result<Reach, ClientError> {
+        self.fetch("/v1/reach".to_owned()).await
+    }
+
+    /// One round trip to a node: `GET /v1/ping`.
+    ///
+    /// # Errors
+    /// See [`ClientError`]. That the node does not answer is an answer.
+    pub async fn ping(&self, query: &PingQuery) -> Result<Ping, ClientError> {
+        let pairs = [("node", query.node.clone()), ("agent", query.agent.clone())];
+        self.fetch(with_query("/v1/ping", &pairs)).await
+    }
+
     /// Who the node is connected to: `GET /v1/peers`.
     ///
     /// # Errors
@@ -151,15 +169,27 @@ impl Client {
         self.fetch(format!("/v1/cards/{}", encoded(did))).await
     }
 
-    /// Which agents have a skill: `GET /v1/find`.
+    /// Takes the card of a hosted agent back: `DELETE /v1/cards/{did}`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn retract_card(&self, did: &str) -> Result<Retracted, ClientError> {
+        document(done(self.call(Method::DELETE, format!("/v1/cards/{}", encoded(did)), None).await?)?)
+    }
+
+    /// Which agents match a query: `GET /v1/find`.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn find(&self, query: &FindQuery) -> Result<Find, ClientError> {
         let pairs = [
-            ("skill", Some(query.skill.clone())),
+            ("q", query.q.clone()),
+            ("skill", query.skill.clone()),
             ("limit", query.limit.map(|limit| limit.to_string())),
+            ("after", query.after.clone()),
             ("live", query.live.map(|live| live.to_string())),
+            ("healthy", query.healthy.map(|healthy| healthy.to_string())),
+            ("explain", query.explain.map(|explain| explain.to_string())),
         ];
         self.fetch(with_query("/v1/find", &pairs)).await
     }

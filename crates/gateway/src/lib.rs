@@ -55,7 +55,7 @@ mod store_desk;
 mod tls;
 mod token;
 
-pub use backend::{Asked, Backend, PeerInfo};
+pub use backend::{Asked, Backend, PeerInfo, Pinged};
 pub use client::{Client, ClientError, EventReader};
 pub use config::Config;
 pub use gateway::{Gateway, Running};

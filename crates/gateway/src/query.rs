@@ -11,7 +11,7 @@ use crate::api::{FindQuery, ListQuery, MAX_LISTED, Problem, ProblemKind};
 use crate::refused::Refused;
 
 /// Agents that a search returns when the query does not say.
-const FOUND_DEFAULT: usize = 20;
+const FOUND_DEFAULT: usize = 100;
 
 /// The query, or what is wrong with it.
 pub(crate) fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refused> {
@@ -26,6 +26,27 @@ pub(crate) fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refu
 /// How many rows a list has.
 pub(crate) fn limit(query: &ListQuery) -> Result<usize, Refused> {
     within(query.limit.unwrap_or(MAX_LISTED), MAX_LISTED)
+}
+
+/// What a search is for.
+pub(crate) fn wanted(query: &FindQuery) -> Result<althing_engine::Query, Refused> {
+    let skill = query.skill.as_deref().map(|skill| {
+        // Whatever a card's skill id could be: everything that paths do not have is turned into '-' alike.
+        let plain = skill.replace(['"', '\\', '*'], "-");
+        format!("skill:\"{plain}\"")
+    });
+    let queries = [query.q.as_deref(), skill.as_deref()].into_iter().flatten();
+    let parsed = queries.map(str::parse).collect::<Result<Vec<althing_engine::Query>, _>>();
+    let all = parsed.and_then(althing_engine::Query::all).map_err(|error| {
+        let mut problem = Problem::new(ProblemKind::Invalid, format!("query: {error}"));
+        problem.column = u64::try_from(error.at()).ok();
+        problem.hint = error.hint();
+        Refused::from(problem)
+    })?;
+    all.ok_or_else(|| {
+        let problem = Problem::new(ProblemKind::Invalid, "expected q or skill, found neither");
+        problem.with_hint("for example ?q=skill:text/translate%20AND%20lang:fr").into()
+    })
 }
 
 /// How many agents a search returns.

@@ -81,11 +81,14 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(open(&[], routes!(probes::docs)))
         .routes(read(&[ASKING], routes!(node::status)))
         .routes(read(&[], routes!(node::peers)))
+        .routes(read(&[], routes!(node::reach)))
+        .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(node::ping)))
         .routes(read(&[ASKING, &[Invalid]], routes!(node::evidence)))
         .routes(read(&[ASKING, &[Invalid]], routes!(events::events)))
         .routes(admin(&[], routes!(node::shutdown)))
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(cards::publish)))
         .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(cards::card)))
+        .routes(admin(&[ASKING, SIGNING, &[Invalid, NotFound]], routes!(cards::retract)))
         .routes(read(&[ASKING, &[Invalid]], routes!(cards::find)))
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(votes::propose)))
         .routes(read(&[ASKING, &[Invalid]], routes!(votes::list)))
@@ -111,7 +114,7 @@ fn declare(
     let scoped = if scope.is_some() { SCOPED } else { &[] };
     let kinds: Vec<ProblemKind> = [GUARDED, scoped].iter().chain(kinds).copied().flatten().copied().collect();
     for item in paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
             describe(operation, scope, &kinds);
         }
     }

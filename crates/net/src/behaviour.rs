@@ -6,16 +6,21 @@ use libp2p::identity::Keypair;
 use libp2p::kad::{self, BucketInserts, StoreInserts};
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{PeerId, connection_limits, identify, memory_connection_limits, ping};
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::{PeerId, connection_limits, dcutr, identify, memory_connection_limits, ping, relay, upnp};
 use prometheus_client::registry::Registry;
 use sha2::{Digest, Sha256};
 
+use crate::addresses::Addresses;
 use crate::codec::Codec;
 use crate::counters::Counters;
 use crate::duplicates::Duplicates;
 use crate::gate::Gate;
 use crate::names::Names;
+use crate::pings::{Pinger, pinger};
+use crate::probes::{ProbeClient, ProbeServer, Probes};
 use crate::providers::ProviderStore;
+use crate::relay_desk::RelayDesk;
 use crate::{Config, Limits, Profile, Topic, score};
 
 type SubscriptionFilter = gossipsub::MaxCountSubscriptionFilter<gossipsub::WhitelistSubscriptionFilter>;
@@ -38,6 +43,15 @@ pub(crate) struct Behaviour {
     pub(crate) duplicates: Duplicates,
     limits: connection_limits::Behaviour,
     memory: memory_connection_limits::Behaviour,
+    pub(crate) probe_server: ProbeServer,
+    pub(crate) probe_client: ProbeClient,
+    /// Comes with its transport.
+    pub(crate) relay_client: Toggle<relay::client::Behaviour>,
+    pub(crate) relay: relay::Behaviour,
+    punch: dcutr::Behaviour,
+    upnp: Toggle<upnp::tokio::Behaviour>,
+    pub(crate) addresses: Addresses,
+    pub(crate) pinger: Pinger,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
     pub(crate) gossip: Gossip,
@@ -53,6 +67,7 @@ impl Behaviour {
         config: &Config,
         names: &Names,
         counters: Counters,
+        relay_desk: &RelayDesk,
         registry: &mut Registry,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let (local, limits) = (key.public().to_peer_id(), &config.limits);
@@ -72,11 +87,23 @@ impl Behaviour {
             .with_max_concurrent_streams(
                 limits.inbound_requests_per_peer_max + limits.outbound_requests_per_peer_max,
             );
+        let probes = Probes::default();
+        let mut relay = relay::Behaviour::new(local, relay_desk.config());
+        // Who may be a relay is decided here, and not by whether there is any external address: a circuit's is one too.
+        relay.set_status(Some(relay::Status::Disable));
         Ok(Self {
             gate: Gate::new(limits.inbound_per_range_max, pending_max, config.profile.caps_loopback()),
-            duplicates: Duplicates::new(local),
+            duplicates: Duplicates::new(local, probes.clone()),
             limits: connection_limits::Behaviour::new(connection_limits(limits)),
             memory: memory_connection_limits::Behaviour::with_max_bytes(limits.process_memory_max),
+            probe_server: ProbeServer::new(probes.clone()),
+            probe_client: ProbeClient::new(probes),
+            relay_client: Toggle::from(None),
+            relay,
+            punch: dcutr::Behaviour::new(local),
+            upnp: Toggle::from(config.upnp.then(upnp::tokio::Behaviour::default)),
+            addresses: Addresses::default(),
+            pinger: pinger(),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::default(),
             gossip,
@@ -148,6 +175,7 @@ fn kademlia(local: PeerId, names: &Names, limits: &Limits) -> Kademlia {
         .set_caching(kad::Caching::Disabled);
     let store = ProviderStore::new(local, limits.clone());
     let mut kademlia = Kademlia::with_config(local, store, config);
-    kademlia.set_mode(Some(kad::Mode::Server));
+    // Until it is known that others can dial this node.
+    kademlia.set_mode(Some(kad::Mode::Client));
     kademlia
 }

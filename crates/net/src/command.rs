@@ -1,6 +1,7 @@
 use althing_record::{NodeId, Verdict};
 use libp2p::Multiaddr;
 
+use crate::pings::PongSender;
 use crate::{MessageRef, ReplyTo, RequestForms, Topic};
 
 /// What a handle asks of the swarm task.
@@ -14,7 +15,9 @@ pub(crate) enum Command {
     StopProviding { key: [u8; 32] },
     Lookup { query: u64, key: [u8; 32] },
     Dial { address: Multiaddr },
+    Blame { node: NodeId },
     DialNode { node: NodeId, addresses: Vec<Multiaddr> },
+    Ping { node: NodeId, addresses: Vec<Multiaddr>, answer: PongSender },
 }
 
 impl Command {
@@ -27,6 +30,8 @@ impl Command {
             Self::Provide { .. } => "provide",
             Self::StopProviding { .. } => "stop providing",
             Self::Lookup { .. } => "look up",
+            Self::Ping { .. } => "ping",
+            Self::Blame { .. } => "blame",
             Self::Dial { .. } | Self::DialNode { .. } => "dial",
         }
     }

@@ -1,7 +1,7 @@
 use althing_record::{NetworkId, NodeKey};
 use libp2p::Multiaddr;
 
-use crate::{Limits, Profile};
+use crate::{Limits, Profile, ReachMode, Shelf};
 
 /// What one swarm needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -16,8 +16,16 @@ pub struct Config {
     pub bootstrap: Vec<Multiaddr>,
     /// Whether to look for other nodes on the local network, and be found there, by multicast DNS.
     pub mdns: bool,
+    /// Whether peers can dial this node, if that is known.
+    pub reachability: ReachMode,
+    /// Whether to relay for nodes behind NAT, once peers can dial this one.
+    pub relay: bool,
+    /// Whether to ask the router for a way in (UPnP).
+    pub upnp: bool,
     /// The open internet, or a test network on one machine.
     pub profile: Profile,
+    /// What is kept over a restart, and where changes of it go; `None` keeps nothing.
+    pub shelf: Option<Shelf>,
     /// The bounds.
     pub limits: Limits,
 }

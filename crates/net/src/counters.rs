@@ -20,6 +20,7 @@ pub(crate) struct Counters {
     announcements: Family<One, Counter>,
     neighbours: Family<One, Counter>,
     mismatched: Family<One, Counter>,
+    kept: Family<One, Counter>,
 }
 
 impl Counters {
@@ -51,7 +52,16 @@ impl Counters {
             "Peers of this network that share no version of a protocol with this node",
             counters.mismatched.clone(),
         );
+        registry.register(
+            "kept_providers",
+            "Provider records found on disk at the start, by outcome",
+            counters.kept.clone(),
+        );
         counters
+    }
+
+    pub(crate) fn kept(&self, outcome: &'static str) {
+        self.kept.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     pub(crate) fn peers(&self, connected: usize) {
@@ -93,6 +103,11 @@ impl Counters {
 
     pub(crate) fn mismatched(&self, protocol: &'static str) {
         self.mismatched.get_or_create(&[("protocol", protocol)]).inc();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kept_as(&self, outcome: &'static str) -> u64 {
+        self.kept.get_or_create(&[("outcome", outcome)]).get()
     }
 
     #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::behaviour::Kademlia;
 use crate::counters::Counters;
 use crate::outbox::Outbox;
 use crate::peers::node_of;
-use crate::providers::record_key;
+use crate::providers::{record_key, second_key};
 use crate::{Event, Limits};
 
 /// Below this many peers in the routing table a new one may be closer to any key: everything is announced again.
@@ -22,6 +22,7 @@ pub(crate) struct Directory {
     counters: Counters,
     waiting: VecDeque<Job>,
     running: Vec<(QueryId, Job, Instant)>,
+    lookups: BTreeMap<u64, Lookup>,
     /// Keys that this node provides, and when each is announced next.
     own: BTreeMap<[u8; 32], Instant>,
 }
@@ -29,8 +30,16 @@ pub(crate) struct Directory {
 /// Where a peer turned out to be; no addresses if nowhere.
 pub(crate) type Found = (PeerId, Vec<Multiaddr>);
 
+/// A lookup: one query for the key, one for its second key.
+struct Lookup {
+    queries: usize,
+    seen: BTreeSet<PeerId>,
+    /// Whether another node answered one of them.
+    answered: bool,
+}
+
 enum Job {
-    Lookup { query: u64, key: [u8; 32], seen: BTreeSet<PeerId>, answered: bool },
+    Lookup { query: u64, key: [u8; 32] },
     Announce { key: [u8; 32], report: bool },
     Find { peer: PeerId },
 }
@@ -42,32 +51,51 @@ impl Directory {
             counters,
             waiting: VecDeque::new(),
             running: Vec::new(),
+            lookups: BTreeMap::new(),
             own: BTreeMap::new(),
         }
     }
 
     pub(crate) fn lookup(
         &mut self,
-        at: (&mut Kademlia, &mut Outbox),
+        (kademlia, outbox): (&mut Kademlia, &mut Outbox),
         query: u64,
         key: [u8; 32],
         now: Instant,
     ) {
-        self.enqueue(at, Job::Lookup { query, key, seen: BTreeSet::new(), answered: false }, now);
+        let keys = [key, second_key(&key)];
+        self.lookups.insert(query, Lookup { queries: keys.len(), seen: BTreeSet::new(), answered: false });
+        for key in keys {
+            self.enqueue((&mut *kademlia, &mut *outbox), Job::Lookup { query, key }, now);
+        }
     }
 
-    pub(crate) fn provide(&mut self, at: (&mut Kademlia, &mut Outbox), key: [u8; 32], now: Instant) {
-        if self.own.len() >= self.limits.own_keys_max && !self.own.contains_key(&key) {
-            let result = Err(format!("this node provides {} keys already", self.own.len()));
-            return at.1.push(Event::Provided { key, result });
+    pub(crate) fn provide(
+        &mut self,
+        (kademlia, outbox): (&mut Kademlia, &mut Outbox),
+        key: [u8; 32],
+        now: Instant,
+    ) {
+        if self.own.len() >= 2 * self.limits.own_keys_max && !self.own.contains_key(&key) {
+            let result = Err(format!("this node provides {} keys already", self.own.len() / 2));
+            return outbox.push(Event::Provided { key, result });
         }
-        self.own.insert(key, now + self.limits.announce_interval);
-        self.enqueue(at, Job::Announce { key, report: true }, now);
+        for (key, report) in [(key, true), (second_key(&key), false)] {
+            self.own.insert(key, now + self.limits.announce_interval);
+            self.enqueue((&mut *kademlia, &mut *outbox), Job::Announce { key, report }, now);
+        }
     }
 
     pub(crate) fn stop_providing(&mut self, kademlia: &mut Kademlia, key: &[u8; 32]) {
-        self.own.remove(key);
-        kademlia.stop_providing(&record_key(key));
+        for key in [*key, second_key(key)] {
+            self.own.remove(&key);
+            kademlia.stop_providing(&record_key(&key));
+        }
+    }
+
+    /// Whether a lookup is under way.
+    pub(crate) fn looks_up(&self) -> bool {
+        self.running.iter().any(|(_, job, _)| matches!(job, Job::Lookup { .. }))
     }
 
     pub(crate) fn find(&mut self, at: (&mut Kademlia, &mut Outbox), peer: PeerId, now: Instant) {
@@ -80,6 +108,13 @@ impl Directory {
             for next in self.own.values_mut() {
                 *next = (*next).min(now + GATHER);
             }
+        }
+    }
+
+    /// This node is to be found elsewhere: what others store of it is out of date.
+    pub(crate) fn announce_soon(&mut self, now: Instant) {
+        for next in self.own.values_mut() {
+            *next = (*next).min(now + GATHER);
         }
     }
 
@@ -117,10 +152,7 @@ impl Directory {
     /// Ends a job that never became a query.
     fn give_up(&mut self, outbox: &mut Outbox, job: Job, why: &str) {
         match job {
-            Job::Lookup { query, .. } => {
-                self.counters.lookup("overloaded");
-                outbox.push(Event::Providers { query, providers: Vec::new(), last: true, answered: false });
-            }
+            Job::Lookup { query, .. } => self.query_ended(outbox, query, "overloaded"),
             Job::Announce { key, report: true } => {
                 outbox.push(Event::Provided { key, result: Err(why.to_owned()) });
             }
@@ -138,14 +170,17 @@ impl Directory {
     ) -> Option<Found> {
         let index = self.running.iter().position(|(running, ..)| *running == id)?;
         let mut found = None;
-        if let Job::Lookup { answered, .. } = &mut self.running[index].1 {
-            *answered |= stats.num_successes() > 0;
+        if let Job::Lookup { query, .. } = &self.running[index].1
+            && let Some(lookup) = self.lookups.get_mut(query)
+        {
+            lookup.answered |= stats.num_successes() > 0;
         }
         match (&mut self.running[index].1, result) {
             (
-                Job::Lookup { query, seen, .. },
+                Job::Lookup { query, .. },
                 QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })),
             ) => {
+                let seen = &mut self.lookups.get_mut(query)?.seen;
                 let room = self.limits.lookup_providers_max.saturating_sub(seen.len());
                 let mut fresh: Vec<_> = providers.into_iter().filter(|peer| !seen.contains(peer)).collect();
                 fresh.truncate(room);
@@ -181,7 +216,18 @@ impl Directory {
     }
 
     fn end(&mut self, index: usize, outbox: &mut Outbox, outcome: &'static str) {
-        if let (_, Job::Lookup { query, answered, .. }, _) = self.running.swap_remove(index) {
+        if let (_, Job::Lookup { query, .. }, _) = self.running.swap_remove(index) {
+            self.query_ended(outbox, query, outcome);
+        }
+    }
+
+    /// One of a lookup's queries has ended, and so has the lookup if it was the last.
+    fn query_ended(&mut self, outbox: &mut Outbox, query: u64, outcome: &'static str) {
+        let Some(lookup) = self.lookups.get_mut(&query) else { return };
+        lookup.queries -= 1;
+        if lookup.queries == 0 {
+            let answered = lookup.answered;
+            self.lookups.remove(&query);
             self.counters.lookup(outcome);
             outbox.push(Event::Providers { query, providers: Vec::new(), last: true, answered });
         }

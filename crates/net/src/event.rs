@@ -12,6 +12,8 @@ use crate::{MessageRef, ReplyTo, RequestFailure, Topic};
 pub enum Event {
     /// The swarm listens on this address.
     Listening(Multiaddr),
+    /// Where others can reach this node changed; [`Net::state`](crate::Net::state) says to what.
+    Addresses,
     /// A connection to a peer of this network, after Identify said so. Seen again for a peer that is connected already
     /// when it connects anew: it may have restarted without the old connection's noticing.
     Connected {
@@ -95,6 +97,7 @@ impl Event {
             }
             Self::Providers { providers, .. } => providers.len() * 32,
             Self::Listening(_)
+            | Self::Addresses
             | Self::Connected { .. }
             | Self::Disconnected { .. }
             | Self::RequestFailed { .. }

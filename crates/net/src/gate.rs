@@ -16,9 +16,10 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId};
 
 use crate::clock;
+use crate::paths::{is_circuit, relay_in};
 use crate::range::{Range, ip_of};
 
-/// Peers of other networks that are kept out for a while.
+/// Peers of other networks, and those that misbehave, that are kept out for a while.
 const BANNED_MAX: usize = 1024;
 /// For how long.
 const BAN: Duration = Duration::from_secs(60);
@@ -35,10 +36,18 @@ pub(crate) struct Gate {
     per_range_max: usize,
     pending_per_range_max: usize,
     caps_loopback: bool,
-    pending: BTreeMap<ConnectionId, Range>,
-    established: BTreeMap<ConnectionId, Range>,
+    pending: BTreeMap<ConnectionId, Origin>,
+    established: BTreeMap<ConnectionId, Origin>,
     banned: BTreeMap<PeerId, Instant>,
     lost: BTreeMap<PeerId, Lost>,
+}
+
+/// What an inbound connection counts for. One through a relay has no address of its own: all that one relay brings
+/// counts as one range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Range(Range),
+    Relay(PeerId),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +63,7 @@ pub(crate) enum Refusal {
     Range,
     /// Its Ed25519 key is no key, or weak.
     WeakKey,
-    /// It belongs to another network and was turned away less than a minute ago.
+    /// It belongs to another network or misbehaved, and was turned away less than a minute ago.
     Banned,
     /// It could not be reached a moment ago.
     Lost,
@@ -65,7 +74,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Range => "too many connections from one address range",
             Self::WeakKey => "the peer's key is weak",
-            Self::Banned => "the peer belongs to another network",
+            Self::Banned => "the peer was turned away a moment ago",
             Self::Lost => "the peer could not be reached a moment ago",
         })
     }
@@ -112,15 +121,18 @@ impl Gate {
         self.banned.insert(peer, now + BAN);
     }
 
-    fn range(&self, address: &Multiaddr) -> Option<Range> {
+    fn origin(&self, local: &Multiaddr, remote: &Multiaddr) -> Option<Origin> {
+        if is_circuit(local) {
+            return relay_in(local).map(Origin::Relay);
+        }
         let counts = |ip: &IpAddr| self.caps_loopback || !ip.to_canonical().is_loopback();
-        ip_of(address).filter(counts).map(Range::of)
+        ip_of(remote).filter(counts).map(Range::of).map(Origin::Range)
     }
 
-    fn admit_range(&self, address: &Multiaddr) -> Result<Option<Range>, ConnectionDenied> {
-        let Some(range) = self.range(address) else { return Ok(None) };
-        let open = self.established.values().filter(|other| **other == range).count();
-        if open >= self.per_range_max { Err(ConnectionDenied::new(Refusal::Range)) } else { Ok(Some(range)) }
+    fn admit_range(&self, local: &Multiaddr, remote: &Multiaddr) -> Result<Option<Origin>, ConnectionDenied> {
+        let Some(origin) = self.origin(local, remote) else { return Ok(None) };
+        let open = self.established.values().filter(|other| **other == origin).count();
+        if open >= self.per_range_max { Err(ConnectionDenied::new(Refusal::Range)) } else { Ok(Some(origin)) }
     }
 
     fn admit_peer(&self, peer: &PeerId) -> Result<(), ConnectionDenied> {
@@ -144,15 +156,15 @@ impl NetworkBehaviour for Gate {
     fn handle_pending_inbound_connection(
         &mut self,
         connection: ConnectionId,
-        _: &Multiaddr,
+        local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        if let Some(range) = self.admit_range(remote)? {
+        if let Some(origin) = self.admit_range(local, remote)? {
             // Half-open handshakes cost nothing: one range must not hold every pending slot.
-            if self.pending.values().filter(|other| **other == range).count() >= self.pending_per_range_max {
+            if self.pending.values().filter(|other| **other == origin).count() >= self.pending_per_range_max {
                 return Err(ConnectionDenied::new(Refusal::Range));
             }
-            self.pending.insert(connection, range);
+            self.pending.insert(connection, origin);
         }
         Ok(())
     }
@@ -161,11 +173,11 @@ impl NetworkBehaviour for Gate {
         &mut self,
         connection: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.pending.remove(&connection);
-        self.admit_range(remote)?;
+        self.admit_range(local, remote)?;
         self.admit_peer(&peer)?;
         Ok(dummy::ConnectionHandler)
     }
@@ -199,10 +211,10 @@ impl NetworkBehaviour for Gate {
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(ConnectionEstablished { connection_id, endpoint, .. }) => {
-                if let ConnectedPoint::Listener { send_back_addr, .. } = endpoint
-                    && let Some(range) = self.range(send_back_addr)
+                if let ConnectedPoint::Listener { local_addr, send_back_addr } = endpoint
+                    && let Some(origin) = self.origin(local_addr, send_back_addr)
                 {
-                    self.established.insert(connection_id, range);
+                    self.established.insert(connection_id, origin);
                 }
             }
             FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) => {
@@ -229,8 +241,11 @@ mod tests {
     use super::*;
 
     fn connect(gate: &mut Gate, id: usize, from: &str) -> Result<(), ConnectionDenied> {
-        let (id, local) =
-            (ConnectionId::new_unchecked(id), "/ip4/203.0.113.1/tcp/1".parse().expect("an address"));
+        connect_at(gate, id, "/ip4/203.0.113.1/tcp/1", from)
+    }
+
+    fn connect_at(gate: &mut Gate, id: usize, at: &str, from: &str) -> Result<(), ConnectionDenied> {
+        let (id, local) = (ConnectionId::new_unchecked(id), at.parse().expect("an address"));
         let remote: Multiaddr = from.parse().expect("an address");
         let peer = PeerId::random();
         gate.handle_pending_inbound_connection(id, &local, &remote)?;
@@ -256,6 +271,16 @@ mod tests {
         assert!(connect(&mut gate, 5, "/ip6/2001:db8:1:1::1/tcp/9").is_ok());
         assert!(connect(&mut gate, 6, "/ip6/2001:db8:1:2::1/tcp/9").is_ok());
         assert!(connect(&mut gate, 7, "/ip6/2001:db8:1:3::1/tcp/9").is_err(), "one /48");
+    }
+
+    #[test]
+    fn a_flood_through_one_relay_counts_as_one_range() {
+        let mut gate = Gate::new(2, 16, false);
+        let at = |relay: PeerId| format!("/ip4/127.0.0.1/tcp/9/p2p/{relay}/p2p-circuit");
+        let (one, other) = (at(PeerId::random()), at(PeerId::random()));
+        let mut open = |id, at| connect_at(&mut gate, id, at, &format!("/p2p/{}", PeerId::random())).is_ok();
+        assert_eq!((0..40).filter(|id| open(*id, &one)).count(), 2);
+        assert!(open(50, &other), "another relay has its own count");
     }
 
     #[test]

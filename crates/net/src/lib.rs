@@ -9,7 +9,6 @@
 //! - It does not retry what a peer may have read: a request fails once, with a reason. It does send a request again when
 //!   the connection was refused before the peer could read it, dials bootstrap addresses again, and announces own
 //!   provider records again, because nobody else would.
-//! - It does not cross NATs yet: no relay, no hole punching.
 //!
 //! # One task
 //! ```text
@@ -39,6 +38,9 @@
 //!     listen: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
 //!     bootstrap: Vec::new(),
 //!     mdns: false,
+//!     reachability: althing_net::ReachMode::Auto,
+//!     relay: true,
+//!     upnp: false,
 //!     profile: Profile::Testnet,
 //!     limits: Limits::default(),
 //! };
@@ -53,6 +55,7 @@
 //! # }
 //! ```
 
+mod addresses;
 mod behaviour;
 mod bootstrap;
 mod bucket;
@@ -60,6 +63,7 @@ mod busy;
 mod clock;
 mod codec;
 mod command;
+mod conduct;
 mod config;
 mod counters;
 mod directory;
@@ -75,17 +79,25 @@ mod names;
 mod neighbours;
 mod net;
 mod outbox;
+mod paths;
 mod peers;
+mod pings;
+mod probes;
 mod profile;
 mod providers;
 mod range;
+mod reach;
+mod relay_desk;
+mod relays;
 mod reply_to;
 mod request_desk;
 mod request_failure;
 mod request_forms;
 mod score;
+mod shelf;
 mod start;
 mod state;
+mod suspects;
 mod task;
 mod topic;
 mod versions;
@@ -101,10 +113,15 @@ pub use libp2p::Multiaddr;
 pub use limits::Limits;
 pub use message_ref::MessageRef;
 pub use net::Net;
+pub use paths::{Path, Transport};
+pub use pings::{PingFailure, Pong};
 pub use profile::Profile;
+pub use providers::second_key;
+pub use reach::{Learnt, ReachMode, Reachability, Tests};
 pub use reply_to::ReplyTo;
 pub use request_failure::RequestFailure;
 pub use request_forms::RequestForms;
+pub use shelf::{Shelf, ShelfRow};
 pub use start::{StartError, start};
-pub use state::{Membership, NetState, PeerState};
+pub use state::{Membership, NetState, PeerState, ReachState, Relaying, Upnp};
 pub use topic::Topic;

@@ -71,7 +71,7 @@ pub struct Limits {
     pub queries_waiting_max: usize,
     /// Providers reported per lookup.
     pub lookup_providers_max: usize,
-    /// Keys that this node provides.
+    /// Keys that this node provides. Each is announced under a second key too.
     pub own_keys_max: usize,
     /// Keys of which this node stores providers.
     pub provider_keys_max: usize,
@@ -91,6 +91,27 @@ pub struct Limits {
     pub provider_ttl: Duration,
     /// How often own provider records are announced again.
     pub announce_interval: Duration,
+
+    /// Places at this relay for nodes behind NAT.
+    pub relay_places_max: usize,
+    /// Places per peer: two, for one that comes back before its old connection is known to be gone.
+    pub relay_places_per_peer_max: usize,
+    /// Places per /24 (IPv4) or /48 (IPv6).
+    pub relay_places_per_range_max: usize,
+    /// How long a place holds, unless it is renewed.
+    pub relay_place_time: Duration,
+    /// Circuits through this relay.
+    pub relay_circuits_max: usize,
+    /// Circuits through this relay per peer, at either end.
+    pub relay_circuits_per_peer_max: usize,
+    /// How long one may last.
+    pub relay_circuit_time: Duration,
+    /// Bytes through one, in both directions together.
+    pub relay_circuit_bytes_max: u64,
+    /// Requests for a place or a circuit per peer and second, sustained; more are refused.
+    pub relay_rate: f64,
+    /// Such requests per peer at once.
+    pub relay_burst: f64,
 }
 
 impl Default for Limits {
@@ -129,15 +150,25 @@ impl Default for Limits {
             queries_waiting_max: 2048,
             lookup_providers_max: 1024,
             own_keys_max: 1024,
-            provider_keys_max: 16_384,
-            provider_records_max: 65_536,
+            provider_keys_max: 32_768,
+            provider_records_max: 131_072,
             providers_per_key_max: 64,
-            keys_per_provider_max: 1024,
+            keys_per_provider_max: 2048,
             providers_per_range_max: 16,
             announcement_rate: 50.0,
-            announcement_burst: 1200.0,
+            announcement_burst: 2400.0,
             provider_ttl: Duration::from_secs(3600),
             announce_interval: Duration::from_secs(1200),
+            relay_places_max: 128,
+            relay_places_per_peer_max: 2,
+            relay_places_per_range_max: 16,
+            relay_place_time: Duration::from_secs(3600),
+            relay_circuits_max: 64,
+            relay_circuits_per_peer_max: 8,
+            relay_circuit_time: Duration::from_secs(300),
+            relay_circuit_bytes_max: 8 << 20,
+            relay_rate: 0.2,
+            relay_burst: 20.0,
         }
     }
 }

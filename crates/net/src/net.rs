@@ -4,11 +4,11 @@ use std::time::Duration;
 use althing_record::{NodeId, Verdict};
 use libp2p::Multiaddr;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::command::Command;
 use crate::counters::Counters;
-use crate::{Busy, MessageRef, NetState, ReplyTo, RequestForms, Topic};
+use crate::{Busy, MessageRef, NetState, PingFailure, Pong, ReplyTo, RequestForms, Topic};
 
 /// How long [`Net::shutdown`] waits for the swarm task.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
@@ -84,6 +84,15 @@ impl Net {
         self.send(Command::Lookup { query, key })
     }
 
+    /// Says that a peer sent something of its own that is wrong from the bytes alone: never for what it passed on, or what
+    /// a newer version may mean. It costs the peer score; who goes on is disconnected and kept out for a while.
+    ///
+    /// # Errors
+    /// When the command was not taken.
+    pub fn blame(&self, node: NodeId) -> Result<(), Busy> {
+        self.send(Command::Blame { node })
+    }
+
     /// Dials an address, which may end in `/p2p/…`.
     ///
     /// # Errors
@@ -98,6 +107,21 @@ impl Net {
     /// When the command was not taken.
     pub fn dial_node(&self, node: NodeId, addresses: Vec<Multiaddr>) -> Result<(), Busy> {
         self.send(Command::DialNode { node, addresses })
+    }
+
+    /// Sends a ping, at these addresses and those that are known if the node is not connected. The receiver gets one
+    /// answer.
+    ///
+    /// # Errors
+    /// When the command was not taken.
+    pub fn ping(
+        &self,
+        node: NodeId,
+        addresses: Vec<Multiaddr>,
+    ) -> Result<oneshot::Receiver<Result<Pong, PingFailure>>, Busy> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Ping { node, addresses, answer })?;
+        Ok(answered)
     }
 
     /// This node's id.

@@ -8,7 +8,7 @@ use libp2p::kad::ProviderRecord;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
-use crate::range::ip_of;
+use crate::paths::{Path, hop_of, is_circuit, relay_of};
 use crate::{Membership, PeerState, clock};
 
 /// Announcements that wait until Identify has said who announces.
@@ -33,6 +33,10 @@ pub(crate) struct Peer {
     pub(crate) listens: Vec<Multiaddr>,
     pub(crate) announced: Vec<ProviderRecord>,
     pub(crate) rtt: Option<Duration>,
+    /// Whether it offers to relay.
+    pub(crate) hop: bool,
+    /// Whether it speaks a version of the engine's protocol that this node speaks.
+    pub(crate) understood: Option<bool>,
     since: SystemTime,
 }
 
@@ -42,6 +46,14 @@ struct Connection {
     endpoint: ConnectedPoint,
     /// Whether Identify was answered on it, so that the peer has admitted it too.
     identified: bool,
+    /// Whether hole punching opened it.
+    punched: bool,
+}
+
+impl Connection {
+    fn path(&self) -> Path {
+        Path::of(&self.endpoint, self.punched)
+    }
 }
 
 /// What a closed connection leaves behind.
@@ -59,23 +71,50 @@ impl Peer {
         open.map(|open| open.identified = true).is_some()
     }
 
-    /// The remote's address on the oldest connection.
+    /// The oldest direct connection, or else the oldest one.
+    fn first(&self) -> &Connection {
+        let direct = self.connections.iter().find(|open| open.path().is_direct());
+        direct.or(self.connections.first()).expect("a peer leaves with its last connection")
+    }
+
+    /// The remote's address on the oldest connection, a direct one if there is one.
     pub(crate) fn address(&self) -> &Multiaddr {
-        self.connections
-            .first()
-            .expect("a peer leaves with its last connection")
-            .endpoint
-            .get_remote_address()
+        self.first().endpoint.get_remote_address()
     }
 
-    /// Whether this node dialed the oldest connection.
+    /// Whether this node dialed that connection.
     pub(crate) fn outbound(&self) -> bool {
-        self.connections.first().is_some_and(|open| open.endpoint.is_dialer())
+        self.first().endpoint.is_dialer()
     }
 
-    /// Where it was seen, which it cannot choose freely.
+    /// How that connection runs.
+    pub(crate) fn path(&self) -> Path {
+        self.first().path()
+    }
+
+    /// Where it was seen, or the relay that it came through; it can choose neither freely.
     pub(crate) fn ip(&self) -> Option<IpAddr> {
-        ip_of(self.address())
+        hop_of(&self.first().endpoint)
+    }
+
+    /// Whether it is of this network, offers to relay, and is connected without a relay itself.
+    pub(crate) fn relays(&self) -> bool {
+        self.hop && self.membership == Membership::Member && self.path().is_direct()
+    }
+
+    /// Where it came in, and from where, if this node did not dial it.
+    pub(crate) fn came_in(&self) -> Option<(&Multiaddr, &Multiaddr)> {
+        match &self.first().endpoint {
+            ConnectedPoint::Listener { local_addr, send_back_addr } => Some((local_addr, send_back_addr)),
+            ConnectedPoint::Dialer { .. } => None,
+        }
+    }
+
+    /// Where this node dialed it directly, so that the address is known to work.
+    pub(crate) fn dialed(&self) -> Option<&Multiaddr> {
+        let direct = self.connections.iter().filter(|open| open.path() == Path::of(&open.endpoint, false));
+        let address = |open: &'_ Connection| open.endpoint.is_dialer() && relay_of(&open.endpoint).is_none();
+        direct.filter(|open| address(open)).map(|open| open.endpoint.get_remote_address()).next()
     }
 
     /// Keeps an announcement until Identify has answered. Returns whether there was room.
@@ -99,13 +138,14 @@ impl Peers {
             listens: Vec::new(),
             announced: Vec::new(),
             rtt: None,
+            hop: false,
+            understood: None,
             since: clock::wall(),
         };
-        self.0.entry(peer).or_insert_with(new).connections.push(Connection {
-            id: connection,
-            endpoint,
-            identified: false,
-        });
+        let open = &mut self.0.entry(peer).or_insert_with(new).connections;
+        // Of two attempts at once, either side's may win, so the event of the one that was tried says less.
+        let punched = open.iter().any(|open| !open.path().is_direct());
+        open.push(Connection { id: connection, endpoint, identified: false, punched });
     }
 
     /// Forgets a connection.
@@ -122,6 +162,17 @@ impl Peers {
         self.0.get(peer).is_some_and(|peer| peer.connections.iter().all(|open| open.identified))
     }
 
+    /// How a connection runs.
+    pub(crate) fn path(&self, peer: &PeerId, connection: ConnectionId) -> Option<Path> {
+        let open = self.0.get(peer)?.connections.iter().find(|open| open.id == connection);
+        open.map(Connection::path)
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+        self.0.iter()
+    }
+
     pub(crate) fn peer(&self, peer: &PeerId) -> Option<&Peer> {
         self.0.get(peer)
     }
@@ -136,6 +187,13 @@ impl Peers {
 
     pub(crate) fn members(&self) -> usize {
         self.0.values().filter(|peer| peer.membership == Membership::Member).count()
+    }
+
+    /// The median of the peers' last round trips, if there is any.
+    pub(crate) fn usual_rtt(&self) -> Option<Duration> {
+        let mut rtts: Vec<_> = self.0.values().filter_map(|peer| peer.rtt).collect();
+        rtts.sort_unstable();
+        rtts.get(rtts.len() / 2).copied()
     }
 
     /// Peers without an Ed25519 identity.
@@ -160,10 +218,22 @@ impl Peers {
                 since: peer.since,
                 rtt: peer.rtt,
                 score: score(id),
+                path: peer.path(),
+                understood: peer.understood,
             })
         };
         self.0.iter().filter_map(state).collect()
     }
+}
+
+/// A peer's addresses without its own id, which those through relays end in.
+pub(crate) fn without_id(mut addresses: Vec<Multiaddr>, peer: &PeerId) -> Vec<Multiaddr> {
+    for address in addresses.iter_mut().filter(|address| is_circuit(address)) {
+        if address.iter().last() == Some(libp2p::multiaddr::Protocol::P2p(*peer)) {
+            address.pop();
+        }
+    }
+    addresses
 }
 
 /// The node behind a PeerId. Connections with weak keys are refused, so they need no second look here.

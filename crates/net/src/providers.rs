@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use libp2p::PeerId;
 use libp2p::kad::store::{Error, RecordStore, Result as StoreResult};
 use libp2p::kad::{ProviderRecord, Record, RecordKey};
+use sha2::{Digest, Sha256};
 
 use crate::Limits;
 use crate::range::Range;
@@ -22,6 +23,18 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// The Kademlia key of a digest.
 pub(crate) fn record_key(key: &[u8; 32]) -> RecordKey {
     RecordKey::from([MULTIHASH.as_slice(), key].concat())
+}
+
+/// The second key under which a node announces itself and is looked up: SHA-256 over ("althing/second/1", key), each
+/// part preceded by its length in two bytes, big-endian. Who wants to surround a key in Kademlia has to surround both.
+#[must_use]
+pub fn second_key(key: &[u8; 32]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [b"althing/second/1".as_slice(), key] {
+        hash.update(u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
 }
 
 /// The digest in a Kademlia key, if it is one of ours.
@@ -42,12 +55,23 @@ pub(crate) struct ProviderStore {
     records: usize,
     swept: Option<Instant>,
     turn: AtomicUsize,
+    /// Rows that differ from those on disk.
+    dirty: BTreeSet<([u8; 32], PeerId)>,
 }
 
 #[derive(Debug)]
 struct Entry {
     record: ProviderRecord,
     range: Option<Range>,
+}
+
+/// A record that is new, renewed, or gone.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) key: [u8; 32],
+    pub(crate) provider: PeerId,
+    /// The record and where its provider was seen.
+    pub(crate) entry: Option<(ProviderRecord, Option<Range>)>,
 }
 
 /// Why a provider record was refused.
@@ -96,6 +120,7 @@ impl ProviderStore {
             records: 0,
             swept: None,
             turn: AtomicUsize::new(turn),
+            dirty: BTreeSet::new(),
         }
     }
 
@@ -124,6 +149,7 @@ impl ProviderStore {
             }
         }
         let provider = record.provider;
+        self.touch(key, provider);
         self.by_provider.entry(provider).or_default().insert(key);
         self.keys.entry(key).or_default().insert(provider, Entry { record, range });
         Ok(())
@@ -132,7 +158,7 @@ impl ProviderStore {
     fn refusal(&self, key: &[u8; 32], provider: &PeerId, range: Option<Range>) -> Option<StoreRefusal> {
         let keys_of_provider = self.by_provider.get(provider).map_or(0, BTreeSet::len);
         if *provider == self.local {
-            return (keys_of_provider >= self.limits.own_keys_max).then_some(StoreRefusal::OwnKeys);
+            return (keys_of_provider >= 2 * self.limits.own_keys_max).then_some(StoreRefusal::OwnKeys);
         }
         if keys_of_provider >= self.limits.keys_per_provider_max {
             return Some(StoreRefusal::KeysOfProvider);
@@ -152,6 +178,26 @@ impl ProviderStore {
         } else {
             None
         }
+    }
+
+    /// Notes that a row on disk is out of date. When too many are, it stays so: it expires by itself.
+    fn touch(&mut self, key: [u8; 32], provider: PeerId) {
+        if provider != self.local && self.dirty.len() < self.limits.provider_records_max {
+            self.dirty.insert((key, provider));
+        }
+    }
+
+    /// Takes up to so many of the rows that differ from those on disk.
+    pub(crate) fn changed(&mut self, rows_max: usize) -> Vec<Changed> {
+        let mut rows = Vec::new();
+        while rows.len() < rows_max
+            && let Some((key, provider)) = self.dirty.pop_first()
+        {
+            let entry = self.keys.get(&key).and_then(|entries| entries.get(&provider));
+            let entry = entry.map(|entry| (entry.record.clone(), entry.range));
+            rows.push(Changed { key, provider, entry });
+        }
+        rows
     }
 
     /// Drops every record whose time is over, at most once per second: a flood of refused records must stay cheap.
@@ -181,6 +227,7 @@ impl ProviderStore {
         if entries.is_empty() {
             self.keys.remove(key);
         }
+        self.touch(*key, *provider);
         if let Some(keys) = self.by_provider.get_mut(provider) {
             keys.remove(key);
             if keys.is_empty() {

@@ -3,6 +3,8 @@ use std::net::IpAddr;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
+use crate::paths::is_circuit;
+
 /// A /24 (IPv4) or /48 (IPv6): about what one party gets to choose addresses from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Range {
@@ -36,12 +38,19 @@ pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
 
 /// Addresses kept per peer.
 const ADDRESSES_MAX: usize = 8;
+/// Of these, such that lead through relays.
+const CIRCUITS_MAX: usize = 4;
 
 /// The addresses out of what a peer claims that are worth dialing, given where it was seen. What it claims is not
 /// proven: this only keeps out what cannot work and bounds how many there are.
 pub(crate) fn dialable(claimed: &[Multiaddr], seen_at: Option<IpAddr>) -> Vec<Multiaddr> {
     let near = seen_at.is_none_or(|ip| ip.to_canonical().is_loopback());
-    claimed.iter().filter(|address| is_dialable(address, near)).take(ADDRESSES_MAX).cloned().collect()
+    let dialable = claimed.iter().filter(|address| is_dialable(address, near));
+    let (circuits, direct): (Vec<_>, Vec<_>) = dialable.partition(|address| is_circuit(address));
+    // A machine with many interfaces is still found through its relays.
+    let circuits = &circuits[..circuits.len().min(CIRCUITS_MAX)];
+    let direct = direct.into_iter().take(ADDRESSES_MAX - circuits.len());
+    direct.chain(circuits.iter().copied()).cloned().collect()
 }
 
 fn is_dialable(address: &Multiaddr, loopback_allowed: bool) -> bool {
@@ -66,7 +75,15 @@ fn is_dialable(address: &Multiaddr, loopback_allowed: bool) -> bool {
         Some(Protocol::Udp(port)) => port != 0 && parts.next() == Some(Protocol::QuicV1),
         _ => false,
     };
-    host && transport && matches!(parts.next(), None | Some(Protocol::P2p(_))) && parts.next().is_none()
+    // Nothing, or the peer; or a relay, which is named, and perhaps the peer behind it. No relay behind a relay.
+    let rest: Vec<_> = parts.take(4).collect();
+    let end = match &rest[..] {
+        [] | [Protocol::P2p(_)] => true,
+        [Protocol::P2p(_), Protocol::P2pCircuit] => true,
+        [Protocol::P2p(relay), Protocol::P2pCircuit, Protocol::P2p(peer)] => relay != peer,
+        _ => false,
+    };
+    host && transport && end
 }
 
 #[cfg(test)]
@@ -94,6 +111,30 @@ mod tests {
         let near = dialable(&claimed, Some("127.0.0.1".parse().expect("an address")));
         assert_eq!(near.len(), 3);
         assert_eq!(dialable(&vec![claimed[5].clone(); 50], None).len(), ADDRESSES_MAX);
+    }
+
+    #[test]
+    fn addresses_through_one_relay_are_kept_and_no_others_with_relays() {
+        let (relay, peer) = (libp2p::PeerId::random(), libp2p::PeerId::random());
+        let through = |host: u8| format!("/ip4/198.51.100.{host}/tcp/1/p2p/{relay}/p2p-circuit/p2p/{peer}");
+        let good = [through(1), format!("/ip4/198.51.100.1/udp/1/quic-v1/p2p/{relay}/p2p-circuit")];
+        let bad = [
+            format!("/p2p/{relay}/p2p-circuit/p2p/{peer}"),
+            "/ip4/198.51.100.1/tcp/1/p2p-circuit".to_owned(),
+            format!("/ip4/198.51.100.1/tcp/1/p2p/{peer}/p2p-circuit/p2p/{peer}"),
+            format!("{}/p2p-circuit", through(1)),
+            format!("/ip4/198.51.100.1/tcp/1/p2p/{relay}/p2p-circuit/p2p/{relay}/p2p-circuit/p2p/{peer}"),
+            format!("/ip4/198.51.100.1/tcp/1/p2p/{relay}/p2p-circuit/ip4/198.51.100.2/tcp/1"),
+            format!("/ip4/127.0.0.1/tcp/1/p2p/{relay}/p2p-circuit/p2p/{peer}"),
+        ];
+        let far = Some("203.0.113.5".parse().expect("an address"));
+        let all: Vec<_> = bad.iter().chain(&good).map(String::as_str).collect();
+        assert_eq!(dialable(&addresses(&all), far), addresses(&[&good[0], &good[1]]));
+        let many: Vec<_> =
+            (0..20).map(through).chain((0..20).map(|n| format!("/ip4/198.51.100.{n}/tcp/1"))).collect();
+        let kept = dialable(&addresses(&many.iter().map(String::as_str).collect::<Vec<_>>()), far);
+        let circuits = kept.iter().filter(|address| is_circuit(address)).count();
+        assert_eq!((kept.len(), circuits), (ADDRESSES_MAX, CIRCUITS_MAX));
     }
 
     #[test]

@@ -226,6 +226,7 @@ impl RequestDesk {
         self.tidy(&peer);
     }
 
+    /// A request or a response came. Gives what became of a request.
     pub(crate) fn message(
         &mut self,
         (requests, outbox): (&mut Requests, &mut Outbox),
@@ -233,7 +234,7 @@ impl RequestDesk {
         membership: Membership,
         message: Message<RequestForms, Vec<u8>>,
         now: Instant,
-    ) {
+    ) -> Option<&'static str> {
         match message {
             Message::Request { request_id, request, channel } => {
                 let outcome = self.admit(outbox, peer, membership, request_id, request.newest, now);
@@ -241,11 +242,13 @@ impl RequestDesk {
                 if outcome == "delivered" {
                     self.inbound.insert(request_id, Inbound { peer, channel: Some(channel), bytes: 0 });
                 }
+                Some(outcome)
             }
             Message::Response { request_id, response } => {
                 if let Some(flown) = self.land(requests, request_id, now) {
                     self.report(outbox, flown.request, peer, Ok(response));
                 }
+                None
             }
         }
     }

@@ -17,6 +17,8 @@ pub(crate) fn params(topics: impl Iterator<Item = TopicHash>, profile: Profile) 
     PeerScoreParams {
         topics: topics.map(|topic| (topic, topic_params())).collect(),
         topic_score_cap: GAIN_MAX,
+        // Its own faults, counted in `Conduct`.
+        app_specific_weight: 1.0,
         // One late answer to an IWANT is a slow network, seven are a peer that promises what it does not have.
         behaviour_penalty_threshold: 6.0,
         behaviour_penalty_decay: score_parameter_decay(Duration::from_secs(600)),

@@ -19,6 +19,7 @@ use crate::muxer::Yamux;
 use crate::names::Names;
 use crate::peers::peer_of;
 use crate::range::ip_of;
+use crate::relay_desk::RelayDesk;
 use crate::task::{Ends, Task};
 use crate::{Config, Event, Net, NetState};
 
@@ -82,7 +83,8 @@ pub(crate) async fn start_as(
     }
     let metrics = libp2p::metrics::Metrics::new(registry);
     let counters = Counters::register(registry);
-    let mut swarm = build(&config, &names, counters.clone(), registry)?;
+    let relay_desk = RelayDesk::new(limits, config.profile.caps_loopback());
+    let mut swarm = build(&config, &names, counters.clone(), &relay_desk, registry)?;
     let listeners = listen(&mut swarm, &config.listen)?;
 
     let (commands, received) = mpsc::channel(limits.commands_max);
@@ -93,7 +95,7 @@ pub(crate) async fn start_as(
     let id = config.key.node();
     let mdns = Mdns { peer: peer_of(&id), listens: listens_now, hints, counters: counters.clone() };
     let ends = Ends { commands: received, stop: stopped, state, events, heard, listens };
-    let mut task = Task::new(swarm, &config, names, ends, counters.clone(), metrics);
+    let mut task = Task::new(swarm, &config, names, ends, relay_desk, counters.clone(), metrics);
     match tokio::time::timeout(BIND_MAX, bound(&mut task, listeners)).await {
         Ok(result) => result?,
         Err(_) => return Err(StartError::Configuration("binding took too long".to_owned())),
@@ -111,6 +113,7 @@ fn build(
     config: &Config,
     names: &Names,
     counters: Counters,
+    relay_desk: &RelayDesk,
     registry: &mut Registry,
 ) -> Result<Swarm<Behaviour>, StartError> {
     let mut seed = config.key.seed();
@@ -118,8 +121,8 @@ fn build(
     let key = Keypair::ed25519_from_bytes(&mut seed[..]).map_err(|error| refused(&error))?;
     let limits = &config.limits;
     // The registry is needed twice while the builder lives.
-    let behaviour =
-        Behaviour::new(&key, config, names, counters, registry).map_err(|error| refused(&error))?;
+    let mut behaviour = Behaviour::new(&key, config, names, counters, relay_desk, registry)
+        .map_err(|error| refused(&error))?;
     let swarm = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, || {
@@ -135,11 +138,17 @@ fn build(
         })
         .with_dns()
         .map_err(StartError::Dns)?
+        .with_relay_client(noise::Config::new, || Yamux::new(limits.streams_max, limits.window_max))
+        .map_err(|error| refused(&error))?
         .with_bandwidth_metrics(registry)
-        .with_behaviour(|_| behaviour)
+        .with_behaviour(|_, relay_client| {
+            behaviour.relay_client = Some(relay_client).into();
+            behaviour
+        })
         .map_err(|error| refused(&error))?
         .with_swarm_config(|swarm| {
             swarm
+                .with_smart_dial()
                 .with_idle_connection_timeout(limits.idle_timeout)
                 .with_max_negotiating_inbound_streams(limits.streams_max)
         })

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use libp2p::kad::NodeStatus;
 use libp2p::metrics::Metrics;
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::{Multiaddr, PeerId, Swarm};
@@ -11,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use crate::behaviour::Behaviour;
 use crate::bootstrap::{Bootstrap, dial_address, dial_peer, peer_in};
 use crate::command::Command;
+use crate::conduct::{Conduct, FAULTS_MAX, Fault};
 use crate::counters::Counters;
 use crate::directory::Directory;
 use crate::gossip_desk::GossipDesk;
@@ -18,15 +20,25 @@ use crate::names::Names;
 use crate::neighbours::{Hint, Neighbours};
 use crate::outbox::Outbox;
 use crate::peers::{Peers, peer_of};
+use crate::pings::Pings;
 use crate::range::dialable;
+use crate::relay_desk::RelayDesk;
 use crate::request_desk::RequestDesk;
+use crate::shelf::Keeper;
+use crate::suspects::Suspects;
 use crate::versions::Named;
 use crate::{Config, Event, NetState, Topic, clock};
+use reach_events::Reaching;
 
+pub(crate) mod reach_events;
 mod swarm_events;
 
-/// How long a peer may take to answer a dial. A silent address is what takes longest, and lookups wait for it.
+/// How long a peer may take to answer a dial before it counts as lost. A silent address is what takes longest.
 const DIAL_MAX: Duration = Duration::from_secs(3);
+/// How long lookups wait for a dial: this, and so many of the usual round trips. A handshake takes about four of its own.
+const DIAL_PATIENCE: (Duration, u32) = (Duration::from_millis(150), 20);
+/// How often dials are looked at while a lookup runs.
+const LOOK: Duration = Duration::from_millis(25);
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(200);
 /// How often the state is refreshed when nothing changes.
@@ -62,6 +74,7 @@ pub(crate) struct Task {
     requests: RequestDesk,
     directory: Directory,
     announcements: crate::bucket::Buckets,
+    conduct: Conduct,
     bootstrap: Bootstrap,
     heard: mpsc::Receiver<Hint>,
     listens: watch::Sender<Vec<Multiaddr>>,
@@ -69,22 +82,33 @@ pub(crate) struct Task {
     /// Dials under way, as many as may be pending, and since when.
     dialing: BTreeMap<PeerId, Instant>,
     named: Named,
+    suspects: Suspects,
+    keeper: Option<Keeper>,
+    reaching: Reaching,
+    pings: Pings,
     changed: bool,
     refreshed: Instant,
 }
 
 impl Task {
     pub(crate) fn new(
-        swarm: Swarm<Behaviour>,
+        mut swarm: Swarm<Behaviour>,
         config: &Config,
         names: Names,
         ends: Ends,
+        relay_desk: RelayDesk,
         counters: Counters,
         metrics: Metrics,
     ) -> Self {
         let limits = &config.limits;
+        let reaching = Reaching::new(config, *swarm.local_peer_id(), relay_desk);
         let outbox = Outbox::new(ends.events, limits.backlog_max, limits.backlog_bytes_max, counters.clone());
+        let keeper = config.shelf.clone().map(|shelf| {
+            let store = swarm.behaviour_mut().kademlia.store_mut();
+            Keeper::load(shelf, config.network, limits, (store, &counters))
+        });
         Self {
+            keeper,
             swarm,
             names,
             metrics,
@@ -98,12 +122,16 @@ impl Task {
             requests: RequestDesk::new(limits, counters.clone()),
             directory: Directory::new(limits, counters.clone()),
             announcements: crate::bucket::Buckets::new(limits.announcement_rate, limits.announcement_burst),
+            conduct: Conduct::default(),
             bootstrap: Bootstrap::new(&config.bootstrap, config.profile.redial_min()),
             heard: ends.heard,
             listens: ends.listens,
             neighbours: Neighbours::default(),
             dialing: BTreeMap::new(),
             named: Named::default(),
+            suspects: Suspects::default(),
+            reaching,
+            pings: Pings::default(),
             counters,
             changed: true,
             refreshed: clock::now(),
@@ -113,6 +141,8 @@ impl Task {
     pub(crate) async fn run(mut self) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let events = self.outbox.sender();
             tokio::select! {
@@ -130,6 +160,9 @@ impl Task {
                     Err(_) => break,
                 },
                 _ = tick.tick() => self.on_tick(),
+                _ = look.tick(), if self.directory.looks_up() && !self.dialing.is_empty() => {
+                    self.give_up_late_dials(clock::now());
+                }
                 _ = self.stop.changed() => break,
                 () = events.closed() => break,
             }
@@ -172,10 +205,17 @@ impl Task {
             Command::Lookup { query, key } => {
                 self.directory.lookup((&mut behaviour.kademlia, &mut self.outbox), query, key, now);
             }
+            Command::Blame { node } => self.on_fault(peer_of(&node), Fault::Malformed),
             Command::Dial { address } => match peer_in(&address) {
                 Some(peer) => self.dial(dial_peer(peer, vec![address])),
                 None => self.dial(dial_address(address)),
             },
+            Command::Ping { node, addresses, answer } => {
+                let peer = peer_of(&node);
+                behaviour.gate.regain(&peer);
+                let at = (peer, dialable(&addresses, None));
+                self.pings.ping(&mut behaviour.pinger, at, answer, now);
+            }
             Command::DialNode { node, addresses } => {
                 self.dial(dial_peer(peer_of(&node), dialable(&addresses, None)));
             }
@@ -201,19 +241,18 @@ impl Task {
             self.gossip.sweep(&mut behaviour.gossip, now);
             self.requests.sweep((&mut behaviour.requests, &mut self.outbox), now);
             self.announcements.sweep(now);
-            behaviour.kademlia.store_mut().expire(now);
-        }
-        let late = |since: &Instant| now.saturating_duration_since(*since) >= DIAL_MAX;
-        let late: Vec<_> =
-            self.dialing.iter().filter(|(_, since)| late(since)).map(|(peer, _)| *peer).collect();
-        for peer in late {
-            self.dialing.remove(&peer);
-            if self.peers.peer(&peer).is_none() {
-                // Nobody is connected, so this ends the dial and nothing else.
-                let _ = self.swarm.disconnect_peer_id(peer);
-                self.swarm.behaviour_mut().gate.lose(peer, now);
+            for (peer, faults) in self.conduct.decay(now) {
+                behaviour.gossip.set_application_score(&peer, -faults);
             }
+            let store = behaviour.kademlia.store_mut();
+            store.expire(now);
+            if let Some(keeper) = &mut self.keeper {
+                keeper.flush(store);
+            }
+            self.seek_relays(now);
         }
+        self.give_up_late_dials(now);
+        self.look_at_suspects(now);
         for target in self.bootstrap.due(self.peers.members(), now) {
             self.dial(target);
         }
@@ -228,11 +267,95 @@ impl Task {
         }
     }
 
+    /// Ends dials that nobody has answered. While a lookup runs it does not wait for the slow ones: they are looked at
+    /// again afterwards, with all the time there is.
+    fn give_up_late_dials(&mut self, now: Instant) {
+        let patience = match self.peers.usual_rtt() {
+            Some(rtt) if self.directory.looks_up() => DIAL_MAX.min(DIAL_PATIENCE.0 + rtt * DIAL_PATIENCE.1),
+            Some(_) | None => DIAL_MAX,
+        };
+        let waited = |since: &Instant| now.saturating_duration_since(*since);
+        let late: Vec<_> = self
+            .dialing
+            .iter()
+            .map(|(peer, since)| (*peer, waited(since)))
+            .filter(|(_, waited)| *waited >= patience)
+            .collect();
+        for (peer, waited) in late {
+            self.dialing.remove(&peer);
+            if self.peers.peer(&peer).is_some() {
+                continue;
+            }
+            // Nobody is connected, so this ends the dial and nothing else.
+            let _ = self.swarm.disconnect_peer_id(peer);
+            if waited >= DIAL_MAX {
+                self.lose(peer, now);
+            } else {
+                self.swarm.behaviour_mut().gate.lose(peer, now);
+                self.suspects.suspect(peer);
+            }
+        }
+    }
+
+    /// A peer could not be reached. It leaves the routing table, or others would go on being sent there; when it comes
+    /// back, Identify brings it back. Unless nobody can be reached: then it is this node that is cut off.
+    fn lose(&mut self, peer: PeerId, now: Instant) {
+        let cut_off = self.peers.members() == 0;
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.gate.lose(peer, now);
+        if !cut_off && behaviour.kademlia.remove_peer(&peer).is_some() {
+            tracing::debug!(%peer, "left the routing table");
+            self.changed = true;
+        }
+    }
+
+    /// A peer did something wrong.
+    fn on_fault(&mut self, peer: PeerId, fault: Fault) {
+        let faults = self.conduct.fault(peer, fault, clock::now());
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.gossip.set_application_score(&peer, -faults);
+        if faults >= FAULTS_MAX && self.peers.peer(&peer).is_some() {
+            tracing::info!(%peer, ?fault, "disconnected a peer that goes on misbehaving");
+            self.counters.refused("misbehaviour");
+            behaviour.gate.ban(peer);
+            behaviour.kademlia.remove_peer(&peer);
+            // Fails only for a peer that has just gone by itself.
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+    }
+
+    /// Dials peers of the routing table that may have gone.
+    fn look_at_suspects(&mut self, now: Instant) {
+        if self.directory.looks_up() {
+            return;
+        }
+        if self.suspects.round_due(now) {
+            let kademlia = &mut self.swarm.behaviour_mut().kademlia;
+            let gone: Vec<_> = kademlia
+                .kbuckets()
+                .flat_map(|bucket| {
+                    let gone = bucket.iter().filter(|entry| entry.status == NodeStatus::Disconnected);
+                    gone.map(|entry| *entry.node.key.preimage()).collect::<Vec<_>>()
+                })
+                .collect();
+            self.suspects.begin_round(gone.into_iter(), now);
+        }
+        while let Some(peer) = self.suspects.due(self.dialing.len(), now) {
+            let bucket = self.swarm.behaviour_mut().kademlia.kbucket(peer);
+            let listed =
+                bucket.is_some_and(|bucket| bucket.iter().any(|entry| *entry.node.key.preimage() == peer));
+            if listed && self.peers.peer(&peer).is_none() {
+                self.dial(dial_peer(peer, Vec::new()));
+            }
+        }
+    }
+
     /// Lets the handles see what is.
     pub(crate) fn publish_state(&mut self) {
         self.changed = false;
         self.refreshed = clock::now();
-        let listen: Vec<_> = self.swarm.listeners().cloned().collect();
+        self.update_reach();
+        let listen = self.listens();
         self.listens.send_if_modified(|listens| {
             let news = *listens != listen;
             if news {
@@ -240,6 +363,7 @@ impl Task {
             }
             news
         });
+        let reach = self.reach_state(&listen);
         let behaviour = self.swarm.behaviour_mut();
         let routing_table = behaviour.kademlia.kbuckets().map(|bucket| bucket.num_entries()).sum();
         let provider_records = behaviour.kademlia.store_mut().len();
@@ -250,8 +374,11 @@ impl Task {
         let peers = self.peers.states(|peer| behaviour.gossip.peer_score(peer));
         self.counters.peers(self.peers.members());
         let nameless_peers = self.peers.nameless();
-        let next = NetState { listen, peers, nameless_peers, routing_table, provider_records, mesh };
+        let told = reach.clone();
+        let next = NetState { listen, peers, nameless_peers, routing_table, provider_records, mesh, reach };
         self.state.send_replace(next);
+        // After the state, which says where to.
+        self.announce_addresses(&told);
     }
 
     async fn close(mut self) {
@@ -265,7 +392,11 @@ impl Task {
                 self.swarm.select_next_some().await;
             }
         };
-        if tokio::time::timeout(CLOSE_MAX, closed).await.is_err() {
+        let closed = tokio::time::timeout(CLOSE_MAX, closed).await;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.flush(self.swarm.behaviour_mut().kademlia.store_mut());
+        }
+        if closed.is_err() {
             tracing::debug!("connections were cut off, not closed");
         }
     }

@@ -9,11 +9,13 @@ use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
 use crate::names::Names;
-use crate::{Config, Event, Limits, Net, NetState, Profile, StartError, Topic};
+use crate::{Config, Event, Limits, Net, NetState, Profile, ReachMode, StartError, Topic};
 
+mod conduct;
 mod connect;
 mod gossip;
 mod lookup;
+mod relays;
 mod requests;
 mod scores;
 mod versions;
@@ -35,7 +37,11 @@ fn config(seed: u8) -> Config {
         listen: vec![TCP.parse().expect("an address")],
         bootstrap: Vec::new(),
         mdns: false,
+        reachability: ReachMode::Auto,
+        relay: true,
+        upnp: false,
         profile: Profile::Testnet,
+        shelf: None,
         limits: Limits::default(),
     }
 }

@@ -151,6 +151,23 @@ impl Database {
         self.write(write, sync)
     }
 
+    /// Writes rows of one table that no commit depends on, unsynced.
+    pub(crate) fn put_aside(
+        &self,
+        table: Table,
+        rows: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
+    ) -> Result<(), Fault> {
+        let table = self.table(table);
+        let mut write = WriteBatch::default();
+        for (key, value) in rows {
+            match value {
+                Some(value) => write.put_cf(table, key, value),
+                None => write.delete_cf(table, key),
+            }
+        }
+        self.write(write, false)
+    }
+
     /// Syncs what was written without.
     pub(crate) fn sync(&self) -> Result<(), Fault> {
         Ok(self.db.flush_wal(true)?)

@@ -54,6 +54,19 @@ impl Rocks {
         Frozen::running(&self.database)
     }
 
+    /// Writes rows of [`Table::Providers`], and removes those without a value. No commit depends on them: they are not
+    /// synced, and a crash may take the last ones.
+    ///
+    /// # Errors
+    /// When the disk is full or fails. Nothing was written then.
+    pub fn keep_providers(
+        &self,
+        rows: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
+    ) -> Result<(), ReadError> {
+        let written = self.database.put_aside(Table::Providers, rows);
+        written.map_err(|fault| refused(Table::Providers, fault))
+    }
+
     /// The size of the table files in bytes.
     ///
     /// # Errors

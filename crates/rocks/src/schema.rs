@@ -15,15 +15,17 @@ use crate::database::{Database, db_dir};
 use crate::fault::Fault;
 
 /// The newest schema that this version reads, and the one that it writes.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// The steps from version 1 to [`SCHEMA`], in order and without gaps.
 pub(crate) const STEPS: &[Step] = &[
     // The journal, which begins empty.
     Step { to: 2, rewrite: |_, _| Ok(()) },
+    // Provider records, of which an older version kept none.
+    Step { to: 3, rewrite: |_, _| Ok(()) },
     // The index of cards, whose rows the engine writes anew: what they say follows from records, which nothing here can
     // read.
-    Step { to: 3, rewrite: |_, _| Ok(()) },
+    Step { to: 4, rewrite: |_, _| Ok(()) },
 ];
 
 /// One step from the version before to `to`.

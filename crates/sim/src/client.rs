@@ -35,6 +35,12 @@ impl Client<'_> {
         agents.into_iter().map(|agent| sim.ask(node, ask(agent))).collect()
     }
 
+    /// Takes the card of the node's agent back.
+    pub fn retract(self) -> AskNo {
+        let agent = self.agent();
+        self.ask(Ask::RetractCard { agent })
+    }
+
     /// Puts a question in the name of the node's agent.
     pub fn propose(self, draft: ProposalDraft) -> AskNo {
         let agent = self.agent();

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_engine::{AskNo, Engine, Gate, HostedAgent, Key, RequestNo};
-use althing_record::{NodeId, NodeKey, RecordId};
+use althing_record::{AgentId, Millis, NodeId, NodeKey, RecordId};
 use althing_store::Memory;
 
 use crate::disk::Disk;
@@ -56,7 +56,9 @@ pub(crate) enum Promise {
     /// A record that is kept for good.
     Record(RecordId),
     /// The card of the node's agent, at least in this revision.
-    Card { agent: althing_record::AgentId, revision: u64 },
+    Card { agent: AgentId, revision: u64 },
+    /// The retraction of the node's agent, or a later revision, until then.
+    Retracted { agent: AgentId, revision: u64, until: Millis },
 }
 
 impl Node {

@@ -201,13 +201,15 @@ impl Sim {
         let (store, now) = (life.engine.store(), self.now(node).wall);
         let mut broken = Vec::new();
         for promise in &self.nodes[node].promises {
+            let holds = |agent: &AgentId, revision: &u64| {
+                let key = [&agent.0[..], &Kind::Card.code().to_be_bytes()].concat();
+                let found = Views::read(store, now).rows.remove(&(Table::Slot, key));
+                found.is_some_and(|head| head[..8] >= revision.to_be_bytes()[..])
+            };
             let is_kept = match promise {
                 Promise::Record(id) => store.get(Table::Records, &id.0).is_ok_and(|row| row.is_some()),
-                Promise::Card { agent, revision } => {
-                    let key = [&agent.0[..], &Kind::Card.code().to_be_bytes()].concat();
-                    let found = Views::read(store, now).rows.remove(&(Table::Slot, key));
-                    found.is_some_and(|head| head[..8] >= revision.to_be_bytes()[..])
-                }
+                Promise::Card { agent, revision } => holds(agent, revision),
+                Promise::Retracted { agent, revision, until } => *until <= now || holds(agent, revision),
             };
             if !is_kept {
                 broken.push(format!("node {node} lost what a client was told is done: {promise:?}"));

@@ -339,6 +339,12 @@ impl Sim {
     fn promise(&mut self, node: usize, answer: &Answer) {
         let promise = match answer {
             Answer::Published(card) => Promise::Card { agent: card.agent, revision: card.revision },
+            Answer::Retracted(card) => {
+                // From now on nothing older is promised of this slot.
+                let is_of = |promise: &Promise| matches!(promise, Promise::Card { agent, .. } if *agent == card.agent);
+                self.nodes[node].promises.retain(|promise| !is_of(promise));
+                Promise::Retracted { agent: card.agent, revision: card.revision, until: card.expires }
+            }
             Answer::Proposed { proposal, .. } => Promise::Record(*proposal),
             Answer::Cast { ballot, .. } => Promise::Record(*ballot),
             Answer::Certificate(bytes) => return self.certify(node, bytes),

@@ -335,6 +335,76 @@ fn replayed_lease_of_a_dead_node_revives_nothing() {
 }
 
 #[test]
+fn retracted_card_never_comes_back() {
+    let mut net = Sim::seed(17).nodes(3);
+    net.run_for(1_000);
+    net.node(0).publish(card("translate"));
+    net.run_for(2_000);
+    let (cards, leases) = (net.records(1, Kind::Card), net.records(1, Kind::Lease));
+    assert_eq!((cards.len(), leases.len()), (1, 1));
+    assert_eq!(found(&mut net, 1, "text/translate", true), 1);
+    let retracted = net.node(0).retract();
+    let Answer::Retracted(retraction) = net.answer(retracted) else { panic!("it was not retracted") };
+    assert_eq!((retraction.card, retraction.leases_ended), (cards[0].id(), 1));
+    assert!(retraction.expires > cards[0].expires().unwrap().max(leases[0].expires().unwrap()));
+    net.run_for(2_000);
+    for node in 0..3 {
+        assert_eq!(found(&mut net, node, "text/translate", true), 0, "node {node}");
+    }
+    let again = net.node(0).retract();
+    assert_eq!(refusal(net.answer(again)), RefusalKind::NotFound);
+    // The node renews nothing, and nobody is taken in by copies: neither those who saw the card nor who joins later.
+    let villain = Villain::new(0);
+    let day = 24 * 60 * 60_000;
+    for wait in [60_000, 20 * 60_000, 3 * day, 3 * day, 2 * day] {
+        net.run_for(wait);
+        let late = net.join(0);
+        net.run_for(5_000);
+        let stale = cards.iter().map(|card| (Kind::Card, card));
+        for (kind, record) in stale.chain(leases.iter().map(|lease| (Kind::Lease, lease))) {
+            villain.tell(&mut net, &[0, 1, 2, late], kind, record.bytes());
+        }
+        net.run_for(5_000);
+        for node in [0, 1, 2, late] {
+            assert_eq!(found(&mut net, node, "text/translate", true), 0, "node {node} after {wait} ms");
+        }
+        net.crash(late);
+    }
+    net.check();
+    // Its agent can publish again.
+    net.node(0).publish(card("translate"));
+    net.run_for(2_000);
+    assert_eq!(found(&mut net, 1, "text/translate", true), 1);
+    net.check_converged();
+}
+
+#[test]
+fn who_is_killed_is_gone_within_one_lease_and_queries_see_the_rest() {
+    let mut net = Sim::seed(18).nodes(3);
+    net.run_for(1_000);
+    let french = br#"{"name":"Babel","skills":[{"id":"text/translate","tags":["lang:fr"]}]}"#;
+    net.node(0).publish(french.to_vec());
+    net.node(2).publish(card("translate"));
+    net.run_for(2_000);
+    let by = |net: &mut Sim, query: &str| {
+        let find = net.node(1).find_by(query, false);
+        let Answer::Found(found) = net.answer(find) else { panic!("a search has another answer") };
+        found.agents.iter().map(|found| found.card.agent).collect::<Vec<_>>()
+    };
+    let (first, second) = (net.agent(0), net.agent(2));
+    assert_eq!(by(&mut net, "skill:text AND lang:fr"), [first]);
+    assert_eq!(by(&mut net, "skill:text AND NOT lang:fr"), [second]);
+    assert_eq!(by(&mut net, "skill:text OR lang:fr").len(), 2);
+    net.crash(0);
+    net.run_for(14 * 60_000);
+    assert_eq!(by(&mut net, "skill:text AND lang:fr"), [first], "its lease still counts");
+    net.run_for(2 * 60_000);
+    assert_eq!(by(&mut net, "lang:fr"), []);
+    assert_eq!(by(&mut net, "skill:text"), [second]);
+    net.check();
+}
+
+#[test]
 fn copied_data_directory_stops_signing_and_is_proved() {
     let mut net = Sim::seed(16).nodes(4);
     net.run_for(1_000);

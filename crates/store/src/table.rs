@@ -23,11 +23,14 @@ pub enum Table {
     EvidenceView,
     /// What this node was told, in its own order: sequence number → event; and which outcomes were told.
     Journal,
+    /// Provider records that this node stores for others: (Kademlia key, node) → record. Written by the shell beside the
+    /// commits; the core does not know it.
+    Providers,
 }
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Records,
         Self::Chain,
         Self::Slot,
@@ -39,6 +42,7 @@ impl Table {
         Self::SyncView,
         Self::EvidenceView,
         Self::Journal,
+        Self::Providers,
     ];
 
     /// The name of the column family on disk.
@@ -56,6 +60,7 @@ impl Table {
             Self::SyncView => "view/sync",
             Self::EvidenceView => "view/evidence",
             Self::Journal => "journal",
+            Self::Providers => "net/providers",
         }
     }
 }

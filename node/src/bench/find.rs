@@ -55,7 +55,8 @@ fn skill(number: usize) -> String {
 
 /// Whether a search of the whole network names the one agent with a skill, and the node that serves it answered.
 async fn search_for(client: &Client, number: usize) -> Result<bool, BenchError> {
-    let query = FindQuery { skill: skill(number), limit: Some(10), live: Some(true) };
+    let query =
+        FindQuery { skill: Some(skill(number)), limit: Some(10), live: Some(true), ..FindQuery::default() };
     let found = client.find(&query).await.map_err(BenchError::client("find"))?;
     Ok(found.live && found.complete && found.providers == 1 && found.agents.len() == 1)
 }

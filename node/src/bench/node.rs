@@ -2,7 +2,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use althing_net::{Limits, Membership, Net, Profile};
+use althing_net::{Limits, Membership, Net, Profile, ReachMode};
 use althing_record::{NetworkId, NodeKey};
 use althing_testnet::{ProcessId, Signal, Testnet};
 use prometheus_client::registry::Registry;
@@ -133,7 +133,11 @@ async fn connect(number: usize, network: NetworkId, address: &str) -> Result<Net
         listen: Vec::new(),
         bootstrap: vec![address.parse().map_err(|error| BenchError::unexpected(&error))?],
         mdns: false,
+        reachability: ReachMode::Auto,
+        relay: false,
+        upnp: false,
         profile: Profile::Testnet,
+        shelf: None,
         limits: Limits::default(),
     };
     let (events, mut received) = mpsc::channel(64);

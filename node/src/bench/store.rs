@@ -62,7 +62,7 @@ async fn submit(committer: &Committer, no: u64) -> Result<(), BenchError> {
     committer.submit(CommitNo(no), batch).await.map_err(|error| BenchError::unexpected(&error))
 }
 
-async fn durable(committer: &Committer, no: u64) -> Result<(), BenchError> {
+pub(super) async fn durable(committer: &Committer, no: u64) -> Result<(), BenchError> {
     let mut durable = committer.durable();
     let reached = durable.wait_for(|durable| durable.no >= CommitNo(no) || durable.failed.is_some()).await;
     match reached.map_err(|error| BenchError::unexpected(&error))?.failed.as_ref() {

@@ -1,3 +1,5 @@
+mod card;
+mod find;
 mod store;
 mod testnet;
 mod vote;
@@ -7,7 +9,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use althing_card::{SkillError, SkillPath};
 use althing_engine::EventId;
 use althing_gateway::api::MAX_LAST;
 use althing_net::Multiaddr;
@@ -15,10 +16,12 @@ use althing_record::AgentId;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::card::Card;
+pub(crate) use self::find::Find;
 pub(crate) use self::store::Store;
 pub(crate) use self::testnet::{Testnet, TestnetDir};
 pub(crate) use self::vote::Vote;
-use super::{completions, duration, events, logs, wait};
+use super::{completions, duration, events, logs, ping, wait};
 use crate::bench::Benchmark;
 use crate::settings::Key;
 
@@ -83,17 +86,27 @@ Examples:
   althing peers
   althing peers --json | jq -r '.peers[].node'")]
     Peers,
+    /// Check the node and its surroundings, and say what to do about each problem
+    #[command(after_help = "\
+Examples:
+  althing doctor
+  althing doctor --json | jq '.checks[] | select(.state != \"ok\")'
+
+Works without a running node, too, as far as that goes. Exit code 1: something failed; warnings alone are 0.")]
+    Doctor,
+    /// Ping a node, and show which way the answers come
+    Ping(Ping),
     /// The agents that the node hosts
     Agent {
         #[command(subcommand)]
         command: Agent,
     },
-    /// Publish and read agent cards
+    /// Publish, read, follow and retract agent cards
     Card {
         #[command(subcommand)]
         command: Card,
     },
-    /// Find agents by skill
+    /// Find agents by skill, tag and what their cards say
     Find(Find),
     /// Put questions, vote, and get or verify certificates
     Vote {
@@ -182,6 +195,15 @@ pub(crate) struct Settings {
     /// Find neighbours in the local network by mDNS [default: true, and false with --profile testnet]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     mdns: Option<bool>,
+    /// Whether peers can dial this node: find out, or say so [default: auto]
+    #[arg(long, value_enum)]
+    reachability: Option<Reachability>,
+    /// Relay for nodes behind NAT, once peers can dial this one [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    relay: Option<bool>,
+    /// Ask the router for a way in, by UPnP [default: true; false on loopback and with --profile testnet]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    upnp: Option<bool>,
     /// Log lines for people or one JSON object each [default: text]
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -207,6 +229,9 @@ impl Settings {
             (Key::Genesis, one(self.genesis.as_ref().map(|path| path.display().to_string()))),
             (Key::Profile, one(self.profile.as_ref().and_then(name))),
             (Key::Mdns, one(self.mdns.map(|on| on.to_string()))),
+            (Key::Reachability, one(self.reachability.as_ref().and_then(name))),
+            (Key::Relay, one(self.relay.map(|on| on.to_string()))),
+            (Key::Upnp, one(self.upnp.map(|on| on.to_string()))),
             (Key::LogFormat, one(self.log_format.as_ref().and_then(name))),
             (Key::LogFilter, one(self.log.clone())),
         ]
@@ -223,9 +248,34 @@ pub(crate) enum Profile {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reachability {
+    Auto,
+    Server,
+    Client,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  althing ping 12D3KooW…
+  althing ping did:key:z6Mk…
+  althing ping 12D3KooW… --count 3 --json | jq .round_trip_us
+
+Stops at the first answer that came directly, after 10 pings at most, one a second. With --json every line is one
+document. Exit code 1: no answer came.")]
+pub(crate) struct Ping {
+    /// The node, or an agent whose nodes are pinged
+    #[arg(value_name = "NODE|DID")]
+    pub(crate) target: ping::Target,
+    /// How many pings, whichever way they go
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) count: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -256,53 +306,6 @@ Examples:
   althing agent ls
   althing agent ls --json | jq -r '.agents[0].agent'")]
     Ls,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Card {
-    /// Sign an A2A AgentCard and publish it
-    #[command(after_help = "\
-Examples:
-  althing card publish examples/translator.json
-  jq '.version = \"2.0.0\"' card.json | althing card publish -")]
-    Publish {
-        /// The card's JSON; - reads standard input
-        file: PathBuf,
-        /// The hosted agent that signs [default: the node's default agent]
-        #[arg(long, value_name = "DID")]
-        agent: Option<AgentId>,
-    },
-    /// Show an agent's newest card, verified by the node
-    #[command(after_help = "\
-Examples:
-  althing card get did:key:z6Mk…
-  althing card get did:key:z6Mk… --raw > card.json
-  althing card get did:key:z6Mk… --json | jq -r .envelope")]
-    Get {
-        /// The agent
-        #[arg(value_name = "DID")]
-        agent: AgentId,
-        /// Print the exact JSON that was signed and nothing else
-        #[arg(long, conflicts_with = "json")]
-        raw: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  althing find --skill text/translate
-  althing find --skill text --limit 100 --json")]
-pub(crate) struct Find {
-    /// The skill, such as text/translate; text/translate/fr matches it too
-    #[arg(long, value_name = "SKILL", value_parser = skill)]
-    pub(crate) skill: SkillPath,
-    /// Most agents to show, up to 1000
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
-    pub(crate) limit: u16,
-    /// Answer from the node's own index if it knows any; ask the network only if not
-    #[arg(long)]
-    pub(crate) local: bool,
 }
 
 #[derive(Debug, Args)]
@@ -403,11 +406,6 @@ fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
-/// A skill path; paths are in lower case, as the skills in cards are when they are indexed.
-fn skill(text: &str) -> Result<SkillPath, SkillError> {
-    text.to_lowercase().parse()
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -427,17 +425,12 @@ mod tests {
     }
 
     #[test]
-    fn skills_are_searched_in_lower_case() {
-        let cli = Cli::try_parse_from(["althing", "find", "--skill", "Text/Translate"]).unwrap();
-        let Command::Find(find) = cli.command else { panic!("{cli:?}") };
-        assert_eq!(find.skill.as_str(), "text/translate");
-    }
-
-    #[test]
     fn wrong_values_are_usage_errors() {
         let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
         for words in [
-            vec!["find", "--skill", "text translate"],
+            vec!["find", "--skill", "//"],
+            vec!["find", "--tag", " "],
+            vec!["find", "--skill", "a", "--watch", "--explain"],
             vec!["find", "--skill", "a", "--limit", "0"],
             vec!["card", "get", "did:web:example.org"],
             vec!["vote", "propose", "?", "--voters", did, "--method", "majority"],

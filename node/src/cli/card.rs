@@ -1,3 +1,6 @@
+mod history;
+mod watch;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -5,9 +8,10 @@ use std::path::Path;
 use althing_card::JSON_BYTES_MAX;
 use althing_gateway::api;
 
+pub(crate) use self::watch::watch;
 use super::args;
 use super::failure::{Exit, Failure};
-use super::page::{Page, Text};
+use super::page::{Page, Screen, Text};
 use super::session::Session;
 
 /// Longest file that is read as a card: far more than a card may have, so that the node names the real bound.
@@ -21,6 +25,19 @@ pub(crate) async fn card(command: args::Card, session: &Session) -> Result<Page,
             let published = session.client().await?.publish_card(&json, agent.as_deref()).await?;
             publish_page(&published)
         }
+        args::Card::Retract { agent } => {
+            let client = session.client().await?;
+            let agent = match agent {
+                Some(agent) => agent.to_string(),
+                None => {
+                    let hosted = client.status().await?.agents.into_iter().next();
+                    hosted.ok_or_else(|| Failure::not_found("this node hosts no agent"))?
+                }
+            };
+            retract_page(&client.retract_card(&agent).await?)
+        }
+        args::Card::History { agent } => history::history(agent, session).await,
+        args::Card::Watch { agent } => watch(agent, session, Screen { json: false }).await,
         args::Card::Get { agent, raw } => {
             let card = session.client().await?.card(&agent.to_string()).await?;
             let page = card_page(&card)?;
@@ -59,6 +76,19 @@ fn publish_page(published: &api::Published) -> Result<Page, Failure> {
         ("expires", published.expires.clone()),
     ]);
     Page::new(published, text)
+}
+
+fn retract_page(retracted: &api::Retracted) -> Result<Page, Failure> {
+    let mut text = Text::default();
+    text.pairs(&[
+        ("retracted", retracted.card.clone()),
+        ("agent", retracted.agent.clone()),
+        ("by", retracted.record.clone()),
+        ("revision", retracted.revision.to_string()),
+        ("leases ended", retracted.leases_ended.to_string()),
+        ("stands until", retracted.expires.clone()),
+    ]);
+    Page::new(retracted, text)
 }
 
 fn card_page(card: &api::Card) -> Result<Page, Failure> {

@@ -28,6 +28,8 @@ const OUTPUT_BYTES_MAX: u64 = 256 << 10;
 /// How much of the log is shown when it does not come up.
 const TAIL_LINES: usize = 10;
 const TAIL_BYTES: u64 = 16 << 10;
+/// How long a node that is up may take to leave what it was started from.
+const LEAVE_MAX: Duration = Duration::from_secs(1);
 
 /// Starts a node in the background and waits until it is up. A node that runs already is left alone and described.
 pub(super) async fn up(session: &Session) -> Result<Page, Failure> {
@@ -75,11 +77,11 @@ pub(super) fn leave_terminal() -> Result<(), Failure> {
 /// In the node, once it has said that it is up: nothing is left of what it was started from. The log has taken standard
 /// error's place before.
 pub(super) fn leave_rest(home: &Path) {
-    let left = File::options().write(true).open("/dev/null").and_then(|null| {
-        rustix::stdio::dup2_stdout(&null)?;
-        std::env::set_current_dir(home)
-    });
-    if let Err(error) = left {
+    let left = std::env::set_current_dir(home);
+    // Last: that nobody writes there any more tells the command that all is left.
+    let silent =
+        File::options().write(true).open("/dev/null").and_then(|null| Ok(rustix::stdio::dup2_stdout(&null)?));
+    if let Err(error) = left.and(silent) {
         tracing::warn!(%error, "the node holds on to where it was started from");
     }
 }
@@ -129,12 +131,14 @@ async fn first_words(child: &mut Child) -> Result<Up, Failure> {
     }
 }
 
-/// The first JSON document of a stream; `None` if there is none.
+/// The first JSON document of a stream, read to its end if that comes soon; `None` if there is none.
 async fn document(out: Option<impl AsyncRead + Unpin>) -> Option<Value> {
     let mut out = out?.take(OUTPUT_BYTES_MAX);
     let mut bytes = Vec::new();
     loop {
         if let Some(Ok(document)) = serde_json::Deserializer::from_slice(&bytes).into_iter().next() {
+            // Whoever waited for the node may rely on what it leaves then: the directory, the terminal.
+            let _ = tokio::time::timeout(LEAVE_MAX, out.read_to_end(&mut bytes)).await;
             return Some(document);
         }
         if out.read_buf(&mut bytes).await.ok()? == 0 {

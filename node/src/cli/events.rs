@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use althing_gateway::api::{CloudEvent, EVENT_TYPE_PREFIX, EventsQuery};
+use althing_gateway::api::{CloudEvent, EVENT_TYPE_PREFIX, EVENTS_LOST, EventsQuery};
 use althing_gateway::{ClientError, EventReader};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -30,10 +30,36 @@ pub(crate) fn types(text: &str) -> Result<String, String> {
     }
 }
 
+/// What concerns an agent's card and where it is served.
+pub(crate) const SUBJECT_TYPES: &str = "card,lease,agent.key-changed";
+
+/// Prints what happens to one agent from now on, until Ctrl-C.
+pub(crate) async fn of_subject(
+    agent: &str,
+    types: &str,
+    session: &Session,
+    screen: Screen,
+) -> Result<Page, Failure> {
+    let args = args::Events { follow: true, after: None, types: Some(types.to_owned()), limit: Some(0) };
+    until_interrupted(follow(args, Some(agent), session, screen)).await
+}
+
+/// Whether an event is about an agent and of one of these types.
+pub(crate) fn is_of(event: &CloudEvent, agent: &str, types: &str) -> bool {
+    let kind = event.kind.strip_prefix(EVENT_TYPE_PREFIX).unwrap_or(&event.kind);
+    let begins =
+        |name: &str| kind.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    event.subject == agent && types.split(',').any(begins)
+}
+
 /// Prints events until there are no more, the reader has seen enough, or Ctrl-C.
 pub(crate) async fn events(args: args::Events, session: &Session, screen: Screen) -> Result<Page, Failure> {
+    until_interrupted(follow(args, None, session, screen)).await
+}
+
+async fn until_interrupted(printing: impl Future<Output = Result<Page, Failure>>) -> Result<Page, Failure> {
     tokio::select! {
-        done = follow(args, session, screen) => done,
+        done = printing => done,
         interrupted = tokio::signal::ctrl_c() => match interrupted {
             Ok(()) => Ok(Page::nothing()),
             Err(error) => Err(Failure::new(Exit::Failed, format!("cannot wait for Ctrl-C: {error}"))),
@@ -41,7 +67,12 @@ pub(crate) async fn events(args: args::Events, session: &Session, screen: Screen
     }
 }
 
-async fn follow(args: args::Events, session: &Session, screen: Screen) -> Result<Page, Failure> {
+async fn follow(
+    args: args::Events,
+    subject: Option<&str>,
+    session: &Session,
+    screen: Screen,
+) -> Result<Page, Failure> {
     let mut left = args.limit.filter(|_| args.after.is_some());
     let query = EventsQuery {
         after: args.after.map(|id| id.to_string()),
@@ -57,7 +88,7 @@ async fn follow(args: args::Events, session: &Session, screen: Screen) -> Result
                 if absence.is_over() {
                     note("the node is back; going on");
                 }
-                let shown = show(&mut events, screen, &mut left).await?;
+                let shown = show(&mut events, subject, screen, &mut left).await?;
                 last_id = events.last_id().map(str::to_owned).or(last_id);
                 match shown {
                     Shown::Enough => return Ok(Page::nothing()),
@@ -128,7 +159,12 @@ enum Shown {
     Broken(ClientError),
 }
 
-async fn show(events: &mut EventReader, screen: Screen, left: &mut Option<u32>) -> Result<Shown, Failure> {
+async fn show(
+    events: &mut EventReader,
+    subject: Option<&str>,
+    screen: Screen,
+    left: &mut Option<u32>,
+) -> Result<Shown, Failure> {
     loop {
         if *left == Some(0) {
             return Ok(Shown::Enough);
@@ -139,6 +175,11 @@ async fn show(events: &mut EventReader, screen: Screen, left: &mut Option<u32>) 
             Err(error @ ClientError::Protocol(_)) => return Err(error.into()),
             Err(error) => return Ok(Shown::Broken(error)),
         };
+        // That events were lost concerns everyone.
+        let is_lost = event.kind == EVENTS_LOST;
+        if subject.is_some_and(|subject| event.subject != subject && !is_lost) {
+            continue;
+        }
         let line = if screen.json {
             serde_json::to_string(&event)
                 .map_err(|error| Failure::new(Exit::Failed, format!("cannot write JSON: {error}")))?
@@ -159,7 +200,7 @@ async fn show(events: &mut EventReader, screen: Screen, left: &mut Option<u32>) 
 }
 
 /// An event in a line for people: when, and what happened.
-fn line(event: &CloudEvent) -> String {
+pub(crate) fn line(event: &CloudEvent) -> String {
     let kind = event.kind.strip_prefix(EVENT_TYPE_PREFIX).unwrap_or(&event.kind);
     let time = event.time.as_deref().unwrap_or("-                       ");
     format!("{time}  {kind:17}  {}", what(kind, &event.data))
@@ -176,8 +217,20 @@ fn what(kind: &str, data: &Value) -> String {
         "agent.known" => text("agent").to_owned(),
         "agent.key-changed" => format!("{} signs with {}", text("agent"), id("key")),
         "card.published" | "card.updated" => {
-            format!("{} \"{}\" of {}", id("card"), text("name"), text("agent"))
+            let changed: Vec<&str> =
+                data["changed"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let changed = match changed.len() {
+                0 => String::new(),
+                _ => format!(", other {}", changed.join(", ")),
+            };
+            let revision = &data["revision"];
+            format!("{} \"{}\" of {}, revision {revision}{changed}", id("card"), text("name"), text("agent"))
         }
+        "card.retracted" if data["revision"].is_u64() => {
+            format!("{} of {}, revision {}", id("card"), text("agent"), data["revision"])
+        }
+        "lease.began" | "lease.ended" => format!("{} at {}", text("agent"), text("node")),
+        "lease.moved" => format!("{} at {}, before at {}", text("agent"), text("node"), text("from")),
         "card.retracted" | "card.expired" | "card.withdrawn" => {
             format!("{} of {}", id("card"), text("agent"))
         }
@@ -237,7 +290,7 @@ mod tests {
             "start": 1, "agent": "a", "record": "b", "key": "c", "card": "d", "revision": 2, "name": "e",
             "proposal": "f", "proposer": "g", "question": "h", "voter": "i", "ballot": "j", "choice": "k",
             "option": "l", "options": ["m", "n"], "offence": "o", "records": ["p", "q"], "cause": "r",
-            "full_since": "s", "full_since_ms": 3,
+            "full_since": "s", "full_since_ms": 3, "node": "t", "from": "u", "changed": ["v"],
         });
         for kind in althing_engine::EventKind::ALL {
             let said = what(kind.name(), &data);

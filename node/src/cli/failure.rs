@@ -45,6 +45,8 @@ impl From<SettingsError> for Failure {
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     problem: Box<Problem>,
+    /// What was wrong, with a mark at the place.
+    diagram: Option<String>,
 }
 
 impl Failure {
@@ -69,12 +71,13 @@ impl Failure {
             line: None,
             column: None,
         };
-        Self { exit, problem: Box::new(problem) }
+        Self { exit, problem: Box::new(problem), diagram: None }
     }
 
     /// Something that the user named and that is not known here.
     pub(crate) fn not_found(cause: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, problem: Box::new(Problem::new(ProblemKind::NotFound, cause)) }
+        let problem = Box::new(Problem::new(ProblemKind::NotFound, cause));
+        Self { exit: Exit::Failed, problem, diagram: None }
     }
 
     /// A file that could not be handled.
@@ -92,6 +95,16 @@ impl Failure {
     pub(crate) fn hint_if_invalid(self, hint: &str) -> Self {
         let bare = self.problem.hint.is_none() && self.problem.kind() == Some(ProblemKind::Invalid);
         if bare { self.hint(hint.to_owned()) } else { self }
+    }
+
+    /// The same failure with the wrong text and marks under what is wrong in it.
+    pub(crate) fn diagram(mut self, diagram: String) -> Self {
+        self.diagram = Some(diagram);
+        self
+    }
+
+    pub(crate) fn marked(&self) -> impl Iterator<Item = &str> {
+        self.diagram.iter().flat_map(|diagram| diagram.lines())
     }
 
     /// Whether the node was too busy, so that trying again may help.
@@ -131,7 +144,7 @@ impl From<ClientError> for Failure {
             );
         }
         match error {
-            ClientError::Problem(problem) => Self { exit, problem }.hint(hint),
+            ClientError::Problem(problem) => Self { exit, problem, diagram: None }.hint(hint),
             ClientError::NotRunning { .. }
             | ClientError::Unreachable { .. }
             | ClientError::Auth { .. }

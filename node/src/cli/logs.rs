@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags};
 use serde_json::json;
 
 use super::failure::{Exit, Failure};
-use super::page::{Page, Text, print};
+use super::page::{Page, Screen, Text, print};
 use super::session::Session;
 use crate::daemon;
 
@@ -20,6 +20,8 @@ use crate::daemon;
 const INTERVAL: Duration = Duration::from_millis(100);
 /// How much is copied at once.
 const COPY_BYTES: usize = 64 << 10;
+/// Longest line that becomes one document; a longer one becomes several.
+const LINE_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -27,18 +29,21 @@ Examples:
   althing logs -n 20
   althing logs --follow
   althing logs --follow --lines 0 | grep WARN
+  althing logs --follow --json | jq -r .line
+
+With --json --follow prints a document for each line.
 
 A node writes its log to node.log in its home and, at 10 MiB, moves it to node.log.1; three files are kept.")]
 pub(crate) struct Args {
     /// Go on with lines as they come, also after a restart of the node
-    #[arg(short, long, conflicts_with = "json")]
+    #[arg(short, long)]
     pub(crate) follow: bool,
     /// How many of the last lines to show
     #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
     pub(crate) lines: usize,
 }
 
-pub(crate) fn logs(args: &Args, session: &Session) -> Result<Page, Failure> {
+pub(crate) fn logs(args: &Args, session: &Session, screen: Screen) -> Result<Page, Failure> {
     let path = daemon::log_file(session.home()?);
     let failed = |error: io::Error| Failure::file("read", &path, &error);
     let there = |age| LogFile::path(&path, age).try_exists();
@@ -57,9 +62,10 @@ pub(crate) fn logs(args: &Args, session: &Session) -> Result<Page, Failure> {
         let document = json!({"schema": "althing.logs/v1", "file": path, "lines": text});
         return Ok(Page::new(&document, Text::default())?.raw(lines.into_iter().flatten().collect()));
     }
-    let shown = lines.iter().try_for_each(|line| print(line));
+    let mut out = Printer { json: screen.json, begun: Vec::new() };
+    let shown = lines.iter().try_for_each(|line| out.print(line));
     let followed = match shown {
-        Ok(()) => session.block_on(async { Ok(follow(&path, current).await) })?,
+        Ok(()) => session.block_on(async { Ok(follow(&path, current, &mut out).await) })?,
         Err(error) => Err(error),
     };
     match followed {
@@ -94,15 +100,18 @@ fn last_lines(path: &Path, count: usize) -> io::Result<(VecDeque<Vec<u8>>, Optio
 }
 
 /// Prints what is added, from one file to the next.
-async fn follow(path: &Path, mut current: Option<File>) -> io::Result<()> {
+async fn follow(path: &Path, mut current: Option<File>, out: &mut Printer) -> io::Result<()> {
     loop {
         // Looked at before reading: what is in the old file once it has been moved away is all that it will ever get.
         let next = next(path, current.as_ref())?;
         if let Some(file) = &mut current {
-            copy(file)?;
+            copy(file, out)?;
         }
         match next {
-            Some(file) => current = Some(file),
+            Some(file) => {
+                out.end_line()?;
+                current = Some(file);
+            }
             None if reader_left() => return Ok(()),
             None => tokio::time::sleep(INTERVAL).await,
         }
@@ -134,12 +143,45 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-fn copy(file: &mut File) -> io::Result<()> {
+/// Prints what is read: as it is, or line by line in documents.
+struct Printer {
+    json: bool,
+    /// The beginning of a line whose end is not there yet.
+    begun: Vec<u8>,
+}
+
+impl Printer {
+    fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.json {
+            return print(bytes);
+        }
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.begun.extend(piece);
+            if piece.ends_with(b"\n") || self.begun.len() > LINE_BYTES_MAX {
+                self.end_line()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints a line of which no more comes.
+    fn end_line(&mut self) -> io::Result<()> {
+        if self.begun.is_empty() {
+            return Ok(());
+        }
+        let line = String::from_utf8_lossy(&self.begun);
+        let document = json!({"schema": "althing.log-line/v1", "line": line.trim_end()});
+        self.begun.clear();
+        print(format!("{document}\n").as_bytes())
+    }
+}
+
+fn copy(file: &mut File, out: &mut Printer) -> io::Result<()> {
     let mut bytes = vec![0; COPY_BYTES];
     loop {
         match file.read(&mut bytes)? {
             0 => return Ok(()),
-            length => print(&bytes[..length])?,
+            length => out.print(&bytes[..length])?,
         }
     }
 }

@@ -108,7 +108,7 @@ pub(crate) async fn peers(session: &Session) -> Result<Page, Failure> {
         text.line("no peers");
     } else {
         let rows: Vec<Vec<String>> = peers.peers.iter().map(row).collect();
-        text.table(&["NODE", "DIALLED", "NETWORK", "ROUND TRIP", "PROGRAM", "ADDRESSES"], &rows);
+        text.table(&["NODE", "DIALLED", "NETWORK", "ROUND TRIP", "PATH", "PROGRAM", "ADDRESSES"], &rows);
     }
     Page::new(&peers, text)
 }
@@ -132,6 +132,7 @@ fn row(peer: &api::Peer) -> Vec<String> {
         dialled.to_owned(),
         network.to_owned(),
         round_trip,
+        peer.path.as_ref().map_or("-".to_owned(), ToString::to_string),
         peer.program.clone().unwrap_or_else(|| "-".to_owned()),
         peer.addresses.join(" "),
     ]

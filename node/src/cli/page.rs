@@ -65,6 +65,19 @@ impl Screen {
         }
     }
 
+    /// Refuses to print a file's bytes where they do no good; `what` is the file, with its article.
+    pub(crate) fn takes_bytes(self, what: &str) -> Result<(), Failure> {
+        if self.json {
+            return Err(Failure::new(Exit::Usage, format!("--json and {what} both want standard output"))
+                .hint("name a file, or leave --json out".to_owned()));
+        }
+        if io::stdout().is_terminal() {
+            return Err(Failure::new(Exit::Usage, format!("{what} is no text for a terminal"))
+                .hint("redirect standard output, or name a file".to_owned()));
+        }
+        Ok(())
+    }
+
     /// Prints a failure: as text on standard error, and as a document on standard output if that was asked for.
     pub(crate) fn fail(self, failure: &Failure) -> ExitCode {
         if self.json {
@@ -72,6 +85,7 @@ impl Screen {
             let _ = print(&document(&failure.json()));
         }
         note(&format!("{} {}", label("error:", "1;31"), clean(failure.cause())));
+        failure.marked().for_each(|line| note(&format!("  {}", clean(line))));
         if let Some(hint) = failure.next_step() {
             note(&format!("{} {}", label("hint:", "1;36"), clean(hint)));
         }

@@ -3,6 +3,7 @@ use std::io::Read;
 use std::path::Path;
 
 use althing_ballot::{CERTIFICATE_BYTES_MAX, Certificate, CertificateError, Verified};
+use althing_gateway::api::Voter;
 use althing_record::NetworkId;
 use serde_json::json;
 
@@ -47,9 +48,12 @@ fn page(verified: &Verified) -> Result<Page, Failure> {
         ("method", proposal.rule.to_string()),
         ("votes", format!("{weight} of {}, needed {}", proposal.electorate.total(), proposal.threshold)),
     ]);
-    let voters: Vec<String> = voters.iter().map(ToString::to_string).collect();
-    let rows: Vec<Vec<String>> = voters.iter().map(|voter| vec![voter.clone(), option.clone()]).collect();
+    let rows: Vec<Vec<String>> = voters.iter().map(|voter| vec![voter.to_string(), option.clone()]).collect();
     text.line("").table(&["VOTER", "CHOICE"], &rows);
+    let voters: Vec<_> = voters
+        .iter()
+        .map(|voter| Voter { agent: voter.to_string(), choices: vec![option.clone()] })
+        .collect();
     let document = json!({
         "schema": "althing.verified-certificate/v1",
         "valid": true,

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::Duration;
 
 use althing_gateway::Client;
@@ -8,7 +9,7 @@ use serde_json::json;
 use super::args;
 use super::failure::{Exit, Failure};
 use super::network::write_new;
-use super::page::{Page, Text};
+use super::page::{Page, Screen, Text};
 use super::session::Session;
 
 /// Shortest beginning of a proposal's id that is looked up, in hex digits.
@@ -16,7 +17,7 @@ const PREFIX_MIN: usize = 4;
 /// How much of a proposal's id a table shows, in hex digits: enough for `vote show`.
 const SHOWN: usize = 16;
 
-pub(crate) async fn vote(command: args::Vote, session: &Session) -> Result<Page, Failure> {
+pub(crate) async fn vote(command: args::Vote, session: &Session, screen: Screen) -> Result<Page, Failure> {
     match command {
         args::Vote::Propose { question, voters, method, options, window, agent } => {
             let request = request(question, options, &voters, method, window, agent);
@@ -44,17 +45,24 @@ pub(crate) async fn vote(command: args::Vote, session: &Session) -> Result<Page,
         }
         args::Vote::Ls => votes_page(&session.client().await?.votes(&ListQuery::default()).await?),
         args::Vote::Certificate { id, out } => {
+            let to_stdout = out == Path::new("-");
+            if to_stdout {
+                screen.takes_bytes("a certificate")?;
+            }
             let client = session.client().await?;
             let id = resolve(&client, &id).await?;
             let bytes = client.certificate(&id).await?;
-            write_new(&out, &bytes)?;
+            if !to_stdout {
+                write_new(&out, &bytes)?;
+            }
             let mut text = Text::default();
             text.line(&format!("wrote {} ({} bytes)", out.display(), bytes.len()));
             let file = out.display().to_string();
             let document = json!({
                 "schema": "althing.certificate-file/v1", "proposal": id, "file": file, "bytes": bytes.len(),
             });
-            Page::new(&document, text)
+            let page = Page::new(&document, text)?;
+            Ok(if to_stdout { page.raw(bytes) } else { page })
         }
         args::Vote::Verify { file, genesis } => super::verify::verify(&file, genesis.as_deref()),
     }

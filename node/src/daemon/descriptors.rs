@@ -13,6 +13,12 @@ fn needed(limits: &Limits, clients_max: usize) -> u64 {
     u64::from(peers + pending) + clients_max as u64 + BESIDE
 }
 
+/// Descriptors that a node may need at once.
+pub(super) fn needed_by_default() -> u64 {
+    let home = std::path::Path::new("");
+    needed(&Limits::default(), 2 * althing_gateway::Config::new(home).connections_max)
+}
+
 /// Raises this process's limit as far as it may go by itself. A node that runs out of descriptors fails in the middle
 /// of whatever it does, so one that could is not started.
 pub(super) fn raise(limits: &Limits, clients_max: usize) -> Result<(), RunError> {

@@ -57,9 +57,9 @@ impl Inbound {
         match event {
             Event::Connected { node, .. } => self.give(Input::Connected(node)).await,
             Event::Disconnected { node } => self.give(Input::Disconnected(node)).await,
-            Event::Listening(_) => {
+            Event::Listening(_) | Event::Addresses => {
                 let state = self.net.state();
-                self.give(Input::Addresses(super::dialable(&state, self.net.id()))).await;
+                self.give(Input::Addresses(super::reaching::published(&state, self.net.id()))).await;
             }
             Event::Gossip { message, from, topic, bytes } => self.gossip(message, from, topic, bytes).await,
             Event::Request { reply, from, bytes } => match Request::parse(&bytes) {
@@ -71,6 +71,7 @@ impl Inbound {
                 Err(error) => {
                     tracing::debug!(%from, %error, "request not understood");
                     self.instruments.invalid("request");
+                    blame(&self.net, from, !error.is_newer());
                     // The asker learns at once that it will get nothing.
                     let _ = self.net.respond(reply, Response::Busy.to_bytes());
                 }
@@ -125,7 +126,7 @@ impl Inbound {
 
     async fn response(&mut self, request: u64, from: NodeId, bytes: Vec<u8>) {
         let Ok(permit) = self.verifying.clone().acquire_owned().await else { return };
-        let (network, inputs) = (self.network.clone(), self.inputs.clone());
+        let (network, inputs, net) = (self.network.clone(), self.inputs.clone(), self.net.clone());
         let instruments = self.instruments.clone();
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -134,12 +135,15 @@ impl Inbound {
                 Ok(response) => {
                     if let Response::Records { invalid, .. } = &response {
                         invalid.iter().for_each(|error| instruments.invalid(error.name()));
+                        // Who answers has verified what it holds.
+                        blame(&net, from, invalid.iter().any(|error| error.verdict() == Verdict::Reject));
                     }
                     Input::Response { request, response }
                 }
                 Err(error) => {
                     tracing::debug!(%from, %error, "response not understood");
                     instruments.invalid("response");
+                    blame(&net, from, !error.is_newer());
                     Input::RequestFailed(request)
                 }
             };
@@ -154,6 +158,14 @@ impl Inbound {
     async fn send(&self, arrival: Arrival) {
         // A closed queue means that the node is stopping.
         let _ = self.inputs.send(arrival).await;
+    }
+}
+
+/// Lets a peer pay for what it sent, if that is wrong from its bytes alone.
+fn blame(net: &Net, node: NodeId, wrong: bool) {
+    if wrong {
+        // The swarm is too busy to hear of it: the next time, then.
+        let _ = net.blame(node);
     }
 }
 

@@ -15,6 +15,12 @@ pub(crate) enum Key {
     Profile,
     /// Whether to find neighbours in the local network.
     Mdns,
+    /// Whether peers can dial this node.
+    Reachability,
+    /// Whether to relay for others.
+    Relay,
+    /// Whether to ask the router for a way in.
+    Upnp,
     /// The file whose first line seals the keys.
     PassphraseFile,
     /// Where to serve the API.
@@ -33,13 +39,16 @@ pub(crate) enum Key {
 
 impl Key {
     /// All, in the order in which they are shown: those of no table first.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Home,
         Self::Join,
         Self::Listen,
         Self::Genesis,
         Self::Profile,
         Self::Mdns,
+        Self::Reachability,
+        Self::Relay,
+        Self::Upnp,
         Self::PassphraseFile,
         Self::ApiListen,
         Self::ApiCertificate,
@@ -58,6 +67,9 @@ impl Key {
             Self::Genesis => "genesis",
             Self::Profile => "profile",
             Self::Mdns => "mdns",
+            Self::Reachability => "reachability",
+            Self::Relay => "relay",
+            Self::Upnp => "upnp",
             Self::PassphraseFile => "passphrase_file",
             Self::ApiListen => "api.listen",
             Self::ApiCertificate => "api.certificate",
@@ -88,7 +100,7 @@ impl Key {
 
     /// Whether it is true or false.
     pub(crate) fn is_switch(self) -> bool {
-        self == Self::Mdns
+        matches!(self, Self::Mdns | Self::Relay | Self::Upnp)
     }
 
     /// The setting of this dotted name.

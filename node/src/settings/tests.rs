@@ -1,6 +1,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::*;
 
@@ -83,7 +86,7 @@ fn unknown_setting_is_named_with_its_line_and_the_nearest_one() {
 fn misspelt_variable_is_named_and_foreign_ones_are_left_alone() {
     let error = Settings::read(&sources(&[("ALTHING_API_LISTN", "127.0.0.1:1")])).unwrap_err();
     assert_eq!(error.hint(), "did you mean ALTHING_API_LISTEN?");
-    for foreign in ["ALTHING_BIN", "ALTHING_SIM_SEEDS", "ALTHING_CONFIG_DUMP_9"] {
+    for foreign in ["ALTHING_BIN", "ALTHING_SIM_SEEDS", "ALTHING_TEST_SKIPS", "ALTHING_CONFIG_DUMP_9"] {
         assert!(Settings::read(&sources(&[(foreign, "x")])).is_ok(), "{foreign}");
     }
 }
@@ -124,6 +127,38 @@ fn what_others_may_have_written_is_refused_unless_it_was_named() {
     sources.system = path.parent().unwrap().to_owned();
     let error = Settings::read(&sources).unwrap_err();
     assert!(error.to_string().contains("has mode 0666: every user can write it"), "{error}");
+}
+
+/// What comes of settings that lie where they are looked for; never waited for.
+fn found_in(dir: &Path) -> Result<Settings, SettingsError> {
+    let sources = Sources { config: None, system: dir.to_owned(), ..sources(&[]) };
+    let (send, receive) = mpsc::sync_channel(1);
+    std::thread::spawn(move || drop(send.send(Settings::read(&sources))));
+    receive.recv_timeout(Duration::from_secs(20)).expect("nothing is waited for")
+}
+
+#[test]
+fn a_pipe_that_lies_where_settings_are_looked_for_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = Command::new("mkfifo").arg(dir.path().join("althing.toml")).status();
+    assert!(made.is_ok_and(|made| made.success()));
+    let error = found_in(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("it is no plain file"), "{error}");
+}
+
+#[test]
+fn a_link_of_another_user_is_refused_wherever_it_leads() {
+    let (dir, _) = with_file("mdns = false\n");
+    let there = tempfile::tempdir().unwrap();
+    let link = there.path().join("althing.toml");
+    std::os::unix::fs::symlink(dir.path().join("althing.toml"), &link).unwrap();
+    assert!(!found_in(there.path()).unwrap().mdns, "one's own link");
+    if let Err(error) = std::os::unix::fs::lchown(&link, Some(4_242), None) {
+        assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+        return althing_tests::skip("giving a file to another user needs root");
+    }
+    let error = found_in(there.path()).unwrap_err();
+    assert!(error.to_string().contains("belongs to user 4242"), "{error}");
 }
 
 #[test]

@@ -125,7 +125,12 @@ impl<'a> Play<'a> {
         let late = NODES + 1;
         let client = self.testnet.client(late).await?;
         let expected = &self.card(0)?.agent;
-        let query = api::FindQuery { skill: SKILL.to_owned(), limit: Some(10), live: Some(true) };
+        let query = api::FindQuery {
+            skill: Some(SKILL.to_owned()),
+            limit: Some(10),
+            live: Some(true),
+            ..api::FindQuery::default()
+        };
         let found = until(Some(late), "a live lookup finds the translator", AGREE_LIMIT, async || {
             let found = client.find(&query).await.map_err(TestnetError::api(late))?;
             let agent = found.agents.iter().find(|agent| &agent.agent == expected);

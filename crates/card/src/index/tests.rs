@@ -188,7 +188,7 @@ proptest! {
     ) {
         prop_assert_eq!(query.to_string().parse(), Ok(query.clone()));
         let store = Memory::default();
-        // Some agents are alike in their first 16 bytes but for one.
+        // Many agents are alike in their first 15 bytes.
         let mut all: BTreeMap<AgentId, Option<Card>> = BTreeMap::new();
         for (card, [first, last]) in cards {
             let mut id = [first; 32];

@@ -536,8 +536,54 @@ fn own_acts_are_told_like_others() {
     let told = player.events();
     assert!(matches!(&told[2].event, Event::CardPublished(news) if news.card == published.card));
     let names = player.names();
-    assert_eq!(names[3..], ["vote.proposed", "vote.cast", "vote.decided"]);
+    assert_eq!(names[3..], ["lease.began", "vote.proposed", "vote.cast", "vote.decided"]);
     let refused = player.ask(Ask::Cast { agent: me, proposal, choice: "no".into() });
     assert!(matches!(refused, Answer::Refused(refusal) if refusal.kind == RefusalKind::Conflict));
-    assert_eq!(player.names().len(), 6, "what was refused is no event");
+    assert_eq!(player.names().len(), 7, "what was refused is no event");
+}
+
+#[test]
+fn the_life_of_a_card_is_told_with_what_changed() {
+    let mut player = Player::new(1);
+    let me = agent(1).agent();
+    let publish = |json: &str| Ask::PublishCard { agent: me, json: json.as_bytes().to_vec() };
+    let one = r#"{"name":"x","version":"1","skills":[{"id":"a"}]}"#;
+    player.ask(publish(one));
+    player.ask(publish(one));
+    player.ask(publish(&one.replace("\"1\"", "\"2\"")));
+    let Answer::Retracted(retracted) = player.ask(Ask::RetractCard { agent: me }) else { panic!() };
+    let refused = player.ask(Ask::RetractCard { agent: me });
+    assert!(matches!(refused, Answer::Refused(refusal) if refusal.kind == RefusalKind::NotFound));
+    player.ask(publish(one));
+    let expected = [
+        "card.published",
+        "lease.began",
+        "card.updated",
+        "card.retracted",
+        "lease.ended",
+        "card.published",
+        "lease.began",
+    ];
+    assert_eq!(player.names()[2..], expected, "renewing is no news");
+    let told = player.events();
+    assert!(matches!(&told[4].event, Event::CardUpdated(news) if news.changed == ["version"]));
+    let (card, revision) = (retracted.record, retracted.revision);
+    assert_eq!(told[5].event, Event::CardRetracted { agent: me, card, revision });
+}
+
+#[test]
+fn an_index_of_another_version_is_filled_anew() {
+    let mut player = Player::new(1);
+    let me = agent(1).agent();
+    player.ask(Ask::PublishCard { agent: me, json: br#"{"name":"x","skills":[{"id":"a/b"}]}"#.to_vec() });
+    let rows = |player: &Player| player.engine.store().scan_prefix(Table::CardView, &[], usize::MAX).unwrap();
+    let before = rows(&player);
+    assert!(!before.is_empty());
+    let mut batch = Batch::default();
+    before.iter().for_each(|(key, _)| batch.delete(Table::CardView, key.clone()));
+    batch.put(Table::CardView, b"a/b\0of an older version".to_vec(), [0; 8]);
+    batch.delete(Table::Meta, b"card_index".to_vec());
+    player.store.apply(&batch);
+    let again = Player::start(player.store.clone(), player.written, 2);
+    assert_eq!(rows(&again), before);
 }

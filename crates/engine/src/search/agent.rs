@@ -20,6 +20,9 @@ pub(crate) struct AgentSearch {
     agent: AgentId,
     providers: BTreeSet<NodeId>,
     pub(super) requests: BTreeSet<RequestNo>,
+    /// Requests to neighbours; waited for only while nothing was brought.
+    pub(super) neighbours: BTreeSet<RequestNo>,
+    is_brought: bool,
     is_over: bool,
     pub(super) deadline: u64,
 }
@@ -31,7 +34,15 @@ impl<S: Snapshot> Engine<S> {
             return Ok(());
         }
         let Some(number) = self.search_number(no) else { return Ok(()) };
+        let request = Request::Agent { agent };
+        let neighbours = self.neighbours().into_iter().map(|peer| {
+            let no = self.request_no();
+            self.effect(Effect::Request(no, peer, request.clone()));
+            no
+        });
         let search = AgentSearch {
+            neighbours: neighbours.collect(),
+            is_brought: false,
             ask: no,
             agent,
             providers: BTreeSet::new(),
@@ -58,7 +69,7 @@ impl<S: Snapshot> Engine<S> {
 
     pub(super) fn take_agent(
         &mut self,
-        search: &AgentSearch,
+        search: &mut AgentSearch,
         response: Response,
         now: Now,
     ) -> Result<(), ReadError> {
@@ -71,6 +82,7 @@ impl<S: Snapshot> Engine<S> {
             // Nothing that was not asked for is taken from an answer.
             if shared && record.agent() == search.agent {
                 self.admit(&record, Source::Search, now)?;
+                search.is_brought |= record.kind() == Kind::Card;
             }
         }
         Ok(())
@@ -86,7 +98,8 @@ impl<S: Snapshot> Engine<S> {
     ) -> Result<(), ReadError> {
         search.is_over |= is_over;
         let is_late = search.deadline <= now.ticks;
-        if !is_late && !(search.is_over && search.requests.is_empty()) {
+        let waits = !search.requests.is_empty() || !search.neighbours.is_empty() && !search.is_brought;
+        if !is_late && !(search.is_over && !waits) {
             self.searches.insert(number, Search::Agent(search));
             return Ok(());
         }

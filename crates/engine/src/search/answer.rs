@@ -28,7 +28,7 @@ impl<S: Snapshot> Engine<S> {
                 agents.push(FoundAgent { card, from_lookup, reached });
             }
         }
-        Ok(Found { agents, cut, ..Found::default() })
+        Ok(Found { agents, cut, at: now.wall, ..Found::default() })
     }
 
     pub(crate) fn card_answer(&self, agent: AgentId, now: Now) -> Result<Option<CardAnswer>, ReadError> {
@@ -42,6 +42,7 @@ impl<S: Snapshot> Engine<S> {
                 leases.push(LeaseAnswer {
                     node: lease.node,
                     addresses: lease.addresses,
+                    made: record.made(),
                     expires: lease.expires,
                 });
             }

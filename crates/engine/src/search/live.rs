@@ -42,6 +42,8 @@ pub(crate) struct Live {
     known: BTreeSet<(NodeId, Term)>,
     waiting: BTreeSet<Question>,
     requests: BTreeMap<RequestNo, Asked>,
+    /// What neighbours were asked, and until when they are waited for while nothing was brought.
+    neighbours: BTreeMap<RequestNo, (Term, u64)>,
     peers: BTreeMap<NodeId, PeerAsked>,
     /// Agents whose node answered with them in this search.
     pub(super) brought: BTreeSet<AgentId>,
@@ -100,6 +102,7 @@ impl Live {
             known: BTreeSet::new(),
             waiting: BTreeSet::new(),
             requests: BTreeMap::new(),
+            neighbours: BTreeMap::new(),
             peers: BTreeMap::new(),
             brought: BTreeSet::new(),
             pages_read: 0,
@@ -227,8 +230,17 @@ impl Live {
         self.requests.insert(no, Asked { question, since, deadline });
     }
 
+    pub(super) fn asked_neighbour(&mut self, no: RequestNo, term: Term, deadline: u64) {
+        self.neighbours.insert(no, (term, deadline));
+    }
+
+    /// What a neighbour was asked whose request has ended.
+    pub(super) fn end_neighbour(&mut self, no: RequestNo) -> Option<Term> {
+        self.neighbours.remove(&no).map(|(term, _)| term)
+    }
+
     pub(super) fn waits_for(&self, no: RequestNo) -> bool {
-        self.requests.contains_key(&no)
+        self.requests.contains_key(&no) || self.neighbours.contains_key(&no)
     }
 
     /// What a request asked that has ended.
@@ -262,7 +274,8 @@ impl Live {
 
     /// Whether there is nothing to wait for any more.
     pub(super) fn is_over(&self) -> bool {
-        let rests = self.lookups.is_empty() && self.requests.is_empty();
+        let hears = self.brought.is_empty() && !self.neighbours.is_empty();
+        let rests = self.lookups.is_empty() && self.requests.is_empty() && !hears;
         let is_full = self.brought.len() >= AGENTS_FOUND_MAX;
         self.is_enough()
             || rests && self.chosen.is_some() && self.is_read() && (self.waiting.is_empty() || is_full)
@@ -275,13 +288,16 @@ impl Live {
     /// Ends what has taken too long: lookups, and requests with their numbers.
     pub(super) fn late(&self, ticks: u64) -> (Vec<u64>, Vec<RequestNo>) {
         let lookups = self.lookups.iter().filter(|(_, lookup)| lookup.deadline <= ticks);
-        let requests = self.requests.iter().filter(|(_, asked)| asked.deadline <= ticks);
+        let requests = self.requests.iter().map(|(no, asked)| (no, asked.deadline));
+        let requests = requests.chain(self.neighbours.iter().map(|(no, (_, deadline))| (no, *deadline)));
+        let requests = requests.filter(|(_, deadline)| *deadline <= ticks);
         (lookups.map(|(number, _)| *number).collect(), requests.map(|(no, _)| *no).collect())
     }
 
     pub(super) fn next_deadline(&self) -> u64 {
         let lookups = self.lookups.values().map(|lookup| lookup.deadline);
         let requests = self.requests.values().map(|asked| asked.deadline);
+        let requests = requests.chain(self.neighbours.values().map(|(_, deadline)| *deadline));
         lookups.chain(requests).chain([self.until]).min().unwrap_or(self.until)
     }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use althing_card::DESCEND_MIN;
 use althing_engine::{
-    Answer, Ask, AskNo, EXPLAINED_MAX, Effect, Engine, Find, Found, IMPORT_MAX, Input, LOOKUPS_MAX,
-    LookupEnd, MAX_FOUND, Output, PAGES_MAX, PEERS_MAX, PROVIDERS_MAX, QueryNo, REQUESTS_MAX, ROUNDS_MAX,
-    RefusalKind, Request, Response, SEARCHES_MAX, Taken, Timing, live_records,
+    AUTHOR_BURST, AUTHOR_PERIOD_MS, Answer, Ask, AskNo, EXPLAINED_MAX, Effect, Engine, Find, Found,
+    IMPORT_MAX, Input, LOOKUPS_MAX, LookupEnd, MAX_FOUND, MessageNo, Output, PAGES_MAX, PEERS_MAX,
+    PROVIDERS_MAX, QueryNo, REQUESTS_MAX, ROUNDS_MAX, RefusalKind, Request, Response, SEARCHES_MAX, Taken,
+    Timing, live_records,
 };
-use althing_record::{AgentKey, Kind, NodeId, Record};
+use althing_record::{AgentKey, Kind, NodeId, Placement, Record, Verdict, cbor};
 use althing_store::{CommitNo, Memory};
-use althing_testkit::{MADE, agent, identity, network, sign};
+use althing_testkit::{MADE, agent, identity, network, sign, slot};
 
 use crate::lab::{config, now};
 
@@ -250,4 +251,48 @@ fn frames_beyond_their_bounds_are_refused() {
         assert!(Request::parse(bytes).is_err(), "{bytes:x?}");
         assert!(Response::parse(bytes, &network()).is_err(), "{bytes:x?}");
     }
+}
+
+/// A card of the agent, its revision the number.
+fn card_of(key: &AgentKey, revision: u64) -> Record {
+    let json = format!(r#"{{"name":"card {revision}","skills":[{{"id":"text"}}]}}"#);
+    let body = althing_card::Card::new(json.into_bytes()).unwrap().body();
+    let mut draft = slot(key, Kind::Card, "", cbor::to_vec(&body));
+    draft.placement = Placement::Slot { name: "".try_into().unwrap(), revision };
+    sign(draft, key)
+}
+
+#[test]
+fn who_floods_by_gossip_is_ignored_while_others_get_through_and_reconciliation_brings_the_newest() {
+    let mut engine = engine();
+    let (loud, quiet) = (agent(3), agent(4));
+    let mut hear = |ticks, record: Record| {
+        let (message, from) = (MessageNo(1), peer(1));
+        engine.handle(now(ticks), Input::Gossip { message, from, record });
+        let effects = drain(&mut engine);
+        let published = effects.iter().any(|effect| matches!(effect, Effect::Publish(..)));
+        let stored = effects.iter().any(|effect| matches!(effect, Effect::Commit(..)));
+        let verdict = effects
+            .into_iter()
+            .find_map(|effect| if let Effect::Verdict(_, verdict) = effect { Some(verdict) } else { None });
+        (verdict.unwrap(), stored, published)
+    };
+    let accepted = (Verdict::Accept, true, false);
+    let ignored = (Verdict::Ignore, false, false);
+    for revision in 1..=AUTHOR_BURST {
+        assert_eq!(hear(1, card_of(&loud, revision)), accepted, "card {revision}");
+    }
+    for revision in AUTHOR_BURST + 1..100 {
+        assert_eq!(hear(1, card_of(&loud, revision)), ignored, "card {revision}");
+    }
+    assert_eq!(hear(1, card_of(&quiet, 1)), accepted, "another author");
+    assert_eq!(hear(1, card_of(&loud, 1)), ignored, "what is known costs nothing");
+    assert_eq!(hear(1 + AUTHOR_PERIOD_MS, card_of(&loud, 100)), accepted, "ten seconds later");
+    assert_eq!(hear(1 + AUTHOR_PERIOD_MS, card_of(&loud, 101)), ignored);
+
+    // A file is as good as reconciliation here: neither is gossip.
+    let ask = Ask::Import { records: vec![card_of(&loud, 101)] };
+    engine.handle(now(2 + AUTHOR_PERIOD_MS), Input::Ask { no: AskNo(1), ask });
+    let effects = drain(&mut engine);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Commit(..))), "{effects:?}");
 }

@@ -1,5 +1,5 @@
 use althing_engine::{CardNews, Event, EventKind, EventsPage, JournalEvent, Lost};
-use althing_record::NodeId;
+use althing_record::{AgentId, NodeId, RecordId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -103,6 +103,8 @@ pub enum EventData {
         revision: u64,
         /// The name in the card.
         name: String,
+        /// Which members of its JSON are not the same as before; none if there was no card before.
+        changed: Vec<String>,
     },
     /// `io.althing.card.retracted`, `io.althing.card.expired`, and `io.althing.card.withdrawn`, when its key was
     /// replaced.
@@ -112,6 +114,21 @@ pub enum EventData {
         agent: String,
         /// The card's record; of a retraction the record that retracts.
         card: String,
+        /// The revision of a retraction.
+        revision: Option<u64>,
+    },
+    /// `io.althing.lease.began`, `io.althing.lease.moved`, when another node serves the agent or did so last, and
+    /// `io.althing.lease.ended`.
+    #[schema(title = "lease.began, lease.moved, lease.ended")]
+    Lease {
+        /// Who is or was served.
+        agent: String,
+        /// The lease's record, or the one that ended it.
+        record: String,
+        /// Where.
+        node: String,
+        /// Of a move: where else, or where before.
+        from: Option<String>,
     },
     /// `io.althing.vote.proposed`.
     #[schema(title = "vote.proposed")]
@@ -242,9 +259,13 @@ impl CloudEvent {
 
 /// What an event is about, and what it says.
 fn data_of(node: NodeId, event: &Event) -> (String, EventData) {
-    let gone = |agent: &althing_record::AgentId, card: &althing_record::RecordId| {
+    let gone = |agent: &AgentId, card: &RecordId, revision| {
         let (agent, card) = (agent.to_string(), card.to_string());
-        (agent.clone(), EventData::CardGone { agent, card })
+        (agent.clone(), EventData::CardGone { agent, card, revision })
+    };
+    let lease = |agent: &AgentId, record: &RecordId, node: &NodeId, from: Option<&NodeId>| {
+        let (agent, record, node) = (agent.to_string(), record.to_string(), node.to_string());
+        (agent.clone(), EventData::Lease { agent, record, node, from: from.map(ToString::to_string) })
     };
     match event {
         Event::NodeStarted { start, signing_stopped } => {
@@ -259,14 +280,20 @@ fn data_of(node: NodeId, event: &Event) -> (String, EventData) {
             let (agent, record, key) = (agent.to_string(), record.to_string(), hex::encode(key));
             (agent.clone(), EventData::AgentKeyChanged { agent, record, key })
         }
-        Event::CardPublished(CardNews { agent, card, revision, name })
-        | Event::CardUpdated(CardNews { agent, card, revision, name }) => {
+        Event::CardPublished(CardNews { agent, card, revision, name, changed })
+        | Event::CardUpdated(CardNews { agent, card, revision, name, changed }) => {
             let (agent, card, name) = (agent.to_string(), card.to_string(), name.clone());
-            (agent.clone(), EventData::Card { agent, card, revision: *revision, name })
+            let changed = changed.clone();
+            (agent.clone(), EventData::Card { agent, card, revision: *revision, name, changed })
         }
-        Event::CardRetracted { agent, card }
-        | Event::CardExpired { agent, card }
-        | Event::CardWithdrawn { agent, card } => gone(agent, card),
+        Event::CardRetracted { agent, card, revision } => {
+            gone(agent, card, Some(*revision).filter(|revision| *revision > 0))
+        }
+        Event::CardExpired { agent, card } | Event::CardWithdrawn { agent, card } => gone(agent, card, None),
+        Event::LeaseBegan { agent, record, node } | Event::LeaseEnded { agent, record, node } => {
+            lease(agent, record, node, None)
+        }
+        Event::LeaseMoved { agent, record, node, from } => lease(agent, record, node, Some(from)),
         Event::VoteProposed { proposal, proposer, question } => {
             let (proposal, proposer) = (proposal.to_string(), proposer.to_string());
             (proposal.clone(), EventData::VoteProposed { proposal, proposer, question: question.clone() })

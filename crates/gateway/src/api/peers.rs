@@ -2,7 +2,7 @@ use althing_record::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Document, document, rfc3339};
+use super::{Document, PeerPath, document, rfc3339};
 use crate::PeerInfo;
 
 /// The answer of `GET /v1/peers`: who this node is connected to.
@@ -43,6 +43,10 @@ pub struct Peer {
     pub connected_ms: Option<u64>,
     /// The last measured round trip, in microseconds.
     pub round_trip_us: Option<u64>,
+    /// Which way the connection goes.
+    pub path: Option<PeerPath>,
+    /// Whether it speaks a version of the protocols that this node speaks, as far as is known yet.
+    pub understood: Option<bool>,
 }
 
 impl From<PeerInfo> for Peer {
@@ -56,6 +60,8 @@ impl From<PeerInfo> for Peer {
             connected: peer.connected.map(rfc3339),
             connected_ms: peer.connected.map(|Millis(ms)| ms),
             round_trip_us: peer.round_trip_us,
+            path: peer.path,
+            understood: peer.understood,
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct Problem {
     /// Where the body stopped being JSON of the expected form: the line, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// Where the body stopped being JSON of the expected form: the column, from 1.
+    /// Where the body stopped being JSON of the expected form, or the query stopped being one: the column, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u64>,
 }

@@ -104,7 +104,7 @@ fn call(place: &Place<'_>, schemas: &Map<String, Value>) -> String {
         words.push(format!("-X {}", place.method.to_uppercase()));
     }
     let mut target = place.path.to_owned();
-    for parameter in list(place).iter().filter(|parameter| parameter["required"] == true) {
+    for parameter in list(place).iter().filter(|parameter| is_shown(parameter)) {
         let name = parameter["name"].as_str().unwrap_or_default();
         let example = schema::example(&parameter["schema"], schemas);
         let given = [&parameter["example"], &example].into_iter().filter_map(Value::as_str);
@@ -118,4 +118,9 @@ fn call(place: &Place<'_>, schemas: &Map<String, Value>) -> String {
     }
     words.push(format!("'http://localhost{target}'"));
     words.join(" ")
+}
+
+/// Whether a call needs it, or is hardly made without it.
+fn is_shown(parameter: &Value) -> bool {
+    parameter["required"] == true || !parameter["example"].is_null()
 }

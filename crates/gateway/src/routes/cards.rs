@@ -6,10 +6,13 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use http::StatusCode;
 
-use crate::api::{AgentQuery, Card, Find, FindQuery, Published};
+use crate::api::{AgentQuery, Card, Find, FindQuery, Published, Retracted};
 use crate::edge::{Edge, mismatch};
 use crate::refused::Refused;
 use crate::{body, query};
+
+/// Most pages of the index that one search for healthy agents goes through.
+const HEALTHY_PAGES_MAX: usize = 8;
 
 /// Sign and publish a card
 ///
@@ -54,24 +57,67 @@ pub(super) async fn card(
     Ok(Json((*card).into()))
 }
 
-/// Which agents have a skill
+/// Take a card back
+///
+/// Signs a record that stands against older cards for longer than any of them could count, and ends the agent's leases.
+#[utoipa::path(
+    delete,
+    path = "/v1/cards/{did}",
+    tag = "cards",
+    params(("did" = String, Path, description = "A hosted agent, `did:key:z6Mk…`.")),
+    responses((status = 200, description = "Durable here and offered to the network.", body = Retracted))
+)]
+pub(super) async fn retract(
+    State(edge): State<Edge>,
+    did: Result<Path<String>, PathRejection>,
+) -> Result<Json<Retracted>, Refused> {
+    let agent = query::id("agent", &query::segment(did)?)?;
+    let answer = edge.ask(Ask::RetractCard { agent }).await?;
+    let Answer::Retracted(retracted) = answer else { return Err(mismatch()) };
+    Ok(Json(retracted.into()))
+}
+
+/// Which agents match a query
+///
+/// Only agents that are served now are in the answer; one whose node did not answer is shown as unreachable.
 #[utoipa::path(
     get,
     path = "/v1/find",
     tag = "cards",
     params(FindQuery),
-    responses((status = 200, description = "Who has it, and how complete the answer is.", body = Find))
+    responses((status = 200, description = "Who matches, and how complete the answer is.", body = Find))
 )]
 pub(super) async fn find(
     State(edge): State<Edge>,
-    query: Result<Query<FindQuery>, QueryRejection>,
+    asked: Result<Query<FindQuery>, QueryRejection>,
 ) -> Result<Json<Find>, Refused> {
-    let query = query::read(query)?;
-    let limit = query::found_limit(&query)?;
-    let skill = query.skill;
-    let wanted = query::id("skill", &format!("skill:\"{}\"", skill.replace(['"', '\\', '*'], "-")))?;
-    let live = query.live.unwrap_or(false);
-    let find = althing_engine::Find { query: wanted, limit, after: None, live };
-    let Answer::Found(found) = edge.ask(Ask::Find(find)).await? else { return Err(mismatch()) };
-    Ok(Json(Find::new(skill, found)))
+    let asked = query::read(asked)?;
+    let limit = query::found_limit(&asked)?;
+    let wanted = query::wanted(&asked)?;
+    let after = asked.after.as_deref().map(|after| query::id("after", after)).transpose()?;
+    let mut search = althing_engine::Find { query: wanted, limit, after, live: asked.live.unwrap_or(false) };
+    let mut answer: Option<Find> = None;
+    for _ in 0..HEALTHY_PAGES_MAX {
+        let Answer::Found(found) = edge.ask(Ask::Find(search.clone())).await? else { return Err(mismatch()) };
+        search.after = found.agents.last().map(|found| found.card.agent);
+        search.live = false;
+        let page = Find::new(&search.query, found, &(edge.backend().peers)(), asked.explain.unwrap_or(false));
+        if !asked.healthy.unwrap_or(false) {
+            return Ok(Json(page));
+        }
+        let (cut, next) = (page.cut, page.next.clone());
+        let healthy: Vec<_> = page.agents.iter().filter(|agent| agent.is_healthy()).cloned().collect();
+        let answer = answer.get_or_insert(Find { agents: Vec::new(), ..page });
+        (answer.cut, answer.next) = (cut, next);
+        answer.agents.extend(healthy);
+        if answer.agents.len() > limit {
+            answer.agents.truncate(limit);
+            answer.cut = true;
+            answer.next = answer.agents.last().map(|last| last.agent.clone());
+        }
+        if !cut || answer.agents.len() == limit {
+            break;
+        }
+    }
+    answer.map(Json).ok_or_else(mismatch)
 }

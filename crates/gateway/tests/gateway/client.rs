@@ -1,7 +1,7 @@
 use althing_engine::{Ask, Find, Method, ProposalDraft, RefusalKind};
 use althing_gateway::api::{
-    BallotRequest, Direction, FindQuery, HealthState, ListQuery, ProblemKind, ProposeRequest, Source,
-    VoteState,
+    AgentReach, BallotRequest, Direction, FindQuery, HealthState, ListQuery, ProblemKind, ProposeRequest,
+    Source, VoteState,
 };
 use althing_gateway::{Client, ClientError};
 
@@ -67,10 +67,67 @@ async fn card_bytes_reach_the_node_unchanged() {
 }
 
 #[tokio::test]
+async fn a_wrong_query_is_refused_with_its_place_and_a_hint() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    for (query, detail, hint, column) in [
+        (
+            FindQuery { q: Some("tag:a AND skil:b".into()), ..FindQuery::default() },
+            "\"skil\"",
+            "skill:",
+            Some(11),
+        ),
+        (FindQuery::default(), "found neither", "?q=", None),
+    ] {
+        let Err(ClientError::Problem(problem)) = client.find(&query).await else { panic!("{query:?}") };
+        assert_eq!(problem.kind(), Some(ProblemKind::Invalid));
+        assert!(problem.detail.contains(detail), "{problem:?}");
+        assert!(problem.hint.as_deref().is_some_and(|text| text.contains(hint)), "{problem:?}");
+        assert_eq!(problem.column, column);
+    }
+    let both =
+        FindQuery { q: Some("tag:a OR tag:b".into()), skill: Some("C".into()), ..FindQuery::default() };
+    assert_eq!(client.find(&both).await.unwrap().query, "(tag:a OR tag:b) AND skill:c");
+}
+
+#[tokio::test]
+async fn only_healthy_agents_are_in_an_answer_that_asks_for_them() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    let query =
+        |healthy| FindQuery { q: Some("tag:a".into()), healthy: Some(healthy), ..FindQuery::default() };
+    let mut card = crate::samples::card();
+    // Another one than the peer that is connected.
+    card.leases[0].node.0[0] = 8;
+    let silent =
+        althing_engine::FoundAgent { card, from_lookup: false, reached: althing_engine::Reached::Silent };
+    let found = althing_engine::Found { agents: vec![silent], ..althing_engine::Found::default() };
+    node.play(Script::Say(althing_engine::Answer::Found(found)));
+    let all = client.find(&query(false)).await.unwrap();
+    assert_eq!(all.agents.iter().map(|agent| agent.reach).collect::<Vec<_>>(), [AgentReach::Unreachable]);
+    assert!(client.find(&query(true)).await.unwrap().agents.is_empty());
+    node.play(Script::Answer);
+    assert_eq!(client.find(&query(true)).await.unwrap().agents.len(), 1);
+}
+
+#[tokio::test]
+async fn a_retraction_round_trips() {
+    let node = Node::start().await;
+    let retracted = node.client().await.retract_card(&HOSTED.to_string()).await.unwrap();
+    assert_eq!(node.last_ask(), Ask::RetractCard { agent: HOSTED });
+    assert_eq!((retracted.revision, retracted.leases_ended), (2, 1));
+}
+
+#[tokio::test]
 async fn find_round_trips_with_its_completeness() {
     let node = Node::start().await;
     let client = node.client().await;
-    let query = FindQuery { skill: "text/translate&x".into(), limit: Some(5), live: Some(true) };
+    let query = FindQuery {
+        skill: Some("text/translate&x".into()),
+        limit: Some(5),
+        live: Some(true),
+        ..FindQuery::default()
+    };
     let find = client.find(&query).await.unwrap();
     let asked = |skill: &str, limit, live| {
         let query = format!("skill:{skill}").parse().unwrap();
@@ -81,8 +138,8 @@ async fn find_round_trips_with_its_completeness() {
     let agent = &find.agents[0];
     assert_eq!((agent.name.as_str(), agent.description.as_str()), ("Tolk", "ísl."));
     assert_eq!(agent.source, Source::Lookup);
-    client.find(&FindQuery { skill: "text".into(), ..FindQuery::default() }).await.unwrap();
-    assert_eq!(node.last_ask(), asked("text", 20, false));
+    client.find(&FindQuery { skill: Some("text".into()), ..FindQuery::default() }).await.unwrap();
+    assert_eq!(node.last_ask(), asked("text", 100, false));
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ async fn the_page_shows_every_route_and_schema_of_the_document() {
         "api &#39;http://localhost/v1/status&#39;",
         "api -N &#39;http://localhost/v1/events&#39;",
         "api -X POST &#39;http://localhost/v1/shutdown&#39;",
-        "api &#39;http://localhost/v1/find?skill=",
+        "api &#39;http://localhost/v1/find?q=skill",
         "api -H &#39;Content-Type: application/json&#39; --data-binary @FILE &#39;http://localhost/v1/cards",
         "api -o FILE &#39;http://localhost/v1/votes/ID/certificate",
         "&quot;ballot&quot;:&quot;d3b0",

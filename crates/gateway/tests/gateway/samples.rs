@@ -2,7 +2,7 @@
 
 use althing_engine as engine;
 use althing_gateway::PeerInfo;
-use althing_gateway::api::{Direction, ProtocolHealth};
+use althing_gateway::api::{Direction, PathKind, PeerPath, ProtocolHealth, Reach, Reachability};
 use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, RecordId};
 
 use crate::journal::Journal;
@@ -58,6 +58,7 @@ pub(crate) fn card() -> engine::CardAnswer {
         leases: vec![engine::LeaseAnswer {
             node: NodeId([9; 32]),
             addresses: vec!["/ip4/127.0.0.1/tcp/4001".into()],
+            made: NOON,
             expires: NOON,
         }],
     }
@@ -95,6 +96,22 @@ pub(crate) fn peer() -> PeerInfo {
         program: Some("althing/0.1.0".into()),
         connected: Some(NOON),
         round_trip_us: Some(180),
+        path: Some(path()),
+        understood: Some(true),
+    }
+}
+
+pub(crate) fn path() -> PeerPath {
+    PeerPath { kind: PathKind::Direct, transport: Some("quic".into()), relay: None }
+}
+
+pub(crate) fn reach() -> Reach {
+    Reach {
+        reachability: Reachability::Private,
+        setting: "auto".into(),
+        kademlia: "client".into(),
+        circuits: vec!["/ip4/192.0.2.1/tcp/4001/p2p/12D3KooW/p2p-circuit".into()],
+        ..Reach::default()
     }
 }
 
@@ -111,6 +128,14 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
             card: CARD,
             revision: 1,
             skills: vec!["text".into(), "text/translate".into()],
+            expires: NOON,
+        }),
+        engine::Ask::RetractCard { agent } => engine::Answer::Retracted(engine::Retracted {
+            agent: *agent,
+            record: BALLOT,
+            card: CARD,
+            revision: 2,
+            leases_ended: 1,
             expires: NOON,
         }),
         engine::Ask::Card { .. } => engine::Answer::Card(Box::new(card())),

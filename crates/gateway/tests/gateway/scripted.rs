@@ -101,6 +101,8 @@ pub(crate) fn backend(asks: mpsc::Sender<Asked>) -> Backend {
     Backend {
         asks,
         peers: Arc::new(|| vec![samples::peer()]),
+        reach: Arc::new(samples::reach),
+        ping: Arc::new(|_, _| Box::pin(async { Ok((420, samples::path())) })),
         listen: Arc::new(|| vec!["/ip4/127.0.0.1/tcp/4001".into()]),
         metrics: Arc::new(|| "# EOF\n".into()),
         ready: Arc::new(|| Ok(())),

@@ -106,7 +106,7 @@ fn providers_from_one_range_are_capped_per_key() {
 #[test]
 fn own_keys_have_their_own_cap_and_ignore_that_of_others() {
     let mut store = store(|limits| {
-        limits.own_keys_max = 2;
+        limits.own_keys_max = 1;
         limits.providers_per_key_max = 1;
     });
     let local = store.local;

@@ -1,13 +1,20 @@
 use libp2p::kad::{self, InboundRequest, ProviderRecord};
 use libp2p::metrics::Recorder;
-use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, ListenError, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, gossipsub, identify, memory_connection_limits, ping, request_response};
+use libp2p::swarm::{ConnectionDenied, ConnectionError, ConnectionId, DialError, ListenError, SwarmEvent};
+use libp2p::{
+    Multiaddr, PeerId, gossipsub, identify, memory_connection_limits, ping, relay, request_response,
+};
 
 use super::Task;
+use super::reach_events::note_providers;
 use crate::behaviour::BehaviourEvent;
+use crate::conduct::Fault;
 use crate::duplicates::Duplicate;
 use crate::gate::Refusal;
 use crate::names::Claim;
+use crate::paths::is_circuit;
+use crate::peers::without_id;
+use crate::providers::StoreRefusal;
 use crate::range::{Range, dialable};
 use crate::versions::Mismatch;
 use crate::{Event, Membership, RequestForms, clock};
@@ -26,7 +33,7 @@ impl Task {
             self.neighbours.dialed(peer);
             self.dialing.remove(peer);
             if matches!(error, DialError::Transport(_)) && self.peers.peer(peer).is_none() {
-                self.swarm.behaviour_mut().gate.lose(*peer, clock::now());
+                self.lose(*peer, clock::now());
             }
         }
         match event {
@@ -41,18 +48,29 @@ impl Task {
             SwarmEvent::Dialing { peer_id: Some(peer), .. } => {
                 self.dialing.entry(peer).or_insert_with(clock::now);
             }
-            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
+                // It broke, or the other side hung up: is anybody still there?
+                if num_established == 0 && matches!(cause, Some(ConnectionError::IO(_))) {
+                    self.suspects.suspect(peer_id);
+                }
                 let cause = cause.map(|cause| cause.to_string());
                 tracing::debug!(peer = %peer_id, cause, "a connection closed");
                 self.on_closed(&peer_id, connection_id);
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 self.changed = true;
-                self.outbox.push(Event::Listening(address));
+                if !is_circuit(&address) {
+                    self.outbox.push(Event::Listening(address));
+                }
             }
             SwarmEvent::ExpiredListenAddr { .. } => self.changed = true,
-            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
                 self.changed = true;
+                if self.on_listener_closed(listener_id) || addresses.iter().any(is_circuit) {
+                    let error = reason.err().map(|error| error.to_string());
+                    tracing::info!(error, "no longer reachable through a relay");
+                    return;
+                }
                 tracing::warn!(
                     ?addresses,
                     error = reason.err().map(|error| error.to_string()),
@@ -79,6 +97,7 @@ impl Task {
                 if let identify::Event::Received { connection_id, peer_id, info } = event {
                     let peer = self.peers.peer_mut(&peer_id);
                     let fresh = peer.is_some_and(|peer| peer.identified(connection_id));
+                    let fresh = fresh && !self.swarm.behaviour().duplicates.is_test(connection_id);
                     self.on_identified(peer_id, info, fresh);
                 }
             }
@@ -86,7 +105,19 @@ impl Task {
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Kademlia(event) => self.on_kademlia(event),
             BehaviourEvent::Requests(event) => self.on_request(event),
+            BehaviourEvent::ProbeClient(event) => self.on_tested(&event),
+            BehaviourEvent::ProbeServer(event) => {
+                tracing::debug!(client = %event.client, result = ?event.result, "dialed an address for its owner");
+            }
+            BehaviourEvent::Relay(event) => self.on_relay(event),
+            BehaviourEvent::RelayClient(event) => self.on_relay_client(event),
+            BehaviourEvent::Punch(event) => self.on_punched(event),
+            BehaviourEvent::Upnp(event) => self.on_upnp(event),
+            BehaviourEvent::Pinger(event) => {
+                self.pings.on_event(event, |peer, connection| self.peers.path(peer, connection));
+            }
             BehaviourEvent::Gate(never)
+            | BehaviourEvent::Addresses(never)
             | BehaviourEvent::Duplicates(never)
             | BehaviourEvent::Limits(never)
             | BehaviourEvent::Memory(never) => match never {},
@@ -100,6 +131,7 @@ impl Task {
             self.requests.refused(connection);
         }
         let Some(peer) = closed.gone else { return };
+        self.reaching.desk.gone(id);
         self.swarm.behaviour_mut().gossip.remove_blacklisted_peer(id);
         if let Some(node) = peer.node.filter(|_| peer.membership == Membership::Member) {
             self.outbox.push(Event::Disconnected { node });
@@ -115,7 +147,11 @@ impl Task {
         let mismatch = self.names.mismatch(info.protocols.iter().map(AsRef::as_ref));
         let Some(peer) = self.peers.peer_mut(&id) else { return };
         let news = fresh || peer.membership != Membership::Member;
-        let listens = dialable(&info.listen_addrs, peer.ip());
+        let listens = without_id(dialable(&info.listen_addrs, peer.ip()), &id);
+        peer.hop = info.protocols.contains(&relay::HOP_PROTOCOL_NAME);
+        let speaks = |version| info.protocols.contains(version);
+        peer.understood = Some(self.names.engine.iter().any(speaks));
+        let relayed = !peer.path().is_direct();
         let before = std::mem::replace(&mut peer.listens, listens.clone());
         peer.agent = Some(info.agent_version.chars().filter(is_printable).take(AGENT_MAX).collect());
         match claim {
@@ -131,7 +167,12 @@ impl Task {
                 let announced = std::mem::take(&mut peer.announced);
                 if info.protocols.contains(&self.names.kademlia) {
                     self.route(&id, &listens, &before);
+                } else {
+                    // It cannot be dialed, so it is of no use to others there.
+                    self.swarm.behaviour_mut().kademlia.remove_peer(&id);
                 }
+                self.reaching.desk.member(id);
+                self.on_seen(&id, &info);
                 self.swarm.behaviour_mut().gossip.remove_blacklisted_peer(&id);
                 if let Some(node) = node.filter(|_| news) {
                     tracing::debug!(%node, %address, outbound, "connected");
@@ -141,7 +182,10 @@ impl Task {
                     self.admit(record);
                 }
             }
+            // Whoever comes through a relay comes for this network.
+            Claim::Plain if relayed => self.turn_away(id, "plain_through_relay"),
             Claim::Plain => {
+                self.reaching.desk.gone(&id);
                 peer.announced.clear();
                 let was_member =
                     std::mem::replace(&mut peer.membership, Membership::Plain) == Membership::Member;
@@ -171,6 +215,7 @@ impl Task {
     fn turn_away(&mut self, peer: PeerId, reason: &'static str) {
         tracing::info!(%peer, reason, "disconnected a peer of another network");
         self.counters.refused(reason);
+        self.reaching.desk.gone(&peer);
         self.neighbours.stranger(&peer, clock::now());
         let behaviour = self.swarm.behaviour_mut();
         behaviour.gate.ban(peer);
@@ -218,6 +263,7 @@ impl Task {
         let behaviour = self.swarm.behaviour_mut();
         match event {
             kad::Event::OutboundQueryProgressed { id, result, stats, step } => {
+                note_providers(behaviour, &result, now);
                 let at = (&mut behaviour.kademlia, &mut self.outbox);
                 let found = self.directory.progressed(at, id, (result, stats, step.last), now);
                 if let Some((peer, addresses)) = found {
@@ -243,6 +289,7 @@ impl Task {
     /// Somebody announces itself as a provider. Kademlia has checked that it is the sender.
     fn on_announced(&mut self, record: ProviderRecord) {
         if !self.announcements.take(record.provider, clock::now()) {
+            self.on_fault(record.provider, Fault::Flood);
             return self.counters.announcement("refused_rate");
         }
         let Some(peer) = self.peers.peer_mut(&record.provider) else {
@@ -271,6 +318,7 @@ impl Task {
             record.addresses.push(without_peer(peer.address()));
         }
         let range = ip.filter(|ip| self.caps_loopback || !ip.to_canonical().is_loopback()).map(Range::of);
+        let provider = record.provider;
         let store = self.swarm.behaviour_mut().kademlia.store_mut();
         let outcome = match store.admit(record, range, clock::now()) {
             Ok(()) => "stored",
@@ -280,6 +328,9 @@ impl Task {
             }
         };
         self.counters.announcement(outcome);
+        if outcome == StoreRefusal::KeysOfProvider.name() {
+            self.on_fault(provider, Fault::Flood);
+        }
     }
 
     fn on_request(&mut self, event: request_response::Event<RequestForms, Vec<u8>>) {
@@ -289,7 +340,9 @@ impl Task {
             request_response::Event::Message { peer, message, .. } => {
                 let membership = self.peers.membership(&peer);
                 let at = (&mut behaviour.requests, &mut self.outbox);
-                self.requests.message(at, peer, membership, message, now);
+                if self.requests.message(at, peer, membership, message, now) == Some("dropped_rate") {
+                    self.on_fault(peer, Fault::Flood);
+                }
             }
             request_response::Event::OutboundFailure { request_id, connection_id, error, .. } => {
                 let at = (&mut behaviour.requests, &mut self.outbox);
@@ -313,7 +366,7 @@ fn is_printable(c: &char) -> bool {
     c.is_ascii_graphic() || *c == ' '
 }
 
-fn without_peer(address: &Multiaddr) -> Multiaddr {
+pub(super) fn without_peer(address: &Multiaddr) -> Multiaddr {
     address.iter().filter(|part| !matches!(part, libp2p::multiaddr::Protocol::P2p(_))).collect()
 }
 

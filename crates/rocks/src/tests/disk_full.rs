@@ -1,38 +1,36 @@
-use std::process::Command;
+use althing_tests::{SmallDisk, skip};
 
 use super::*;
 use crate::CommitFailure;
 
 /// A file system in memory of 24 MiB.
-struct Tmpfs(tempfile::TempDir);
+struct Tmpfs {
+    disk: SmallDisk,
+    // Removed after what is mounted on it.
+    _at: tempfile::TempDir,
+}
 
 impl Tmpfs {
+    /// None, and says so, where it cannot be.
     fn mount() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(dir.path()).status();
-        if mounted.is_ok_and(|status| status.success()) {
-            Some(Self(dir))
-        } else {
-            eprintln!("SKIPPED: a tmpfs cannot be mounted here; this test needs root");
-            None
+        let at = tempfile::tempdir().unwrap();
+        match SmallDisk::mount(at.path(), "size=24m") {
+            Ok(disk) => Some(Self { disk, _at: at }),
+            Err(reason) => {
+                skip(&reason);
+                None
+            }
         }
     }
 
     /// Takes all space but so many bytes.
     fn fill(&self, leave: u64) {
-        let free = fs4::available_space(self.0.path()).unwrap();
+        let free = fs4::available_space(self.disk.path()).unwrap();
         fs::write(self.ballast(), vec![7; free.saturating_sub(leave) as usize]).unwrap();
     }
 
     fn ballast(&self) -> PathBuf {
-        self.0.path().join("ballast")
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
+        self.disk.path().join("ballast")
     }
 }
 
@@ -54,7 +52,7 @@ fn wait_writable(opened: &Opened) {
 
 fn fills_and_resumes(options: Options, leave: u64) {
     let Some(tmpfs) = Tmpfs::mount() else { return };
-    let dir = tmpfs.0.path().join("data");
+    let dir = tmpfs.disk.path().join("data");
     let opened = Rocks::open(&dir, options).unwrap();
     assert_eq!(commit(&opened, 1, signed(1)).no, CommitNo(1));
     tmpfs.fill(leave);
@@ -103,7 +101,7 @@ fn a_disk_that_fills_up_under_rocksdb_is_survived_too() {
 #[test]
 fn a_full_disk_is_opened_for_reading() {
     let Some(tmpfs) = Tmpfs::mount() else { return };
-    let dir = tmpfs.0.path().join("data");
+    let dir = tmpfs.disk.path().join("data");
     // Opening writes into files of its own, one set per table, out of the reserve.
     let roomy = Options { reserve_bytes: 4 << 20, ..SMALL };
     drop(Rocks::open(&dir, roomy).unwrap());

@@ -70,11 +70,12 @@ Examples:
     #[command(after_help = "\
 Examples:
   althing vote certificate 5f0c9a11 --out certificate.cbor
-  althing vote verify certificate.cbor")]
+  althing vote verify certificate.cbor
+  althing vote certificate 5f0c9a11 --out - | ssh example.org 'cat > certificate.cbor'")]
     Certificate {
         /// The proposal's id, or its beginning
         id: String,
-        /// The file, which must not exist
+        /// The file, which must not exist, or - for standard output
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -54,14 +54,7 @@ impl Sink {
         if out != Path::new("-") {
             return Output::file(out).map(|(output, file)| Self::File(output, file));
         }
-        if screen.json {
-            return Err(Failure::new(Exit::Usage, "--json and an export both want standard output")
-                .hint("name a file, or leave --json out".to_owned()));
-        }
-        if io::stdout().is_terminal() {
-            return Err(Failure::new(Exit::Usage, "an export is no text for a terminal")
-                .hint("redirect standard output, or name a file".to_owned()));
-        }
+        screen.takes_bytes("an export")?;
         Ok(Self::Stdout)
     }
 

@@ -335,5 +335,10 @@ mod tests {
         let (_, mut bytes) = Encoder::new(NETWORK);
         bytes.extend([0x5b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
         assert!(matches!(read(&bytes), Err(ExportError::Damaged(_) | ExportError::Malformed(_))));
+        // As the header's text: added to what was read before, it would be a small number.
+        let longest = [0x83, 0x7b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        assert!(matches!(read(&longest), Err(ExportError::Malformed(_))));
+        let whole = [&file(&[b"one"])[..51 + 4], &longest].concat();
+        assert!(matches!(read(&whole), Err(ExportError::Damaged(_))));
     }
 }

@@ -1,4 +1,4 @@
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::super::page::{Page, Text};
 use super::super::session::Session;
 use super::output::Hashed;
 use super::progress::Progress;
-use super::snapshot_dir::{DB, GENESIS, JOIN, MANIFEST, Manifest, SnapshotDir, damaged, differs};
+use super::snapshot_dir::{DB, GENESIS, JOIN, MANIFEST, Manifest, SnapshotDir, damaged, differs, open_plain};
 use super::{network, size, too_little_space, unopened};
 use crate::daemon;
 
@@ -80,11 +80,7 @@ async fn copy(snapshot: &SnapshotDir, to: &Path, total: u64) -> Result<(), Failu
     let (mut copied, mut progress) = (0, Progress::new("restore"));
     for (name, sum) in snapshot.database() {
         let at = snapshot.path(DB).join(name);
-        let plain = fs::symlink_metadata(&at).map_err(|error| Failure::file("read", &at, &error))?.is_file();
-        if !plain {
-            return Err(Failure::new(Exit::Invalid, format!("{} is no plain file", at.display())));
-        }
-        let mut from = File::open(&at).map_err(|error| Failure::file("read", &at, &error))?;
+        let mut from = open_plain(&at)?;
         let mut file = Hashed::create(&to.join(name))?;
         let mut piece = vec![0; PIECE_BYTES];
         loop {

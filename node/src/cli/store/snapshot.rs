@@ -6,7 +6,7 @@ use althing_engine::NODE;
 use althing_gateway::Client;
 use althing_gateway::api::rfc3339;
 use althing_record::{Millis, NodeId};
-use althing_rocks::{FreezeError, Frozen, Rocks, require_space};
+use althing_rocks::{FreezeError, Frozen, Rocks, is_part, require_space};
 use althing_store::{Snapshot as _, Table};
 use serde_json::json;
 
@@ -112,9 +112,11 @@ async fn write(
     let (mut copied, mut progress) = (0, Progress::new("snapshot"));
     for (name, bytes) in files {
         // The names come from the node, and this program may have more rights than it.
-        if Path::new(name).file_name() != Some(name.as_ref()) {
-            let cause = format!("the node names a file that it may not: {name}");
-            return Err(Failure::new(Exit::Failed, cause));
+        if !is_part(name) {
+            let shown: String = name.chars().take(80).collect();
+            let cause = format!("expected the name of a file of a database from the node, found \"{shown}\"");
+            let hint = "stop the node and take the snapshot again: nothing is asked of it then".to_owned();
+            return Err(Failure::new(Exit::Failed, cause).hint(hint));
         }
         let mut file = Hashed::create(&db.join(name))?;
         let mut offset = 0;

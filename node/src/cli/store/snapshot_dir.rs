@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use althing_rocks::is_part;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -184,12 +186,24 @@ fn found(dir: &Path) -> Result<Vec<String>, Failure> {
     Ok(paths)
 }
 
+/// Opens a file of a snapshot, which has to be a plain one: a link may lead anywhere, and a pipe is waited for.
+pub(super) fn open_plain(path: &Path) -> Result<File, Failure> {
+    let failed = |error| Failure::file("read", path, &error);
+    let is_plain = fs::symlink_metadata(path).map_err(failed)?.is_file();
+    // What lies there may be another by now.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let open = || OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = if is_plain { Some(open().map_err(failed)?) } else { None };
+    match file {
+        Some(file) if file.metadata().map_err(failed)?.is_file() => Ok(file),
+        Some(_) | None => Err(damaged(path, "it is no plain file")),
+    }
+}
+
 fn read_small(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error| Failure::file("read", path, &error);
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(SMALL_BYTES_MAX + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
+    open_plain(path)?.take(SMALL_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > SMALL_BYTES_MAX {
         return Err(damaged(path, &format!("it has more than {SMALL_BYTES_MAX} bytes")));
     }

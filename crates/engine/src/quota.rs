@@ -1,0 +1,103 @@
+use std::collections::BTreeMap;
+
+use althing_record::{AgentId, Kind, Record};
+use althing_store::Snapshot;
+
+use crate::engine::Engine;
+use crate::{Now, Source};
+
+/// How long one author earns the right to one more record by gossip, in milliseconds.
+pub const AUTHOR_PERIOD_MS: u64 = 10_000;
+
+/// How many records of one author are taken at once.
+pub const AUTHOR_BURST: u64 = 30;
+
+/// Most authors that are remembered. When all of them are busy, the one that was closest to its full burst is forgotten.
+pub const AUTHORS_MAX: usize = 4_096;
+
+/// How much each author may say by gossip: so many at once, then one every ten seconds.
+///
+/// What is over it is not lost: reconciliation brings what is newest. Integers and ticks only, so that equal inputs have
+/// equal outcomes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Authors {
+    /// When an author has its full burst again, in ticks.
+    full_at: BTreeMap<AgentId, u64>,
+}
+
+impl Authors {
+    /// Whether the author may say one more thing now; if so, it has said it.
+    pub(crate) fn take(&mut self, author: AgentId, ticks: u64) -> bool {
+        let full_at = self.full_at.get(&author).copied().unwrap_or(0).max(ticks);
+        if full_at - ticks > (AUTHOR_BURST - 1) * AUTHOR_PERIOD_MS {
+            return false;
+        }
+        if self.full_at.len() >= AUTHORS_MAX && !self.full_at.contains_key(&author) {
+            self.make_room(ticks);
+        }
+        self.full_at.insert(author, full_at + AUTHOR_PERIOD_MS);
+        true
+    }
+
+    fn make_room(&mut self, ticks: u64) {
+        self.full_at.retain(|_, full_at| *full_at > ticks);
+        if self.full_at.len() >= AUTHORS_MAX {
+            let first = self.full_at.iter().min_by_key(|(author, full_at)| (**full_at, **author));
+            let first = first.map(|(author, _)| *author);
+            first.and_then(|author| self.full_at.remove(&author));
+        }
+    }
+}
+
+impl<S: Snapshot> Engine<S> {
+    /// Whether the record's author has said too much by gossip. Asked last, of what would be new: it counts.
+    pub(crate) fn is_over_quota(&mut self, record: &Record, source: Source, now: Now) -> bool {
+        let counted = source == Source::Gossip && counts(record.kind());
+        counted && !self.authors.take(record.agent(), now.ticks)
+    }
+}
+
+/// Whether a record of this kind counts. Ballots have a bound of their own: who may vote, once, on known proposals.
+fn counts(kind: Kind) -> bool {
+    match kind {
+        Kind::Card | Kind::Lease | Kind::Inception | Kind::Rotation | Kind::Proposal => true,
+        Kind::Founding | Kind::Membership | Kind::BallotBatch | Kind::Message => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn author(n: u64) -> AgentId {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&n.to_be_bytes());
+        AgentId(id)
+    }
+
+    #[test]
+    fn a_burst_and_then_one_every_ten_seconds() {
+        let mut authors = Authors::default();
+        let mut taken = |ticks, count| (0..count).filter(|_| authors.take(author(1), ticks)).count();
+        assert_eq!(taken(5_000, 100), 30);
+        assert_eq!(taken(14_999, 10), 0);
+        assert_eq!(taken(15_000, 10), 1);
+        assert_eq!(taken(15_000 + 25 * AUTHOR_PERIOD_MS, 100), 25);
+        assert_eq!(taken(u64::MAX / 2, 100), 30, "no more than a burst, however long it was silent");
+    }
+
+    #[test]
+    fn authors_are_bounded_and_the_most_talkative_are_remembered_longest() {
+        let mut authors = Authors::default();
+        for _ in 0..AUTHOR_BURST {
+            assert!(authors.take(author(0), 1));
+        }
+        for n in 1..3 * AUTHORS_MAX as u64 {
+            assert!(authors.take(author(n), 1));
+        }
+        assert_eq!(authors.full_at.len(), AUTHORS_MAX);
+        assert!(!authors.take(author(0), 1), "a crowd does not wash away who was over its quota");
+        assert!(authors.take(author(u64::MAX), 1 + AUTHOR_PERIOD_MS));
+        assert!(authors.full_at.len() < 10, "those that are full again are forgotten first");
+    }
+}
