@@ -53,7 +53,7 @@ pub use io::{
 pub use journal::{
     EVENTS_PAGE_MAX, EventsFrom, EventsPage, JOURNAL_EVENTS_MAX, JournalEvent, Lost, NEWEST_ROWS_MAX,
 };
-pub use quota::{AUTHOR_BURST, AUTHOR_PERIOD_MS, AUTHORS_MAX};
+pub use quota::{AUTHOR_BURST, AUTHOR_PERIOD_MS, AUTHORS_MAX, PROPOSAL_BURST, PROPOSAL_PERIOD_MS};
 pub use reconcile::{ROUNDS_MAX, UNWANTED_MAX, WANTED_MAX};
 pub use restored::{recovery_key_hash_of, restored};
 pub use search::{PROVIDERS_MAX, SEARCHES_MAX};

@@ -12,30 +12,64 @@ pub const AUTHOR_PERIOD_MS: u64 = 10_000;
 /// How many records of one author are taken at once.
 pub const AUTHOR_BURST: u64 = 30;
 
-/// Most authors that are remembered. When all of them are busy, the one that was closest to its full burst is forgotten.
+/// The same for proposals, of which a busy agent makes many: how long one takes to be earned.
+pub const PROPOSAL_PERIOD_MS: u64 = 1_000;
+
+/// How many proposals of one author are taken at once.
+pub const PROPOSAL_BURST: u64 = 1_000;
+
+/// Most authors that are remembered, counted once for proposals and once for the rest. When all of them are busy, the one that was closest to its full burst is forgotten.
 pub const AUTHORS_MAX: usize = 4_096;
 
-/// How much each author may say by gossip: so many at once, then one every ten seconds.
+/// How much each author may say by gossip: so many records at once, then one a period; proposals apart from the rest.
 ///
 /// What is over it is not lost: reconciliation brings what is newest. Integers and ticks only, so that equal inputs have
 /// equal outcomes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Authors {
     /// When an author has its full burst again, in ticks.
-    full_at: BTreeMap<AgentId, u64>,
+    full_at: BTreeMap<(AgentId, Class), u64>,
+}
+
+/// What is counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    /// Cards, leases, inceptions, rotations.
+    Directory,
+    Proposals,
+}
+
+impl Class {
+    /// The class of a kind. Ballots have none: who may vote, once, on known proposals, bounds them.
+    fn of(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Card | Kind::Lease | Kind::Inception | Kind::Rotation => Some(Self::Directory),
+            Kind::Proposal => Some(Self::Proposals),
+            Kind::Founding | Kind::Membership | Kind::BallotBatch | Kind::Message => None,
+        }
+    }
+
+    fn period_ms_and_burst(self) -> (u64, u64) {
+        match self {
+            Self::Directory => (AUTHOR_PERIOD_MS, AUTHOR_BURST),
+            Self::Proposals => (PROPOSAL_PERIOD_MS, PROPOSAL_BURST),
+        }
+    }
 }
 
 impl Authors {
     /// Whether the author may say one more thing now; if so, it has said it.
-    pub(crate) fn take(&mut self, author: AgentId, ticks: u64) -> bool {
-        let full_at = self.full_at.get(&author).copied().unwrap_or(0).max(ticks);
-        if full_at - ticks > (AUTHOR_BURST - 1) * AUTHOR_PERIOD_MS {
+    pub(crate) fn take(&mut self, author: AgentId, class: Class, ticks: u64) -> bool {
+        let (period_ms, burst) = class.period_ms_and_burst();
+        let of = (author, class);
+        let full_at = self.full_at.get(&of).copied().unwrap_or(0).max(ticks);
+        if full_at - ticks > (burst - 1) * period_ms {
             return false;
         }
-        if self.full_at.len() >= AUTHORS_MAX && !self.full_at.contains_key(&author) {
+        if self.full_at.len() >= AUTHORS_MAX && !self.full_at.contains_key(&of) {
             self.make_room(ticks);
         }
-        self.full_at.insert(author, full_at + AUTHOR_PERIOD_MS);
+        self.full_at.insert(of, full_at + period_ms);
         true
     }
 
@@ -52,16 +86,8 @@ impl Authors {
 impl<S: Snapshot> Engine<S> {
     /// Whether the record's author has said too much by gossip. Asked last, of what would be new: it counts.
     pub(crate) fn is_over_quota(&mut self, record: &Record, source: Source, now: Now) -> bool {
-        let counted = source == Source::Gossip && counts(record.kind());
-        counted && !self.authors.take(record.agent(), now.ticks)
-    }
-}
-
-/// Whether a record of this kind counts. Ballots have a bound of their own: who may vote, once, on known proposals.
-fn counts(kind: Kind) -> bool {
-    match kind {
-        Kind::Card | Kind::Lease | Kind::Inception | Kind::Rotation | Kind::Proposal => true,
-        Kind::Founding | Kind::Membership | Kind::BallotBatch | Kind::Message => false,
+        let class = Class::of(record.kind()).filter(|_| source == Source::Gossip);
+        class.is_some_and(|class| !self.authors.take(record.agent(), class, now.ticks))
     }
 }
 
@@ -78,26 +104,33 @@ mod tests {
     #[test]
     fn a_burst_and_then_one_every_ten_seconds() {
         let mut authors = Authors::default();
-        let mut taken = |ticks, count| (0..count).filter(|_| authors.take(author(1), ticks)).count();
+        let mut taken =
+            |ticks, count| (0..count).filter(|_| authors.take(author(1), Class::Directory, ticks)).count();
         assert_eq!(taken(5_000, 100), 30);
         assert_eq!(taken(14_999, 10), 0);
         assert_eq!(taken(15_000, 10), 1);
         assert_eq!(taken(15_000 + 25 * AUTHOR_PERIOD_MS, 100), 25);
         assert_eq!(taken(u64::MAX / 2, 100), 30, "no more than a burst, however long it was silent");
+        let mut proposals =
+            |ticks| (0..2000).filter(|_| authors.take(author(1), Class::Proposals, ticks)).count();
+        assert_eq!((proposals(5_000), proposals(7_000)), (1000, 2), "proposals are counted apart");
     }
 
     #[test]
     fn authors_are_bounded_and_the_most_talkative_are_remembered_longest() {
         let mut authors = Authors::default();
         for _ in 0..AUTHOR_BURST {
-            assert!(authors.take(author(0), 1));
+            assert!(authors.take(author(0), Class::Directory, 1));
         }
         for n in 1..3 * AUTHORS_MAX as u64 {
-            assert!(authors.take(author(n), 1));
+            assert!(authors.take(author(n), Class::Directory, 1));
         }
         assert_eq!(authors.full_at.len(), AUTHORS_MAX);
-        assert!(!authors.take(author(0), 1), "a crowd does not wash away who was over its quota");
-        assert!(authors.take(author(u64::MAX), 1 + AUTHOR_PERIOD_MS));
+        assert!(
+            !authors.take(author(0), Class::Directory, 1),
+            "a crowd does not wash away who was over its quota"
+        );
+        assert!(authors.take(author(u64::MAX), Class::Directory, 1 + AUTHOR_PERIOD_MS));
         assert!(authors.full_at.len() < 10, "those that are full again are forgotten first");
     }
 }

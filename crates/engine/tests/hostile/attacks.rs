@@ -5,10 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use althing_ballot::{Choice, Electorate, ProposalBody, Rule, leaf};
-use althing_engine::{
-    AUTHOR_PERIOD_MS, Answer, Ask, AskNo, Effect, Engine, Input, MessageNo, Note, Now, Output, Request,
-    Response,
-};
+use althing_engine::{Answer, Ask, AskNo, Effect, Engine, Input, MessageNo, Note, Output, Request, Response};
 use althing_record::{Domain, Kind, Millis, NodeId, Record, RecordId, Verdict, cbor};
 use althing_store::{Memory, ReadError, Row, Snapshot, Table};
 use althing_sync::Elements;
@@ -167,13 +164,11 @@ fn ballots_that_are_repeated_are_not_counted_again() {
     let electorate = Electorate::equal(vec![voter.agent(), other.agent()]).unwrap();
     let mut hear = |no, record| {
         let before = store.reads.get();
-        // Slowly enough for its author's quota.
-        let at = Now { ticks: no * AUTHOR_PERIOD_MS, ..now(1) };
-        engine.handle(at, Input::Gossip { message: MessageNo(no), from: NodeId([9; 32]), record });
+        engine.handle(now(1), Input::Gossip { message: MessageNo(no), from: NodeId([9; 32]), record });
         while let Some(Output { effect, .. }) = engine.poll() {
             if let Effect::Commit(no, batch) = effect {
                 store.memory.apply(&batch);
-                engine.handle(at, Input::Committed(no));
+                engine.handle(now(1), Input::Committed(no));
             }
         }
         store.reads.get() - before
