@@ -102,7 +102,7 @@ pub struct FoundAgent {
     pub source: Source,
     /// How a node that serves it can be reached.
     pub reach: AgentReach,
-    /// The last round trip to that node, in microseconds; while there is no connection, how long its answer took.
+    /// The last round trip to that node, in microseconds; while none was measured, how long its answer took.
     pub round_trip_us: Option<u64>,
     /// How long ago the newest lease was made, in milliseconds.
     pub lease_age_ms: u64,
@@ -197,15 +197,21 @@ fn reach(leases: &[Lease], peers: &[PeerInfo], reached: Reached) -> (AgentReach,
             (told.unwrap_or(seen), peer.round_trip_us)
         })
     });
-    if let Some(best) = connected.min_by_key(|(reach, round_trip)| (*reach, round_trip.unwrap_or(u64::MAX))) {
-        return best;
+    let answered_us = match reached {
+        Reached::Answered { ms } => Some(ms.saturating_mul(1_000)),
+        Reached::Silent | Reached::NotAsked => None,
+    };
+    if let Some((reach, round_trip)) =
+        connected.min_by_key(|(reach, round_trip)| (*reach, round_trip.unwrap_or(u64::MAX)))
+    {
+        return (reach, round_trip.or(answered_us));
     }
     match reached {
-        Reached::Answered { ms } => {
+        Reached::Answered { .. } => {
             let all_relayed = leases.iter().flat_map(|lease| &lease.addresses).all(is_relayed);
             let has_address = leases.iter().any(|lease| !lease.addresses.is_empty());
             let reach = if all_relayed && has_address { AgentReach::Relay } else { AgentReach::Direct };
-            (reach, Some(ms.saturating_mul(1_000)))
+            (reach, answered_us)
         }
         Reached::Silent => (AgentReach::Unreachable, None),
         Reached::NotAsked => (AgentReach::Unknown, None),
@@ -386,7 +392,12 @@ mod tests {
                 Reached::Silent,
                 (AgentReach::Direct, Some(3)),
             ),
-            (vec![lease("a", plain)], vec![peer("a", relayed, None)], answered, (AgentReach::Relay, None)),
+            (
+                vec![lease("a", plain)],
+                vec![peer("a", relayed, None)],
+                answered,
+                (AgentReach::Relay, Some(7_000)),
+            ),
             (
                 vec![lease("a", relayed)],
                 vec![peer("a", plain, Some(3))],
