@@ -5,6 +5,7 @@
 mod background;
 mod bad_input;
 mod bench;
+mod clocks;
 mod commands;
 mod config;
 mod discovery;

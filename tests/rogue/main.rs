@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 mod eclipse;
 mod gone;
+mod scores;
 mod swarm;
 mod sybil;
 
@@ -29,7 +30,7 @@ const SOON: Duration = Duration::from_secs(20);
 struct Line {
     one: Node,
     two: Node,
-    _home: Home,
+    home: Home,
 }
 
 impl Line {
@@ -40,7 +41,7 @@ impl Line {
         let address = one.address();
         let two = Node::up(&home.join("2"), &["--genesis", &genesis, "--join", &address]);
         poll("the two are connected", || (two.status()["peers"].as_u64()? == 1).then_some(()));
-        Self { one, two, _home: home }
+        Self { one, two, home }
     }
 
     fn records(&self) -> [u64; 2] {

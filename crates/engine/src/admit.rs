@@ -63,6 +63,7 @@ impl<S: Snapshot> Engine<S> {
         let admission = match self.weigh(record, source, now)? {
             Ok((body, until)) => {
                 self.fold(record, body, until, source)?;
+                self.serve_carded(record, source, now)?;
                 Admission::New
             }
             Err(admission) => admission,

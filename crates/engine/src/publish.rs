@@ -316,6 +316,26 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
+    /// An agent that is hosted here has a card that was not signed just now: it was moved here, or the store was lost. It
+    /// is served from the moment that its card is known, and not only from the next renewal on.
+    pub(crate) fn serve_carded(
+        &mut self,
+        record: &Record,
+        source: Source,
+        now: Now,
+    ) -> Result<(), ReadError> {
+        if record.kind() != Kind::Card || source == Source::Own {
+            return Ok(());
+        }
+        let Some(hosted) = self.hosted(record.agent()).cloned() else { return Ok(()) };
+        let lease = slot_key(hosted.agent, Kind::Lease, &self.node().to_string());
+        if matches!(Card::from_record(record), Ok(Some(_))) && self.slot_record(&lease, now)?.is_none() {
+            self.renew_lease(&hosted, now)?;
+            self.due.provide = self.due.provide.min(now.ticks + 500);
+        }
+        Ok(())
+    }
+
     fn renew_lease(&mut self, hosted: &HostedAgent, now: Now) -> Result<(), ReadError> {
         let node = self.node();
         let signed = self.sign_slot(

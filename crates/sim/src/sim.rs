@@ -144,6 +144,13 @@ impl Sim {
         node
     }
 
+    /// Starts a fresh node that hosts the agents of another one, as when their keys are moved. Gives its number.
+    pub fn host_elsewhere(&mut self, of: usize) -> usize {
+        let node = self.place(self.nodes[of].agents.clone(), Disk::default(), 0);
+        self.connect();
+        node
+    }
+
     fn add(&mut self, skew_ms: i64) -> usize {
         let number = self.nodes.len();
         self.place(vec![hosted(number)], Disk::default(), skew_ms)

@@ -6,3 +6,4 @@ mod attacks;
 mod bounds;
 mod forgotten;
 mod lab;
+mod verdicts;
