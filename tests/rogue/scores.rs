@@ -168,7 +168,8 @@ async fn announced_skill_without_a_card_is_asked_for_and_not_in_the_answer() {
     let _ = line.two.run(&["card", "publish", &file.display().to_string()]).expect(0);
     let (net, mut events) = rogue(60, &line.one).await;
     let skill = "text/claimed".parse().unwrap();
-    net.provide(althing_card::skill_key(network().id(), &skill, althing_card::Page::ROOT)).unwrap();
+    let term = althing_card::Term::Skill(skill);
+    net.provide(althing_card::term_key(network().id(), &term, althing_card::Page::ROOT)).unwrap();
     let provided = async { while !matches!(events.recv().await, Some(Event::Provided { .. })) {} };
     timeout(SOON, provided).await.expect("an announcement");
     let liar = net.id();

@@ -22,7 +22,7 @@ pub const PROVIDED_MAX: usize = 1_024;
 /// Most terms that are being placed at once, each with one lookup under way.
 pub const PLACING_MAX: usize = 4;
 
-/// Most keys that are announced in one [`WINDOW_MS`].
+/// Most keys that are announced in one second.
 pub const BURST_MAX: usize = 64;
 
 /// See [`BURST_MAX`]; in milliseconds.

@@ -42,6 +42,7 @@
 //!     relay: true,
 //!     upnp: false,
 //!     profile: Profile::Testnet,
+//!     shelf: None,
 //!     limits: Limits::default(),
 //! };
 //! let net = althing_net::start(config, &mut Default::default(), events).await?;
