@@ -13,6 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("sync", &["record"]),
     ("card", &["record", "store"]),
     ("ballot", &["record", "store"]),
+    ("trust", &["record"]),
     ("engine", &["ballot", "card", "record", "store", "sync"]),
     ("rocks", &["store"]),
     ("keystore", &["record"]),
@@ -42,7 +43,7 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Below the line.
-const PURE: &[&str] = &["record", "store", "sync", "card", "ballot", "engine"];
+const PURE: &[&str] = &["record", "store", "sync", "card", "ballot", "trust", "engine"];
 
 /// Outside crates that pure crates may name: formats, hashes, signatures and seeded randomness.
 const PURE_OUTSIDE: &[&str] = &[
