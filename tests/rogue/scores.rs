@@ -51,9 +51,9 @@ impl Judge {
     async fn hears(&mut self) -> Verdict {
         let (message, from, bytes): (MessageRef, NodeId, Vec<u8>) = self
             .swarm
-            .event(|event| match event {
-                Event::Gossip { message, from, bytes, .. } => Some((message, from, bytes)),
-                _ => None,
+            .event(|event| {
+                let Event::Gossip { message, from, bytes, .. } = event else { return None };
+                Some((message, from, bytes))
             })
             .await;
         let verdict = self.weigh(from, &bytes);

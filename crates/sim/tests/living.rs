@@ -9,8 +9,11 @@ use althing_engine::{Answer, Ask};
 use althing_record::{AgentId, Kind, Millis, NodeId};
 use althing_sim::{Links, Sim, card};
 
+/// Agents, and the nodes that serve them.
+type Served = BTreeMap<AgentId, BTreeSet<NodeId>>;
+
 /// Which agents with this card a node says are served, each with the nodes that serve it.
-fn served(net: &mut Sim, node: usize, live: bool) -> BTreeMap<AgentId, BTreeSet<NodeId>> {
+fn served(net: &mut Sim, node: usize, live: bool) -> Served {
     let find = net.node(node).find("text/translate", live);
     let Answer::Found(found) = net.answer(find) else { panic!("a search has another answer") };
     let agents = found.agents.into_iter().filter(|found| !found.card.leases.is_empty());
@@ -118,8 +121,11 @@ fn moved_agent_is_found_at_its_new_place_and_is_one_agent() {
     }
 }
 
-/// What every node but the last one answers, minute by minute: who is served where, and how far its own clock seems off.
-fn half_an_hour(seed: u64, skew_ms: i64) -> Vec<Vec<(BTreeMap<AgentId, BTreeSet<NodeId>>, bool)>> {
+/// What one node answers: who is served where, and whether its own clock seems right to it.
+type Answered = (Served, bool);
+
+/// What every node but the last one answers, minute by minute.
+fn half_an_hour(seed: u64, skew_ms: i64) -> Vec<Vec<Answered>> {
     let mut net = Sim::seed(seed).nodes(4);
     let skewed = net.join(skew_ms);
     let mut net = published(net);

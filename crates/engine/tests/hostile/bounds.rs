@@ -116,19 +116,15 @@ fn search_asks_only_so_many_providers() {
     let mut asked = 0;
     let found = loop {
         for effect in std::mem::take(&mut effects) {
-            match effect {
-                Effect::Request(no, ..) => {
-                    asked += 1;
-                    engine.handle(now(3), Input::RequestFailed(no));
-                    effects.extend(drain(&mut engine));
-                }
+            if let Effect::Request(no, ..) = effect {
+                asked += 1;
+                engine.handle(now(3), Input::RequestFailed(no));
+                effects.extend(drain(&mut engine));
+            } else if let Effect::Lookup(query, _) = effect {
                 // It was split, and nobody names anybody else.
-                Effect::Lookup(query, _) => {
-                    let end = Some(LookupEnd::Answered);
-                    engine.handle(now(3), Input::LookupFound { query, providers: Vec::new(), end });
-                    effects.extend(drain(&mut engine));
-                }
-                _ => {}
+                let end = Some(LookupEnd::Answered);
+                engine.handle(now(3), Input::LookupFound { query, providers: Vec::new(), end });
+                effects.extend(drain(&mut engine));
             }
         }
         if let Some(found) = effects.iter().find_map(found) {
@@ -151,11 +147,9 @@ fn search_reads_only_so_many_pages() {
     let mut effects = find(&mut engine, 1, 10);
     let (mut read, mut most) = (0, 0);
     let found = loop {
-        let queries = effects.iter().filter_map(|effect| match effect {
-            Effect::Lookup(query, _) => Some(*query),
-            _ => None,
-        });
-        let queries: Vec<_> = queries.collect();
+        let lookup =
+            |effect: &Effect| if let Effect::Lookup(query, _) = effect { Some(*query) } else { None };
+        let queries: Vec<_> = effects.iter().filter_map(lookup).collect();
         most = most.max(queries.len());
         effects.retain(|effect| matches!(effect, Effect::Reply(..)));
         for query in queries {

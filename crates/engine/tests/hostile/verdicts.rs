@@ -3,8 +3,8 @@
 
 use althing_card::{Card, LEASE_LIFETIME_MS, Lease};
 use althing_engine::{
-    AUTHOR_BURST, Answer, Ask, AskNo, Effect, Engine, Find, Found, Input, MessageNo, Output, QueryNo,
-    Request, RequestNo, Response, live_records,
+    AUTHOR_BURST, Answer, Ask, AskNo, Effect, Engine, Find, Found, Input, LookupEnd, MessageNo, Output,
+    QueryNo, Request, RequestNo, Response, live_records,
 };
 use althing_record::cbor::{self, Writer};
 use althing_record::{
@@ -75,16 +75,18 @@ impl Listener {
         page.records.iter().map(Record::id).collect()
     }
 
-    /// Searches, and lets the only provider that the directory names answer with these bytes.
-    fn finds(&mut self, provider: NodeId, answer: &[Vec<u8>]) -> Found {
+    /// Searches, and lets the only provider that the directory names answer with these bytes, in this version.
+    fn finds(&mut self, provider: NodeId, answer: &[Vec<u8>], version: u8) -> Found {
         self.asks += 1;
-        let find = Find { skill: "text".into(), limit: 10, live: true };
+        let query = "skill:text".parse().unwrap();
+        let find = Find { query, limit: 10, after: None, live: true };
         let effects = self.tell(Input::Ask { no: AskNo(self.asks), ask: Ask::Find(find) });
         let query = effects
             .iter()
             .find_map(|effect| if let Effect::Lookup(query, _) = effect { Some(*query) } else { None });
         let query: QueryNo = query.expect("a lookup");
-        let effects = self.tell(Input::LookupFound { query, providers: vec![provider], last: true });
+        let end = Some(LookupEnd::Answered);
+        let effects = self.tell(Input::LookupFound { query, providers: vec![provider], end });
         let (request, _): (RequestNo, Request) = asked(&effects).expect("the provider is asked");
         let (mut records, mut invalid) = (Vec::new(), Vec::new());
         for bytes in answer {
@@ -93,11 +95,14 @@ impl Listener {
                 Err(error) => invalid.push(error),
             }
         }
-        let response = Response::Records { served: answer.len() as u64, records, invalid };
+        let response = match version {
+            1 => Response::Records { served: answer.len() as u64, records, invalid },
+            _ => Response::Cards { next: None, records, invalid },
+        };
         let effects = self.tell(Input::Response { request, response });
-        let found = effects.into_iter().find_map(|effect| match effect {
-            Effect::Reply(_, Answer::Found(found)) => Some(found),
-            _ => None,
+        let found = effects.into_iter().find_map(|effect| {
+            let Effect::Reply(_, Answer::Found(found)) = effect else { return None };
+            Some(found)
         });
         found.expect("the search ends")
     }
@@ -268,31 +273,46 @@ fn who_relays_too_much_or_to_a_full_disk_is_ignored() {
     assert_eq!(listener.hears(honest(REVISION + 1).bytes()), Verdict::Ignore, "nothing can be written");
 }
 
+/// All that belongs into a provider's answer beside a card: that Mallory is served there, and Alice elsewhere.
+fn with_leases(card: Vec<u8>) -> Vec<Vec<u8>> {
+    let leases = [lease(&mallory(), &node(6)), lease(&alice(), &node(5))];
+    std::iter::once(card).chain(leases.iter().map(|lease| lease.bytes().to_vec())).collect()
+}
+
 #[test]
 fn no_search_returns_what_gossip_would_not_take() {
-    let mut listener = Listener::new();
-    let held = listener.held();
-    let expected = vec![(alice().agent(), REVISION)];
-    for (what, bytes) in wrong().into_iter().chain(unknowable()) {
-        let found = listener.finds(node(6).node(), &[bytes]);
-        assert_eq!(named(&found), expected, "{what}");
-        assert_eq!(listener.held(), held, "{what} is kept");
+    for version in [1, 2] {
+        let mut listener = Listener::new();
+        let held = listener.held();
+        let expected = vec![(alice().agent(), REVISION)];
+        for (what, bytes) in wrong().into_iter().chain(unknowable()) {
+            let found = listener.finds(node(6).node(), &with_leases(bytes), version);
+            assert_eq!(named(&found), expected, "{what}");
+            assert_eq!(listener.held(), held, "{what} is kept");
+        }
+        let found = listener.finds(node(6).node(), &with_leases(tempting().bytes().to_vec()), version);
+        assert_eq!(named(&found).len(), 2, "the provider's true card is returned");
     }
-    let found = listener.finds(node(6).node(), &[tempting().bytes().to_vec()]);
-    assert_eq!(named(&found).len(), 2, "the provider's true card is returned");
 }
 
 /// Who is named in the directory is asked; the name alone, which nobody signs there, is worth nothing.
 #[test]
 fn provider_that_shows_no_card_is_not_in_the_answer() {
-    let mut listener = Listener::new();
-    let liar = node(6).node();
-    let expected = vec![(alice().agent(), REVISION)];
-    let nothing = listener.finds(liar, &[]);
-    assert_eq!((nothing.providers, named(&nothing)), (1, expected.clone()));
-    // A true card of its own, of another skill.
-    let other = sign(card_draft(&mallory(), REVISION, card_body("other")), &mallory());
-    assert_eq!(named(&listener.finds(liar, &[other.bytes().to_vec()])), expected);
-    // Somebody else's true card: no agent of the liar's appears, and Alice appears once.
-    assert_eq!(named(&listener.finds(liar, &[honest(REVISION).bytes().to_vec()])), expected);
+    for version in [1, 2] {
+        let mut listener = Listener::new();
+        let liar = node(6).node();
+        let expected = vec![(alice().agent(), REVISION)];
+        let nothing = listener.finds(liar, &[], version);
+        assert_eq!((nothing.providers, named(&nothing)), (1, expected.clone()));
+        // A true card of its own, of another skill.
+        let other = sign(card_draft(&mallory(), REVISION, card_body("other")), &mallory());
+        let other = with_leases(other.bytes().to_vec());
+        assert_eq!(named(&listener.finds(liar, &other, version)), expected);
+        // Somebody else's true card: no agent of the liar's appears, and Alice appears once.
+        let alices = with_leases(honest(REVISION).bytes().to_vec());
+        assert_eq!(named(&listener.finds(liar, &alices, version)), expected);
+        // A true card without a lease at the provider, which anybody could hold.
+        let bare = listener.finds(liar, &[tempting().bytes().to_vec()], version);
+        assert_eq!(named(&bare), expected);
+    }
 }
