@@ -168,6 +168,14 @@ impl Peers {
         open.map(Connection::path)
     }
 
+    /// The connection to open a stream on: no test of an address if there is another, direct if there is one, admitted by the
+    /// peer if one is, and then the newest, since it replaces the others.
+    pub(crate) fn best(&self, peer: &PeerId, is_test: impl Fn(ConnectionId) -> bool) -> Option<ConnectionId> {
+        let open = self.0.get(peer)?.connections.iter();
+        let rank = |open: &&Connection| (!is_test(open.id), open.path().is_direct(), open.identified);
+        open.max_by_key(rank).map(|open| open.id)
+    }
+
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
         self.0.iter()

@@ -42,6 +42,7 @@ fn config(seed: u8) -> Config {
         upnp: false,
         profile: Profile::Testnet,
         shelf: None,
+        streams: None,
         limits: Limits::default(),
     }
 }
