@@ -35,15 +35,10 @@ pub struct Channel {
 }
 
 /// What a [`Channel`] is made of, but for who it leads to.
+#[derive(Debug)]
 pub(crate) struct Ends {
     pub(crate) stream: Stream,
     pub(crate) closing: Closing,
-}
-
-impl fmt::Debug for Ends {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ends")
-    }
 }
 
 impl Channel {

@@ -7,8 +7,8 @@ pub enum OpenError {
     /// The peer does not speak the protocol.
     #[error("the peer does not speak the protocol of this stream")]
     Unsupported,
-    /// This node has as many streams to the peer, or in all, as it may have. Our fault.
-    #[error("too many streams are open already")]
+    /// This node has as many streams to the peer, or dials, or commands under way, as it may have. Our fault.
+    #[error("this node has too much under way already")]
     Busy,
     /// It took too long to dial or to agree on the protocol.
     #[error("no stream in time")]

@@ -14,10 +14,8 @@ use crate::places::{Full, Place, Places};
 use crate::streams::Streams;
 use crate::{Config, Membership, OpenError, Path, StreamKind};
 
-/// Inbound streams that wait until Identify has said who opens them.
-const EARLY_MAX: usize = 64;
-/// Of one peer.
-const EARLY_PER_PEER_MAX: usize = 4;
+/// Inbound streams that wait until Identify has said who opens them; of one peer, as many as it may have.
+const EARLY_MAX: usize = 128;
 /// How long they wait.
 const EARLY_TIME: Duration = Duration::from_secs(5);
 /// Connections that one stream is tried on, dials included.
@@ -46,6 +44,7 @@ pub(crate) struct StreamDesk {
     outbound: Places,
     inbound: Places,
     early: Vec<Early>,
+    early_per_peer_max: usize,
 }
 
 /// A stream on its way out.
@@ -56,7 +55,15 @@ struct Open {
     deadline: Instant,
     /// Where it is being negotiated; without, it waits for a connection.
     at: Option<ConnectionId>,
+    /// The dial that it waits for; without, it is somebody else's.
+    dial: Option<ConnectionId>,
     tries: u8,
+}
+
+impl Open {
+    fn waits_for(&self, peer: &PeerId) -> bool {
+        self.peer == *peer && self.at.is_none()
+    }
 }
 
 /// What to do next about a stream on its way out.
@@ -96,6 +103,7 @@ impl StreamDesk {
             numbers: 0,
             taker: config.streams.clone(),
             early: Vec::new(),
+            early_per_peer_max: limits.sessions_per_peer_max + limits.calls_per_peer_max,
         }
     }
 
@@ -108,7 +116,7 @@ impl StreamDesk {
         };
         self.numbers += 1;
         let deadline = now + self.open_timeout;
-        self.opens.insert(self.numbers, Open { wish, peer, place, deadline, at: None, tries: 1 });
+        self.opens.insert(self.numbers, Open { wish, peer, place, deadline, at: None, dial: None, tries: 1 });
         self.step(self.numbers)
     }
 
@@ -119,25 +127,60 @@ impl StreamDesk {
         }
     }
 
+    /// The peer is being dialed for this stream; without a dial, because it was being dialed already.
+    pub(crate) fn is_dialed(&mut self, number: u64, dial: Option<ConnectionId>) {
+        let Some(open) = self.opens.get(&number) else { return };
+        // At the same addresses, another stream's dial is as good.
+        let same = |other: &&Open| {
+            other.waits_for(&open.peer) && other.dial.is_some() && other.wish.addresses == open.wish.addresses
+        };
+        let dial = dial.or_else(|| self.opens.values().find(same).and_then(|other| other.dial));
+        if let Some(open) = self.opens.get_mut(&number) {
+            open.dial = dial;
+        }
+    }
+
     /// There is a connection to the peer: what waits for one can go on.
     pub(crate) fn connected(&self, peer: &PeerId) -> Vec<Step> {
-        let waiting = self.opens.iter().filter(|(_, open)| open.peer == *peer && open.at.is_none());
+        let waiting = self.opens.iter().filter(|(_, open)| open.waits_for(peer));
         waiting.filter_map(|(number, _)| self.step(*number)).collect()
     }
 
     /// A connection closed: what was being negotiated on it can go on elsewhere.
     pub(crate) fn closed(&mut self, connection: ConnectionId) -> Vec<Step> {
-        self.early.retain(|early| early.arrival.connection != connection);
+        let gone = |early: &mut Early| early.arrival.connection == connection;
+        let gone: Vec<_> = self.early.extract_if(.., gone).collect();
+        for early in gone {
+            self.too_late(early.arrival.kind);
+        }
         let lost = self.opens.iter().filter(|(_, open)| open.at == Some(connection));
         let lost: Vec<_> = lost.map(|(number, _)| *number).collect();
         lost.into_iter().filter_map(|number| self.again(number, OpenError::Broken)).collect()
     }
 
-    /// No connection came of a dial. One that did not count as an attempt at the addresses of whoever waits is repeated.
-    pub(crate) fn undialed(&mut self, peer: &PeerId) -> Vec<Step> {
-        let waiting = self.opens.iter().filter(|(_, open)| open.peer == *peer && open.at.is_none());
+    /// No connection came of a dial. Streams that waited for it fail; but not if it was cut short, or was somebody else's,
+    /// at other addresses.
+    pub(crate) fn undialed(&mut self, peer: &PeerId, dial: ConnectionId, is_final: bool) -> Vec<Step> {
+        let waiting = self.opens.iter().filter(|(_, open)| open.waits_for(peer));
+        let concerned = waiting.filter(|(_, open)| open.dial.is_none_or(|own| own == dial));
+        let concerned: Vec<_> = concerned.map(|(number, open)| (*number, open.dial.is_some())).collect();
+        let mut steps = Vec::new();
+        for (number, is_own) in concerned {
+            let cause = OpenError::Unreachable;
+            let step =
+                if is_final && is_own { self.failed(number, cause) } else { self.again(number, cause) };
+            steps.extend(step);
+        }
+        steps
+    }
+
+    /// Nobody answered at any address in the time that there is for that.
+    pub(crate) fn unanswered(&mut self, peer: &PeerId) {
+        let waiting = self.opens.iter().filter(|(_, open)| open.waits_for(peer));
         let waiting: Vec<_> = waiting.map(|(number, _)| *number).collect();
-        waiting.into_iter().filter_map(|number| self.again(number, OpenError::Unreachable)).collect()
+        for number in waiting {
+            self.failed(number, OpenError::Unreachable);
+        }
     }
 
     /// A stream on its way out failed.
@@ -170,7 +213,7 @@ impl StreamDesk {
         let of_peer = self.early.iter().filter(|early| early.arrival.peer == arrival.peer).count();
         match (membership, node_of(&arrival.peer)) {
             (Membership::Member, Some(node)) => return self.deliver(streams, node, arrival),
-            (Membership::Unknown, Some(_)) if of_peer >= EARLY_PER_PEER_MAX => {
+            (Membership::Unknown, Some(_)) if of_peer >= self.early_per_peer_max => {
                 self.refuse(streams, arrival, "busy_early");
                 return true;
             }
@@ -183,6 +226,11 @@ impl StreamDesk {
         false
     }
 
+    /// A peer opened a stream on a connection that has closed since.
+    pub(crate) fn too_late(&self, kind: StreamKind) {
+        self.inbound_outcome(kind, "broken");
+    }
+
     /// Identify has said who a peer is. Returns how many streams it had too many.
     pub(crate) fn identified(
         &mut self,
@@ -190,10 +238,8 @@ impl StreamDesk {
         peer: &PeerId,
         membership: Membership,
     ) -> usize {
-        let (theirs, rest) =
-            std::mem::take(&mut self.early).into_iter().partition(|early| early.arrival.peer == *peer);
-        self.early = rest;
-        let theirs: Vec<Early> = theirs;
+        let theirs = |early: &mut Early| early.arrival.peer == *peer;
+        let theirs: Vec<_> = self.early.extract_if(.., theirs).collect();
         let arrivals = theirs.into_iter().map(|early| early.arrival);
         match node_of(peer).filter(|_| membership == Membership::Member) {
             Some(node) => arrivals.map(|arrival| usize::from(self.deliver(streams, node, arrival))).sum(),
@@ -233,7 +279,7 @@ impl StreamDesk {
             return None;
         }
         open.tries += 1;
-        open.at = None;
+        (open.at, open.dial) = (None, None);
         self.step(number)
     }
 

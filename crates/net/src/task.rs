@@ -295,6 +295,7 @@ impl Task {
             // Nobody is connected, so this ends the dial and nothing else.
             let _ = self.swarm.disconnect_peer_id(peer);
             if waited >= DIAL_MAX {
+                self.streams.unanswered(&peer);
                 self.lose(peer, now);
             } else {
                 self.swarm.behaviour_mut().gate.lose(peer, now);

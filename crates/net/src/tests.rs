@@ -18,6 +18,7 @@ mod lookup;
 mod relays;
 mod requests;
 mod scores;
+mod streams;
 mod versions;
 
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -29,8 +29,7 @@ impl Task {
             }
             Told::Failed { number, cause } => self.streams.failed(number, cause),
             Told::Inbound { kind, ends } => {
-                // Its connection has closed.
-                let Some(path) = path else { return };
+                let Some(path) = path else { return self.streams.too_late(kind) };
                 let arrival = Arrival { peer, connection, path, kind, ends };
                 let membership = self.peers.membership(&peer);
                 let streams = &mut self.swarm.behaviour_mut().streams;
@@ -53,8 +52,11 @@ impl Task {
         self.open_streams(steps);
     }
 
-    pub(super) fn on_undialed_for_streams(&mut self, peer: &PeerId) {
-        let steps = self.streams.undialed(peer);
+    /// A dial failed.
+    pub(super) fn on_undialed_for_streams(&mut self, peer: &PeerId, dial: ConnectionId, error: &DialError) {
+        // One that is given up early, or ends in a second connection, says nothing about the peer.
+        let is_final = !matches!(error, DialError::Aborted) && self.peers.peer(peer).is_none();
+        let steps = self.streams.undialed(peer, dial, is_final);
         self.open_streams(steps);
     }
 
@@ -82,9 +84,16 @@ impl Task {
                 continue;
             }
             self.swarm.behaviour_mut().gate.regain(&step.peer);
-            match self.swarm.dial(dial_peer(step.peer, step.addresses)) {
+            let dial = dial_peer(step.peer, step.addresses);
+            let id = dial.connection_id();
+            match self.swarm.dial(dial) {
+                Ok(()) => {
+                    self.streams.is_dialed(step.number, Some(id));
+                    // libp2p tells only of dials that behaviours ask for.
+                    self.dialing.entry(step.peer).or_insert_with(clock::now);
+                }
                 // Another dial may end well. If not, this one has its turn.
-                Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
+                Err(DialError::DialPeerConditionFalse(_)) => self.streams.is_dialed(step.number, None),
                 Err(error) => {
                     tracing::debug!(peer = %step.peer, %error, "not dialed for a stream");
                     let busy = matches!(error, DialError::Denied { .. });

@@ -29,13 +29,13 @@ impl Task {
     )]
     pub(crate) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         self.metrics.record(&event);
-        if let SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } = &event {
+        if let SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, connection_id } = &event {
             self.neighbours.dialed(peer);
             self.dialing.remove(peer);
             if matches!(error, DialError::Transport(_)) && self.peers.peer(peer).is_none() {
                 self.lose(*peer, clock::now());
             }
-            self.on_undialed_for_streams(&peer.clone());
+            self.on_undialed_for_streams(peer, *connection_id, error);
         }
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
