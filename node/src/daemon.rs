@@ -201,6 +201,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
             upnp: options.upnp,
             profile: options.profile,
             shelf: Some(shelf),
+            streams: None,
             limits,
         },
         metrics.registry_mut(),

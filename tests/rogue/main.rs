@@ -82,6 +82,7 @@ async fn rogue(seed: u8, target: &Node) -> (Net, mpsc::Receiver<Event>) {
         upnp: false,
         profile: Profile::Testnet,
         shelf: None,
+        streams: None,
         limits: Limits::default(),
     };
     let net = althing_net::start(config, &mut Registry::default(), sender).await.unwrap();

@@ -36,6 +36,7 @@ impl Swarm {
             upnp: false,
             profile: Profile::Testnet,
             shelf: None,
+            streams: None,
             limits: Limits::default(),
         };
         let net = althing_net::start(config, &mut Registry::default(), sender).await.unwrap();

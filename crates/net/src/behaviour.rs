@@ -22,6 +22,7 @@ use crate::probes::{ProbeClient, ProbeServer, Probes};
 use crate::providers::ProviderStore;
 use crate::punch::Punch;
 use crate::relay_desk::RelayDesk;
+use crate::streams::Streams;
 use crate::{Config, Limits, Profile, Topic, score};
 
 type SubscriptionFilter = gossipsub::MaxCountSubscriptionFilter<gossipsub::WhitelistSubscriptionFilter>;
@@ -58,6 +59,7 @@ pub(crate) struct Behaviour {
     pub(crate) gossip: Gossip,
     pub(crate) kademlia: Kademlia,
     pub(crate) requests: Requests,
+    pub(crate) streams: Streams,
 }
 
 impl Behaviour {
@@ -114,6 +116,7 @@ impl Behaviour {
                 names.engine.iter().map(|version| (version.clone(), ProtocolSupport::Full)),
                 requests,
             ),
+            streams: Streams::new(names, config.streams.is_some()),
         })
     }
 }

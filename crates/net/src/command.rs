@@ -2,6 +2,7 @@ use althing_record::{NodeId, Verdict};
 use libp2p::Multiaddr;
 
 use crate::pings::PongSender;
+use crate::stream_desk::Wish;
 use crate::{MessageRef, ReplyTo, RequestForms, Topic};
 
 /// What a handle asks of the swarm task.
@@ -18,6 +19,7 @@ pub(crate) enum Command {
     Blame { node: NodeId },
     DialNode { node: NodeId, addresses: Vec<Multiaddr> },
     Ping { node: NodeId, addresses: Vec<Multiaddr>, answer: PongSender },
+    Open(Wish),
 }
 
 impl Command {
@@ -31,6 +33,7 @@ impl Command {
             Self::StopProviding { .. } => "stop providing",
             Self::Lookup { .. } => "look up",
             Self::Ping { .. } => "ping",
+            Self::Open(_) => "open a stream",
             Self::Blame { .. } => "blame",
             Self::Dial { .. } | Self::DialNode { .. } => "dial",
         }

@@ -1,7 +1,8 @@
 use althing_record::{NetworkId, NodeKey};
 use libp2p::Multiaddr;
+use tokio::sync::mpsc;
 
-use crate::{Limits, Profile, ReachMode, Shelf};
+use crate::{Channel, Limits, Profile, ReachMode, Shelf};
 
 /// What one swarm needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -26,6 +27,9 @@ pub struct Config {
     pub profile: Profile,
     /// What is kept over a restart, and where changes of it go; `None` keeps nothing.
     pub shelf: Option<Shelf>,
+    /// Where streams go that members open. When it is full they are told that this node is busy; without it, the protocols
+    /// are not offered.
+    pub streams: Option<mpsc::Sender<Channel>>,
     /// The bounds.
     pub limits: Limits,
 }

@@ -3,10 +3,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::Topic;
+use crate::{StreamKind, Topic};
 
 type One = [(&'static str, &'static str); 1];
 type Two = [(&'static str, &'static str); 2];
+type Three = [(&'static str, &'static str); 3];
 
 /// This crate's own metrics, under `althing_net`. Labels come from fixed lists, never from peers.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub(crate) struct Counters {
     neighbours: Family<One, Counter>,
     kept: Family<One, Counter>,
     mismatched: Family<One, Counter>,
+    streams: Family<Three, Counter>,
+    channels: Family<One, Gauge>,
 }
 
 impl Counters {
@@ -57,6 +60,12 @@ impl Counters {
             "Peers of this network that share no version of a protocol with this node",
             counters.mismatched.clone(),
         );
+        registry.register(
+            "streams",
+            "Streams by direction, kind and outcome of opening",
+            counters.streams.clone(),
+        );
+        registry.register("channels", "Live streams by direction", counters.channels.clone());
         counters
     }
 
@@ -74,11 +83,17 @@ impl Counters {
     }
 
     pub(crate) fn request(&self, direction: Direction, outcome: &'static str) {
-        let direction = match direction {
-            Direction::Inbound => "inbound",
-            Direction::Outbound => "outbound",
-        };
-        self.requests.get_or_create(&[("direction", direction), ("outcome", outcome)]).inc();
+        self.requests.get_or_create(&[("direction", direction.name()), ("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn stream(&self, direction: Direction, kind: StreamKind, outcome: &'static str) {
+        let labels = [("direction", direction.name()), ("kind", kind.name()), ("outcome", outcome)];
+        self.streams.get_or_create(&labels).inc();
+    }
+
+    /// How many streams of a direction live.
+    pub(crate) fn channels(&self, direction: Direction) -> Gauge {
+        self.channels.get_or_create_owned(&[("direction", direction.name())])
     }
 
     pub(crate) fn dropped(&self, queue: &'static str) {
@@ -121,4 +136,13 @@ impl Counters {
 pub(crate) enum Direction {
     Inbound,
     Outbound,
+}
+
+impl Direction {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The libp2p shell: one swarm behind a cloneable handle.
 //!
 //! It connects nodes of one network (TCP and QUIC), finds those on the local network (multicast DNS), gossips on two topics, finds providers of keys through Kademlia and
-//! carries requests and responses. It deals in bytes and small ids; what the bytes mean is the engine's business.
+//! carries requests, responses and streams. It deals in bytes and small ids; what the bytes mean is the engine's business.
 //!
 //! # What it deliberately does not do
 //! - It does not decode or verify records: every gossip message waits for a verdict from outside.
@@ -43,6 +43,7 @@
 //!     upnp: false,
 //!     profile: Profile::Testnet,
 //!     shelf: None,
+//!     streams: None,
 //!     limits: Limits::default(),
 //! };
 //! let net = althing_net::start(config, &mut Default::default(), events).await?;
@@ -61,6 +62,7 @@ mod behaviour;
 mod bootstrap;
 mod bucket;
 mod busy;
+mod channel;
 mod clock;
 mod codec;
 mod command;
@@ -79,10 +81,12 @@ mod muxer;
 mod names;
 mod neighbours;
 mod net;
+mod open_error;
 mod outbox;
 mod paths;
 mod peers;
 mod pings;
+mod places;
 mod probes;
 mod profile;
 mod providers;
@@ -99,6 +103,9 @@ mod score;
 mod shelf;
 mod start;
 mod state;
+mod stream_desk;
+mod stream_kind;
+mod streams;
 mod suspects;
 mod task;
 mod topic;
@@ -109,12 +116,14 @@ mod versions;
 mod tests;
 
 pub use busy::Busy;
+pub use channel::Channel;
 pub use config::Config;
 pub use event::Event;
 pub use libp2p::Multiaddr;
 pub use limits::Limits;
 pub use message_ref::MessageRef;
 pub use net::Net;
+pub use open_error::OpenError;
 pub use paths::{Path, Transport};
 pub use pings::{PingFailure, Pong};
 pub use profile::Profile;
@@ -126,4 +135,5 @@ pub use request_forms::RequestForms;
 pub use shelf::{Shelf, ShelfRow};
 pub use start::{StartError, start};
 pub use state::{Membership, NetState, PeerState, ReachState, Relaying, Upnp};
+pub use stream_kind::StreamKind;
 pub use topic::Topic;

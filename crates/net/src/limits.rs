@@ -56,12 +56,23 @@ pub struct Limits {
     pub inbound_requests_per_peer_max: usize,
     /// Bytes of responses that are being sent; more requests are dropped.
     pub responses_bytes_max: usize,
-    /// Outbound requests on their way per peer; more wait.
+    /// Outbound requests on their way per peer; more wait. Half of what a peer takes: older nodes send more at once.
     pub outbound_requests_per_peer_max: usize,
     /// Outbound requests that wait or are on their way; more fail as overloaded.
     pub outbound_requests_max: usize,
     /// Bytes of outbound requests that wait.
     pub outbound_waiting_bytes_max: usize,
+
+    /// Live sessions per peer, in each direction.
+    pub sessions_per_peer_max: usize,
+    /// Live streams of single calls per peer, those of plain HTTP included, in each direction.
+    pub calls_per_peer_max: usize,
+    /// Live streams in all, in each direction.
+    pub channels_max: usize,
+    /// Streams that wait to be open, dialing included.
+    pub opens_max: usize,
+    /// How long that may take.
+    pub open_timeout: Duration,
 
     /// How long a lookup may take.
     pub lookup_timeout: Duration,
@@ -142,9 +153,14 @@ impl Default for Limits {
             inbound_requests_max: 256,
             inbound_requests_per_peer_max: 16,
             responses_bytes_max: 64 << 20,
-            outbound_requests_per_peer_max: 16,
+            outbound_requests_per_peer_max: 8,
             outbound_requests_max: 1024,
             outbound_waiting_bytes_max: 16 << 20,
+            sessions_per_peer_max: 2,
+            calls_per_peer_max: 8,
+            channels_max: 512,
+            opens_max: 256,
+            open_timeout: Duration::from_secs(10),
             lookup_timeout: Duration::from_secs(5),
             queries_max: 8,
             queries_waiting_max: 2048,
@@ -195,9 +211,11 @@ mod tests {
     #[test]
     fn streams_of_an_honest_pair_fit_into_one_connection() {
         let limits = Limits::default();
-        let requests = limits.outbound_requests_per_peer_max + limits.inbound_requests_per_peer_max;
+        let requests = 2 * limits.outbound_requests_per_peer_max;
+        let channels = 2 * (limits.sessions_per_peer_max + limits.calls_per_peer_max);
         let queries = 2 * (limits.queries_max + 1);
         let gossip_identify_ping = 2 + 4 + 2;
-        assert!(requests + queries + gossip_identify_ping <= limits.streams_max);
+        assert!(requests <= limits.outbound_requests_per_peer_max + limits.inbound_requests_per_peer_max);
+        assert!(requests + channels + queries + gossip_identify_ping < limits.streams_max);
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::io::{self, IoSlice};
 use std::iter;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -78,25 +79,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
-    type Substream = Stream;
+    type Substream = Substream;
     type Error = ConnectionError;
 
-    fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Stream, ConnectionError>> {
+    fn poll_inbound(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Substream, ConnectionError>> {
         if let Some(stream) = self.arrived.pop_front() {
-            return Poll::Ready(Ok(stream));
+            return Poll::Ready(Ok(Substream::new(stream)));
         }
         let next = self.poll_next(cx);
         if next.is_pending() {
             self.waiting = Some(cx.waker().clone());
         }
-        next
+        next.map_ok(Substream::new)
     }
 
     fn poll_outbound(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Stream, ConnectionError>> {
-        self.connection.poll_new_outbound(cx)
+    ) -> Poll<Result<Substream, ConnectionError>> {
+        self.connection.poll_new_outbound(cx).map_ok(Substream::new)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
@@ -118,5 +122,55 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// One stream. To yamux, one that the other side reset, or whose connection broke, has come to its end; here it has failed.
+pub(crate) struct Substream {
+    stream: Stream,
+    /// After that, yamux no longer knows how the other side ended.
+    is_shut: bool,
+}
+
+impl Substream {
+    fn new(stream: Stream) -> Self {
+        Self { stream, is_shut: false }
+    }
+}
+
+impl AsyncRead for Substream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if read == 0 && !buffer.is_empty() && !self.is_shut && self.stream.is_closed() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Poll::Ready(Ok(read))
+    }
+}
+
+impl AsyncWrite for Substream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_shut = true;
+        Pin::new(&mut self.stream).poll_close(cx)
     }
 }

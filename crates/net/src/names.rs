@@ -2,7 +2,7 @@ use althing_record::NetworkId;
 use libp2p::StreamProtocol;
 use libp2p::gossipsub::{IdentTopic, TopicHash};
 
-use crate::Topic;
+use crate::{StreamKind, Topic};
 
 /// The prefix of every protocol id that is ours, in any network.
 pub(crate) const FAMILY: &str = "/althing/";
@@ -66,11 +66,22 @@ impl Names {
     }
 
     /// The protocols of this network that this node speaks, with their versions.
-    pub(crate) fn versions(&self) -> [(&'static str, Vec<String>); 3] {
+    pub(crate) fn versions(&self) -> [(&'static str, Vec<String>); 5] {
         // With a prefix of its own, gossipsub speaks these two.
         let gossip = ["1.1.0", "1.0.0"].map(str::to_owned).to_vec();
         let engine = self.engine_versions.iter().map(u32::to_string).collect();
-        [("engine", engine), ("kad", vec!["1".to_owned()]), ("meshsub", gossip)]
+        let first = || vec!["1".to_owned()];
+        [("engine", engine), ("kad", first()), ("meshsub", gossip), ("calls", first()), ("call", first())]
+    }
+
+    /// What a stream of this kind is negotiated by.
+    pub(crate) fn stream(&self, kind: StreamKind) -> StreamProtocol {
+        let name = match kind {
+            StreamKind::Calls => format!("{FAMILY}{}/calls/1", self.tag),
+            StreamKind::Call => format!("{FAMILY}{}/call/1", self.tag),
+            StreamKind::Http => "/http/1.1".to_owned(),
+        };
+        StreamProtocol::try_from_owned(name).expect("a protocol id begins with a slash")
     }
 
     pub(crate) fn topic(&self, topic: Topic) -> IdentTopic {

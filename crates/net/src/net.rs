@@ -8,12 +8,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::command::Command;
 use crate::counters::Counters;
-use crate::{Busy, MessageRef, NetState, PingFailure, Pong, ReplyTo, RequestForms, Topic};
+use crate::stream_desk::Wish;
+use crate::{
+    Busy, Channel, MessageRef, NetState, OpenError, PingFailure, Pong, ReplyTo, RequestForms, StreamKind,
+    Topic,
+};
 
 /// How long [`Net::shutdown`] waits for the swarm task.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
-/// A cloneable handle to one running swarm. No method waits for the network. The swarm ends with its last handle, with
+/// A cloneable handle to one running swarm. No method but [`open`](Self::open) waits for the network. The swarm ends with its last handle, with
 /// [`shutdown`](Self::shutdown), or when the receiver of its events is dropped.
 #[derive(Clone, Debug)]
 pub struct Net {
@@ -122,6 +126,26 @@ impl Net {
         let (answer, answered) = oneshot::channel();
         self.send(Command::Ping { node, addresses, answer })?;
         Ok(answered)
+    }
+
+    /// Opens a stream, on a direct connection if there is one. If the node is not connected it is dialed first, at these
+    /// addresses and those that are known. Several may be opened at once, to one node too.
+    ///
+    /// # Errors
+    /// After ten seconds, or sooner, with the reason. That the *peer* is busy is what it says on the stream
+    /// ([`StreamKind::busy_reply`]).
+    pub async fn open(
+        &self,
+        node: NodeId,
+        addresses: Vec<Multiaddr>,
+        kind: StreamKind,
+    ) -> Result<Channel, OpenError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Open(Wish { node, addresses, kind, answer })).map_err(|busy| match busy {
+            Busy::Full { .. } => OpenError::Busy,
+            Busy::Stopped { .. } => OpenError::Stopped,
+        })?;
+        answered.await.unwrap_or(Err(OpenError::Stopped))
     }
 
     /// This node's id.

@@ -168,6 +168,14 @@ impl Peers {
         open.map(Connection::path)
     }
 
+    /// The connection to open a stream on: no test of an address if there is another, direct if there is one, admitted by the
+    /// peer if one is, and then the newest, since it replaces the others.
+    pub(crate) fn best(&self, peer: &PeerId, is_test: impl Fn(ConnectionId) -> bool) -> Option<ConnectionId> {
+        let open = self.0.get(peer)?.connections.iter();
+        let rank = |open: &&Connection| (!is_test(open.id), open.path().is_direct(), open.identified);
+        open.max_by_key(rank).map(|open| open.id)
+    }
+
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
         self.0.iter()
@@ -244,4 +252,34 @@ pub(crate) fn node_of(peer: &PeerId) -> Option<NodeId> {
 /// The PeerId of a node.
 pub(crate) fn peer_of(node: &NodeId) -> PeerId {
     PeerId::from_bytes(&node.to_peer_id_bytes()).expect("an identity multihash of 36 bytes is a PeerId")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_opened_on_the_best_connection() {
+        let id = ConnectionId::new_unchecked;
+        let peer = PeerId::random();
+        let direct: Multiaddr = "/ip4/192.0.2.1/tcp/1".parse().expect("an address");
+        let relayed = format!("/ip4/192.0.2.2/tcp/1/p2p/{}/p2p-circuit", PeerId::random());
+        let relayed: Multiaddr = relayed.parse().expect("an address");
+        let mut peers = Peers::default();
+        let mut add = |number, local: &Multiaddr, identified| {
+            let endpoint =
+                ConnectedPoint::Listener { local_addr: local.clone(), send_back_addr: direct.clone() };
+            peers.opened(peer, id(number), endpoint);
+            if identified {
+                peers.peer_mut(&peer).expect("connected").identified(id(number));
+            }
+            [peers.best(&peer, |_| false), peers.best(&peer, |test| test == id(number))]
+        };
+        assert_eq!(add(1, &relayed, true), [Some(id(1)); 2], "better than none");
+        assert_eq!(add(2, &direct, false), [Some(id(2)), Some(id(1))], "direct, unless it is a test");
+        assert_eq!(add(3, &direct, true), [Some(id(3)), Some(id(2))], "one that the peer has admitted");
+        assert_eq!(add(4, &direct, true), [Some(id(4)), Some(id(3))], "the newest");
+        assert_eq!(add(5, &direct, false), [Some(id(4)); 2]);
+        assert_eq!(peers.best(&PeerId::random(), |_| false), None);
+    }
 }

@@ -25,12 +25,14 @@ use crate::range::dialable;
 use crate::relay_desk::RelayDesk;
 use crate::request_desk::RequestDesk;
 use crate::shelf::Keeper;
+use crate::stream_desk::StreamDesk;
 use crate::suspects::Suspects;
 use crate::versions::Named;
 use crate::{Config, Event, NetState, Topic, clock};
 use reach_events::Reaching;
 
 pub(crate) mod reach_events;
+mod stream_events;
 mod swarm_events;
 
 /// How long a peer may take to answer a dial before it counts as lost. A silent address is what takes longest.
@@ -72,6 +74,7 @@ pub(crate) struct Task {
     peers: Peers,
     gossip: GossipDesk,
     requests: RequestDesk,
+    streams: StreamDesk,
     directory: Directory,
     announcements: crate::bucket::Buckets,
     conduct: Conduct,
@@ -120,6 +123,7 @@ impl Task {
             peers: Peers::default(),
             gossip: GossipDesk::new(limits, counters.clone()),
             requests: RequestDesk::new(limits, counters.clone()),
+            streams: StreamDesk::new(config, counters.clone()),
             directory: Directory::new(limits, counters.clone()),
             announcements: crate::bucket::Buckets::new(limits.announcement_rate, limits.announcement_burst),
             conduct: Conduct::default(),
@@ -216,6 +220,7 @@ impl Task {
                 let at = (peer, dialable(&addresses, None));
                 self.pings.ping(&mut behaviour.pinger, at, answer, now);
             }
+            Command::Open(wish) => self.on_wish(wish),
             Command::DialNode { node, addresses } => {
                 self.dial(dial_peer(peer_of(&node), dialable(&addresses, None)));
             }
@@ -251,6 +256,7 @@ impl Task {
             }
             self.seek_relays(now);
         }
+        self.sweep_streams();
         self.give_up_late_dials(now);
         self.look_at_suspects(now);
         for target in self.bootstrap.due(self.peers.members(), now) {
@@ -289,6 +295,7 @@ impl Task {
             // Nobody is connected, so this ends the dial and nothing else.
             let _ = self.swarm.disconnect_peer_id(peer);
             if waited >= DIAL_MAX {
+                self.streams.unanswered(&peer);
                 self.lose(peer, now);
             } else {
                 self.swarm.behaviour_mut().gate.lose(peer, now);

@@ -18,6 +18,7 @@ mod lookup;
 mod relays;
 mod requests;
 mod scores;
+mod streams;
 mod versions;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -42,6 +43,7 @@ fn config(seed: u8) -> Config {
         upnp: false,
         profile: Profile::Testnet,
         shelf: None,
+        streams: None,
         limits: Limits::default(),
     }
 }

@@ -138,6 +138,7 @@ async fn connect(number: usize, network: NetworkId, address: &str) -> Result<Net
         upnp: false,
         profile: Profile::Testnet,
         shelf: None,
+        streams: None,
         limits: Limits::default(),
     };
     let (events, mut received) = mpsc::channel(64);

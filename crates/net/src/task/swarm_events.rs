@@ -29,12 +29,13 @@ impl Task {
     )]
     pub(crate) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         self.metrics.record(&event);
-        if let SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } = &event {
+        if let SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, connection_id } = &event {
             self.neighbours.dialed(peer);
             self.dialing.remove(peer);
             if matches!(error, DialError::Transport(_)) && self.peers.peer(peer).is_none() {
                 self.lose(*peer, clock::now());
             }
+            self.on_undialed_for_streams(peer, *connection_id, error);
         }
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
@@ -44,6 +45,7 @@ impl Task {
                 self.neighbours.dialed(&peer_id);
                 self.dialing.remove(&peer_id);
                 self.swarm.behaviour_mut().gate.regain(&peer_id);
+                self.on_connected_for_streams(&peer_id);
             }
             SwarmEvent::Dialing { peer_id: Some(peer), .. } => {
                 self.dialing.entry(peer).or_insert_with(clock::now);
@@ -116,6 +118,7 @@ impl Task {
             BehaviourEvent::Pinger(event) => {
                 self.pings.on_event(event, |peer, connection| self.peers.path(peer, connection));
             }
+            BehaviourEvent::Streams(event) => self.on_stream(event),
             BehaviourEvent::Gate(never)
             | BehaviourEvent::Addresses(never)
             | BehaviourEvent::Duplicates(never)
@@ -130,6 +133,7 @@ impl Task {
         if !closed.identified {
             self.requests.refused(connection);
         }
+        self.on_closed_for_streams(connection);
         let Some(peer) = closed.gone else { return };
         self.reaching.desk.gone(id);
         self.swarm.behaviour_mut().gossip.remove_blacklisted_peer(id);
@@ -180,6 +184,7 @@ impl Task {
                 for record in announced {
                     self.admit(record);
                 }
+                self.on_identified_for_streams(id, Membership::Member);
             }
             // Whoever comes through a relay comes for this network.
             Claim::Plain if relayed => self.turn_away(id, "plain_through_relay"),
@@ -194,6 +199,7 @@ impl Task {
                 // Its messages must not even count as seen: the same ones come from members.
                 self.swarm.behaviour_mut().gossip.blacklist_peer(&id);
                 self.neighbours.stranger(&id, clock::now());
+                self.on_identified_for_streams(id, Membership::Plain);
             }
             Claim::OtherTag => self.turn_away(id, "other_network"),
             Claim::OtherId => self.turn_away(id, "other_network_id"),
@@ -216,6 +222,7 @@ impl Task {
         self.counters.refused(reason);
         self.reaching.desk.gone(&peer);
         self.neighbours.stranger(&peer, clock::now());
+        self.on_identified_for_streams(peer, Membership::Plain);
         let behaviour = self.swarm.behaviour_mut();
         behaviour.gate.ban(peer);
         behaviour.kademlia.remove_peer(&peer);

@@ -2,7 +2,7 @@ use super::*;
 use crate::{Membership, Path, Reachability, RequestFailure};
 
 /// A node that relays.
-async fn relay(seed: u8, limits: Limits) -> Node {
+pub(super) async fn relay(seed: u8, limits: Limits) -> Node {
     let node = Node::start(Config { reachability: ReachMode::Server, limits, ..config(seed) }).await;
     node.state("a relay", |state| state.reach.relaying.is_some()).await;
     node
@@ -15,7 +15,7 @@ async fn hidden(seed: u8, relays: &[&Node]) -> Node {
     Node::start(Config { reachability, listen: Vec::new(), bootstrap, ..config(seed) }).await
 }
 
-async fn placed(node: &Node) -> Vec<NodeId> {
+pub(super) async fn placed(node: &Node) -> Vec<NodeId> {
     node.state("a place at a relay", |state| !state.reach.circuits.is_empty()).await.reach.relays
 }
 
