@@ -56,6 +56,7 @@ find_modules() {
         fi
         mv "$cache.new" "$cache"
     fi
+    # shellcheck disable=SC2034 # for the script that sources this file
     MODULES="$cache/node_modules"
 }
 
@@ -77,11 +78,14 @@ find_program() {
     export ALTHING_CONFIG=""
 }
 
-# Makes WORK, a directory, and a network's GENESIS in it. When the script exits, what PIDS names is ended, by process
-# id, and the directory goes.
+# Makes WORK, a directory. When the script exits, what PIDS names is ended, by process id, and the directory goes.
 begin() {
     WORK="$(mktemp -d)" PIDS=()
     trap end EXIT
+}
+
+# make_network NAME: makes a network's GENESIS.
+make_network() {
     GENESIS="$WORK/genesis.cbor"
     "$PROGRAM" network init --name "$1" --out "$GENESIS" >/dev/null
 }
