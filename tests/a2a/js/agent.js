@@ -8,8 +8,8 @@
 //     ask             needs input, and makes an artifact of it
 //     fail TEXT       a task that fails
 //
-// Prints one line of JSON, {"url", "control"}, when it is ready, and ends when it is told to. Unlike the Python agent it
-// serves each binding below a path of its own.
+// Prints one line of JSON, {"url", "control"}, when it is ready, and ends when it is told to. Unlike the Python agent
+// it serves each binding below a path of its own.
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -49,7 +49,8 @@ class Obedient {
     const [verb, ...words] = textOf(userMessage).split(' ')
     const rest = words.join(' ')
     // The same question gives the same bytes.
-    if (verb === 'say') return bus.publish(AgentEvent.message(message(rest, contextId, '', `answer-to-${userMessage.messageId}`)))
+    const answer = `answer-to-${userMessage.messageId}`
+    if (verb === 'say') return bus.publish(AgentEvent.message(message(rest, contextId, '', answer)))
     const status = (state, text) => ({
       state,
       message: text && message(text, contextId, taskId),
@@ -62,9 +63,21 @@ class Obedient {
       for (const [index, text] of texts.entries()) {
         if (gate && index > 0) await this.gates.wait(gate)
         if (this.canceled.delete(taskId)) return false
-        const artifact = { artifactId: 'made', name: '', description: '', parts: [part(text)], metadata: undefined, extensions: [] }
-        const lastChunk = index === texts.length - 1
-        bus.publish(AgentEvent.artifactUpdate({ taskId, contextId, artifact, append: index > 0, lastChunk, metadata: undefined }))
+        bus.publish(AgentEvent.artifactUpdate({
+          taskId,
+          contextId,
+          artifact: {
+            artifactId: 'made',
+            name: '',
+            description: '',
+            parts: [part(text)],
+            metadata: undefined,
+            extensions: []
+          },
+          append: index > 0,
+          lastChunk: index === texts.length - 1,
+          metadata: undefined
+        }))
       }
       return true
     }
@@ -148,9 +161,10 @@ const requestHandler = new DefaultRequestHandler(
   undefined,
   new InMemoryPushNotificationStore()
 )
-const options = { requestHandler, userBuilder: UserBuilder.noAuthentication, legacyCompat: { enabled: true } }
+const legacyCompat = { enabled: true }
+const options = { requestHandler, userBuilder: UserBuilder.noAuthentication, legacyCompat }
 app.use(recorder.record)
-app.use('/.well-known/agent-card.json', agentCardHandler({ agentCardProvider: requestHandler, legacyCompat: { enabled: true } }))
+app.use('/.well-known/agent-card.json', agentCardHandler({ agentCardProvider: requestHandler, legacyCompat }))
 app.use(PATHS.JSONRPC, jsonRpcHandler(options))
 app.use(PATHS['HTTP+JSON'], restHandler(options))
 console.log(JSON.stringify({ url, control: await listen(control(recorder, gates)) }))

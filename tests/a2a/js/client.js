@@ -1,7 +1,7 @@
 // The client of the JavaScript SDK, unchanged, against an agent that does what it is told (agent.js says what that is).
 //
 //     client.js check URL CONTROL [CALLER NODE]   runs every check by both bindings and both versions of the protocol
-//     client.js lose URL CONTROL                  opens streams, prints "streaming", and expects them to end in an error
+//     client.js lose URL CONTROL                  opens streams, prints "streaming", and expects each to end in an error
 import { setTimeout as pause } from 'node:timers/promises'
 import { Role, TaskState } from '@a2a-js/sdk'
 import {
@@ -64,7 +64,9 @@ class Agent {
   /** A task that waits at a gate. */
   async working () {
     const task = await this.ask(`wait ${fresh('gate')}`, { immediately: true })
-    await until('the task to be at work', async () => (await this.get(task.id)).status.state === TaskState.TASK_STATE_WORKING)
+    await until('the task to be at work', async () => {
+      return (await this.get(task.id)).status.state === TaskState.TASK_STATE_WORKING
+    })
     return task
   }
 
@@ -183,7 +185,8 @@ class Agent {
       if (payload.$case === 'statusUpdate') {
         state = payload.value.status.state
       } else {
-        found += payload.$case === 'task' ? text(payload.value.artifacts.flatMap(({ parts }) => parts)) : text(payload.value.artifact.parts)
+        const artifacts = payload.$case === 'task' ? payload.value.artifacts : [payload.value.artifact]
+        found += text(artifacts.flatMap(({ parts }) => parts))
         await this.origin.open(gate)
       }
     }
@@ -195,10 +198,11 @@ class Agent {
     const { id: taskId } = await this.working()
     const name = { tenant: '', taskId, id: 'hook' }
     const ids = async () => {
-      const { configs } = await this.client.listTaskPushNotificationConfig({ tenant: '', taskId, pageSize: 0, pageToken: '' })
-      return configs.map(({ id }) => id)
+      const page = { tenant: '', taskId, pageSize: 0, pageToken: '' }
+      return (await this.client.listTaskPushNotificationConfig(page)).configs.map(({ id }) => id)
     }
-    const made = await this.client.createTaskPushNotificationConfig({ ...name, url: HOOK, token: 'secret', authentication: undefined })
+    const config = { ...name, url: HOOK, token: 'secret', authentication: undefined }
+    const made = await this.client.createTaskPushNotificationConfig(config)
     expectEqual('the URL', made.url, HOOK)
     const found = await this.client.getTaskPushNotificationConfig(name)
     expectEqual('the URL and the token', [found.url, found.token], [HOOK, 'secret'])
@@ -225,7 +229,7 @@ class Agent {
     const check = fresh('caller')
     await this.ask('say hello', {}, named(check))
     const [{ headers }] = await this.origin.calls(check)
-    const found = headers.filter(([name]) => ['althing-caller', 'althing-caller-node'].includes(name)).map(([, value]) => value)
+    const found = ['althing-caller', 'althing-caller-node'].map((name) => Object.fromEntries(headers)[name])
     expectEqual('the caller that the origin sees', found, this.caller)
   }
 }

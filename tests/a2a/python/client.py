@@ -2,6 +2,7 @@
 
     client.py check URL CONTROL [CALLER NODE]   runs every check by both bindings and both versions of the protocol
     client.py lose URL CONTROL                  opens streams, prints "streaming", and expects them to end in an error
+    client.py tell CARD TEXT ANSWER             tells any agent a text, by what the card at that URL offers first
 """
 
 import asyncio
@@ -234,7 +235,7 @@ class Agent:
         check = fresh("caller")
         await self.ask("say hello", context=named(check))
         [call] = await self.origin.calls(check)
-        found = [value for name, value in call["headers"] if name in ("althing-caller", "althing-caller-node")]
+        found = [dict(call["headers"]).get(name) for name in ("althing-caller", "althing-caller-node")]
         expect_equal("the caller that the origin sees", found, self.caller)
 
 
@@ -336,5 +337,31 @@ async def lose(url, control):
         return any(checks.failed for checks, _, _ in streams)
 
 
+async def tell(card_url, text, answer):
+    checks, url = Checks("any agent"), httpx.URL(card_url)
+    async with httpx.AsyncClient(timeout=None) as http:
+        path = url.raw_path.decode()
+        card = await A2ACardResolver(http, str(url.join("/"))).get_agent_card(relative_card_path=path)
+        for streaming in (False, True):
+            config = ClientConfig(httpx_client=http, streaming=streaming, supported_protocol_bindings=list(BINDINGS))
+            client = ClientFactory(config).create(card)
+
+            async def told(client=client):
+                texts = []
+                async for response in client.send_message(request(text)):
+                    kind = response.WhichOneof("payload")
+                    found = getattr(response, kind)
+                    if kind == "message":
+                        texts.append(get_message_text(found))
+                    elif kind == "artifact_update":
+                        texts.append(get_artifact_text(found.artifact))
+                    elif kind == "task":
+                        texts += [get_artifact_text(artifact) for artifact in found.artifacts]
+                expect_equal("the answer", texts, [answer])
+
+            await checks.check(f"{card.name}, {'a stream' if streaming else 'an answer'}", told)
+    return checks.failed
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run({"check": check, "lose": lose}[sys.argv[1]](*sys.argv[2:])))
+    sys.exit(asyncio.run({"check": check, "lose": lose, "tell": tell}[sys.argv[1]](*sys.argv[2:])))
