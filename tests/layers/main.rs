@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("card", &["record", "store"]),
     ("ballot", &["record", "store"]),
     ("trust", &["record"]),
+    ("a2a", &["record"]),
     ("engine", &["ballot", "card", "record", "store", "sync"]),
     ("rocks", &["store"]),
     ("keystore", &["record"]),
@@ -43,10 +44,11 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Below the line.
-const PURE: &[&str] = &["record", "store", "sync", "card", "ballot", "trust", "engine"];
+const PURE: &[&str] = &["record", "store", "sync", "card", "ballot", "trust", "a2a", "engine"];
 
-/// Outside crates that pure crates may name: formats, hashes, signatures and seeded randomness.
+/// Outside crates that pure crates may name: formats, URLs, hashes, signatures and seeded randomness.
 const PURE_OUTSIDE: &[&str] = &[
+    "base64",
     "bs58",
     "ciborium-io",
     "ciborium-ll",
@@ -57,8 +59,10 @@ const PURE_OUTSIDE: &[&str] = &[
     "rand_core",
     "serde",
     "serde_json",
+    "serde_json_canonicalizer",
     "sha2",
     "thiserror",
+    "url",
     "zeroize",
 ];
 
