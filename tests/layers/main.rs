@@ -20,6 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("keystore", &["record"]),
     ("net", &["record"]),
     ("telemetry", &[]),
+    ("tunnel", &["a2a", "record", "trust"]),
     ("gateway", &["engine", "record"]),
     ("testnet", &["gateway", "record"]),
     (

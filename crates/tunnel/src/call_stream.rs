@@ -1,0 +1,228 @@
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use althing_record::{AgentId, AgentKey, Millis, NetworkId, NodeId};
+use althing_trust::{
+    Accept, Answer, Call, CallBody, CallFrame, HEAD_BYTES_MAX, Progress, TaskId, head_end, request_head_hash,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+
+use crate::dial::BoxIo;
+
+/// Longest answer frame, with room to see that one is longer.
+const ANSWER_BYTES_MAX: usize = 2 * 1_024;
+
+/// What the callee said before the response.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    /// It took the call, with an Accept or without one and a reason.
+    Taken { call: Box<Call>, accept: Result<Box<Accept>, String> },
+    /// It did not take it. Nothing of the request was delivered.
+    NotTaken(Answer),
+    /// It said something else.
+    Nonsense(String),
+}
+
+/// Who calls whom, but for the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsigned {
+    pub(crate) network: NetworkId,
+    pub(crate) caller: AgentId,
+    pub(crate) key: Arc<AgentKey>,
+    pub(crate) callee: AgentId,
+    pub(crate) task: TaskId,
+    pub(crate) node: NodeId,
+    pub(crate) made: Millis,
+}
+
+impl Unsigned {
+    fn sign(&self, head: &[u8]) -> io::Result<Call> {
+        let body = CallBody {
+            network: self.network,
+            caller: self.caller,
+            callee: self.callee,
+            task: self.task,
+            caller_node: self.node,
+            request_head_hash: request_head_hash(head),
+            made: self.made,
+            key: None,
+        };
+        Call::sign(body, &self.key).map_err(io::Error::other)
+    }
+}
+
+/// The caller's end of a call: HTTP goes in and comes out. The signed call goes ahead of the request, whose head it names;
+/// the callee's answer is taken out of what comes.
+pub(crate) struct CallStream {
+    io: BoxIo,
+    state: Writing,
+    call: Option<Call>,
+    answer: Option<Vec<u8>>,
+    /// What came behind the answer.
+    rest: Vec<u8>,
+    at: usize,
+    told: Option<oneshot::Sender<Told>>,
+}
+
+enum Writing {
+    /// The head is not whole yet.
+    Head {
+        unsigned: Box<Unsigned>,
+        head: Vec<u8>,
+    },
+    /// Call and head are on their way.
+    Ahead {
+        bytes: Vec<u8>,
+        at: usize,
+    },
+    Through,
+}
+
+impl CallStream {
+    pub(crate) fn new(io: BoxIo, unsigned: Unsigned) -> (Self, oneshot::Receiver<Told>) {
+        let (told, hears) = oneshot::channel();
+        let stream = Self {
+            io,
+            state: Writing::Head { unsigned: Box::new(unsigned), head: Vec::new() },
+            call: None,
+            answer: Some(Vec::new()),
+            rest: Vec::new(),
+            at: 0,
+            told: Some(told),
+        };
+        (stream, hears)
+    }
+
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Writing::Ahead { bytes, at } = &mut self.state {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &bytes[*at..]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            *at += written;
+            if *at == bytes.len() {
+                self.state = Writing::Through;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn tell(&mut self, told: Told) {
+        if let Some(tell) = self.told.take() {
+            // Nobody waits for it any more.
+            let _ = tell.send(told);
+        }
+    }
+
+    fn refuse(&mut self, told: Told) -> io::Error {
+        self.tell(told);
+        io::Error::new(io::ErrorKind::ConnectionRefused, "the call was not taken")
+    }
+
+    /// Takes the answer from what has come, if it is whole.
+    fn take_answer(&mut self) -> io::Result<bool> {
+        let Some(bytes) = &self.answer else { return Ok(true) };
+        let (frame, used) = match Answer::decode(bytes) {
+            Ok(Progress::Needs(_)) if bytes.len() < ANSWER_BYTES_MAX => return Ok(false),
+            Ok(Progress::Needs(_)) => {
+                return Err(self.refuse(Told::Nonsense("its answer has no end".to_owned())));
+            }
+            Ok(Progress::Done { frame, used }) => (frame, used),
+            Err(error) => return Err(self.refuse(Told::Nonsense(error.to_string()))),
+        };
+        let Some(call) = self.call.clone().map(Box::new) else {
+            return Err(self.refuse(Told::Nonsense("it answered before it was asked".to_owned())));
+        };
+        self.rest = bytes[used..].to_vec();
+        self.answer = None;
+        match frame {
+            Answer::Accepted(bytes) => {
+                let accept = Accept::verify(&bytes, call.network)
+                    .map_err(|error| error.to_string())
+                    .and_then(|accept| match accept.answers(&call) {
+                        Ok(()) => Ok(Box::new(accept)),
+                        Err(mismatch) => Err(mismatch.to_string()),
+                    });
+                match accept {
+                    Ok(accept) => self.tell(Told::Taken { call, accept: Ok(accept) }),
+                    Err(cause) => return Err(self.refuse(Told::Nonsense(cause))),
+                }
+            }
+            Answer::Ahead(reason) => self.tell(Told::Taken { call, accept: Err(reason.to_string()) }),
+            answer @ (Answer::Refused { .. } | Answer::Busy) => {
+                return Err(self.refuse(Told::NotTaken(answer)));
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl AsyncRead for CallStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.take_answer()? {
+            let mut bytes = [0; 512];
+            let mut came = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut came))?;
+            if came.filled().is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            let came = came.filled().to_vec();
+            if let Some(answer) = &mut self.answer {
+                answer.extend_from_slice(&came);
+            }
+        }
+        if self.at < self.rest.len() {
+            let length = buffer.remaining().min(self.rest.len() - self.at);
+            buffer.put_slice(&self.rest[self.at..self.at + length]);
+            self.at += length;
+            if self.at == self.rest.len() {
+                (self.rest, self.at) = (Vec::new(), 0);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for CallStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_ahead(cx))?;
+        let Writing::Head { unsigned, head } = &mut self.state else {
+            return Pin::new(&mut self.io).poll_write(cx, bytes);
+        };
+        head.extend_from_slice(bytes);
+        if let Some(end) = head_end(head) {
+            let call = unsigned.sign(&head[..end])?;
+            let ahead = [CallFrame(call.bytes().to_vec()).encode().as_slice(), head].concat();
+            self.call = Some(call);
+            self.state = Writing::Ahead { bytes: ahead, at: 0 };
+            // What is left goes out with the next write or flush.
+            if let Poll::Ready(Err(error)) = self.poll_ahead(cx) {
+                return Poll::Ready(Err(error));
+            }
+        } else if head.len() > HEAD_BYTES_MAX {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the request's head is too long",
+            )));
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_ahead(cx))?;
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_ahead(cx))?;
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

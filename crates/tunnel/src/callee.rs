@@ -1,0 +1,341 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use althing_record::{Millis, Network, NodeId};
+use althing_trust::{
+    Accept, AcceptBody, Answer, Call, CallFrame, HEAD_BYTES_MAX, Progress, RatingEpoch, Reason, Refusal,
+    head_end, request_head_hash,
+};
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+
+use crate::accept_book::{AcceptBook, Pair};
+use crate::dial::BoxIo;
+use crate::evidence::Evidence;
+use crate::exposure::{Exposure, Exposures};
+use crate::log::CallLog;
+use crate::prefixed::Prefixed;
+use crate::serve::{Asking, Signed, respond};
+use crate::{Limits, mux};
+
+/// How long a caller may take for its call and the request's head.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// Calls of one session under way at once.
+const CALLS_PER_SESSION_MAX: u32 = 16_384;
+
+/// The header that names the skill a call is for.
+pub(crate) const SKILL_HEADER: &str = "althing-skill";
+
+/// The serving side of the tunnel. Clones share everything.
+#[derive(Clone)]
+pub struct Callee(Arc<Shared>);
+
+struct Shared {
+    network: Network,
+    now: Arc<dyn Fn() -> Millis + Send + Sync>,
+    book: AcceptBook,
+    exposures: Exposures,
+    limits: Limits,
+    calls: Arc<Semaphore>,
+    peers: Arc<Mutex<Peers>>,
+    log: CallLog,
+    evidence: mpsc::Sender<Evidence>,
+}
+
+/// What other nodes do here.
+#[derive(Debug, Default)]
+struct Peers {
+    under_way: BTreeMap<NodeId, usize>,
+}
+
+impl fmt::Debug for Callee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callee").field("exposures", &self.0.exposures).finish_non_exhaustive()
+    }
+}
+
+/// A call's place among those of its node and of all. Given back when dropped.
+pub(crate) struct Seat {
+    peers: Arc<Mutex<Peers>>,
+    node: NodeId,
+    _all: OwnedSemaphorePermit,
+    _agent: OwnedSemaphorePermit,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(under_way) = peers.under_way.get_mut(&self.node) {
+            *under_way -= 1;
+            if *under_way == 0 {
+                peers.under_way.remove(&self.node);
+            }
+        }
+    }
+}
+
+/// What a caller sent ahead: its call, the request's head, and what came behind that already.
+struct Ahead {
+    call: Call,
+    bytes: Vec<u8>,
+    skill: String,
+}
+
+impl Callee {
+    /// A callee at this node. `book` is where the indices of its Accepts are kept; `is_new` says that no key here has
+    /// accepted a call yet.
+    ///
+    /// # Errors
+    /// When the book cannot be read or written.
+    pub fn open(
+        network: Network,
+        book: &Path,
+        is_new: bool,
+        now: Arc<dyn Fn() -> Millis + Send + Sync>,
+        exposures: Exposures,
+        limits: Limits,
+        (log, evidence): (CallLog, mpsc::Sender<Evidence>),
+    ) -> io::Result<Self> {
+        let epoch = RatingEpoch::of(now(), network.genesis());
+        Ok(Self(Arc::new(Shared {
+            book: AcceptBook::open(book, epoch, is_new)?,
+            network,
+            now,
+            exposures,
+            calls: Arc::new(Semaphore::new(limits.calls_in_max)),
+            peers: Arc::default(),
+            limits,
+            log,
+            evidence,
+        })))
+    }
+
+    /// Serves a session with a node until it ends.
+    pub async fn serve_session(&self, io: BoxIo, from: NodeId) {
+        mux::serve(io, CALLS_PER_SESSION_MAX, |call| {
+            let callee = self.clone();
+            tokio::spawn(async move { callee.serve_call(Box::new(call), from).await });
+        })
+        .await;
+    }
+
+    /// Serves one call.
+    pub async fn serve_call(&self, mut io: BoxIo, from: NodeId) {
+        match timeout(HEAD_WITHIN, self.take(&mut io, from)).await {
+            Ok(Ok((asking, front))) => self.pass_on(io, front, asking).await,
+            Ok(Err(NotTaken::Refused(answer))) => {
+                tracing::debug!(?answer, node = %from, "a call was not taken");
+                let farewell = async {
+                    io.write_all(&answer.encode()).await?;
+                    io.shutdown().await
+                };
+                // The caller may not read it.
+                let _ = timeout(HEAD_WITHIN, farewell).await;
+            }
+            Ok(Err(NotTaken::Gone(error))) => tracing::debug!(%error, node = %from, "a call was gone"),
+            Err(_) => tracing::debug!(node = %from, "a call took too long to begin"),
+        }
+    }
+
+    /// Reads a call and its request's head, and answers with an Accept if all is well.
+    async fn take(&self, io: &mut BoxIo, from: NodeId) -> Result<(Asking, Vec<u8>), NotTaken> {
+        let shared = &self.0;
+        let ahead = self.read(io, from).await?;
+        let call = &ahead.call;
+        call.admit(from, (shared.now)())?;
+        // Without the history of the agent's keys only its first one is believed.
+        if call.key.is_some() {
+            return Err(Refusal::WrongAgent.into());
+        }
+        let exposure = shared.exposures.of(call.callee).ok_or(Refusal::NotExposed)?;
+        let seat = self.seat(from, &exposure)?;
+        let skill = if exposure.skills.contains(&ahead.skill) { ahead.skill.as_str() } else { "" };
+        let (answer, accept) = self.accept(call, skill, &exposure).await;
+        io.write_all(&answer.encode()).await?;
+        io.flush().await?;
+        let caller = call.caller;
+        let asking = Asking {
+            caller: Some(caller),
+            node: from,
+            exposure,
+            _seat: seat,
+            signed: accept.map(|accept| Signed {
+                call: Box::new(ahead.call),
+                accept: Box::new(accept),
+                evidence: shared.evidence.clone(),
+                now: Arc::clone(&shared.now),
+            }),
+            log: shared.log.clone(),
+            body_max: shared.limits.request_bytes_max,
+        };
+        Ok((asking, ahead.bytes))
+    }
+
+    async fn read(&self, io: &mut BoxIo, _: NodeId) -> Result<Ahead, NotTaken> {
+        let malformed = |cause: String| {
+            let reason = Reason::new(&cause);
+            NotTaken::Refused(Answer::Refused { refusal: Refusal::Malformed, reason })
+        };
+        let mut bytes = Vec::with_capacity(2_048);
+        let call = loop {
+            match CallFrame::decode(&bytes).map_err(|error| malformed(error.to_string()))? {
+                Progress::Done { frame, used } => {
+                    bytes.drain(..used);
+                    break frame;
+                }
+                Progress::Needs(_) => more(io, &mut bytes).await?,
+            }
+        };
+        let call =
+            Call::verify(&call.0, self.0.network.id()).map_err(|error| malformed(error.to_string()))?;
+        let mut looked = 0_usize;
+        let end = loop {
+            let from = looked.saturating_sub(3);
+            if let Some(end) = head_end(&bytes[from..]) {
+                break from + end;
+            }
+            looked = bytes.len();
+            if looked > HEAD_BYTES_MAX {
+                return Err(malformed(format!("the request's head has more than {HEAD_BYTES_MAX} bytes")));
+            }
+            more(io, &mut bytes).await?;
+        };
+        if request_head_hash(&bytes[..end]) != call.request_head_hash {
+            return Err(malformed("the request's head is not the one that the call names".to_owned()));
+        }
+        let skill = header(&bytes[..end], SKILL_HEADER).unwrap_or_default();
+        Ok(Ahead { call, bytes, skill })
+    }
+
+    /// The Accept of a call, or why it goes ahead without one.
+    async fn accept(&self, call: &Call, skill: &str, exposure: &Exposure) -> (Answer, Option<Accept>) {
+        let shared = &self.0;
+        if call.caller == call.callee {
+            return (Answer::Ahead(Reason::new("an agent's calls to itself are not counted")), None);
+        }
+        let made = (shared.now)();
+        let epoch = RatingEpoch::of(made, shared.network.genesis());
+        let pair = Pair { epoch, callee: exposure.agent, caller: call.caller };
+        let index = match shared.book.next(pair).await {
+            Ok(index) => index,
+            Err(error) => return (Answer::Ahead(Reason::new(&error.to_string())), None),
+        };
+        let skill = skill.try_into().unwrap_or_default();
+        let body = AcceptBody { skill, ..AcceptBody::to(call, index, made) };
+        match Accept::sign(body, &exposure.key) {
+            Ok(accept) => (Answer::Accepted(accept.bytes().to_vec()), Some(accept)),
+            Err(error) => (Answer::Ahead(Reason::new(&error.to_string())), None),
+        }
+    }
+
+    /// A place for one more call of a node to an agent.
+    fn seat(&self, node: NodeId, exposure: &Exposure) -> Result<Seat, NotTaken> {
+        let shared = &self.0;
+        let busy = |cause: String| {
+            NotTaken::Refused(Answer::Refused { refusal: Refusal::Busy, reason: Reason::new(&cause) })
+        };
+        let all = Arc::clone(&shared.calls).try_acquire_owned();
+        let all = all.map_err(|_| busy(format!("{} calls are under way", shared.limits.calls_in_max)))?;
+        let agent = Arc::clone(&exposure.calls).try_acquire_owned();
+        let agent =
+            agent.map_err(|_| busy(format!("{} calls to this agent are under way", exposure.calls_max)))?;
+        let mut peers = shared.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = peers.under_way.entry(node).or_insert(0);
+        if *under_way >= shared.limits.calls_per_peer_max {
+            let limit = shared.limits.calls_per_peer_max;
+            return Err(busy(format!("{limit} calls from one node are under way")));
+        }
+        *under_way += 1;
+        Ok(Seat { peers: Arc::clone(&shared.peers), node, _all: all, _agent: agent })
+    }
+
+    async fn pass_on(&self, io: BoxIo, front: Vec<u8>, asking: Asking) {
+        let asking = Arc::new(asking);
+        let service = service_fn(move |request| respond(Arc::clone(&asking), request));
+        let served = Builder::new()
+            .timer(TokioTimer::new())
+            .keep_alive(false)
+            .preserve_header_case(true)
+            .serve_connection(TokioIo::new(Prefixed::new(front, io)), service)
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "a call ended early");
+        }
+    }
+
+    /// Serves plain HTTP of a node: requests for `/agents/<did>/…`, without call and Accept.
+    pub async fn serve_http(&self, io: BoxIo, from: NodeId) {
+        let callee = self.clone();
+        let service = service_fn(move |request| {
+            let callee = callee.clone();
+            async move { crate::plain::respond(&callee, from, request).await }
+        });
+        let served = Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_WITHIN)
+            .preserve_header_case(true)
+            .serve_connection(TokioIo::new(io), service)
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "a plain HTTP stream ended early");
+        }
+    }
+
+    /// What a plain request needs to be passed on to an agent that is exposed here.
+    pub(crate) fn asking(&self, from: NodeId, exposure: Arc<Exposure>) -> Result<Asking, Answer> {
+        let seat = match self.seat(from, &exposure) {
+            Ok(seat) => seat,
+            Err(NotTaken::Refused(answer)) => return Err(answer),
+            Err(NotTaken::Gone(_)) => return Err(Answer::Busy),
+        };
+        let (log, body_max) = (self.0.log.clone(), self.0.limits.request_bytes_max);
+        Ok(Asking { caller: None, node: from, exposure, _seat: seat, signed: None, log, body_max })
+    }
+
+    pub(crate) fn exposures(&self) -> &Exposures {
+        &self.0.exposures
+    }
+}
+
+enum NotTaken {
+    /// The caller is told.
+    Refused(Answer),
+    /// There is nobody to tell.
+    Gone(io::Error),
+}
+
+impl From<Refusal> for NotTaken {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Answer::refused(refusal))
+    }
+}
+
+impl From<io::Error> for NotTaken {
+    fn from(error: io::Error) -> Self {
+        Self::Gone(error)
+    }
+}
+
+async fn more(io: &mut BoxIo, bytes: &mut Vec<u8>) -> io::Result<()> {
+    if io.read_buf(bytes).await? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+/// The value of a header in a request's head; the first, if there are several.
+fn header(head: &[u8], name: &str) -> Option<String> {
+    let lines = head.split(|byte| *byte == b'\n').skip(1);
+    let mut values = lines.filter_map(|line| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let (found, value) = line.split_at(colon);
+        found.eq_ignore_ascii_case(name.as_bytes()).then(|| value[1..].trim_ascii())
+    });
+    values.next().and_then(|value| std::str::from_utf8(value).ok()).map(str::to_owned)
+}

@@ -1,0 +1,26 @@
+/// Bounds on calls. What is over one is refused, never queued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls of local clients under way at once.
+    pub calls_out_max: usize,
+    /// Calls from other nodes under way at once.
+    pub calls_in_max: usize,
+    /// Calls from one node under way at once.
+    pub calls_per_peer_max: usize,
+    /// Calls to one agent under way at once, unless its exposure says otherwise.
+    pub calls_per_agent_max: usize,
+    /// Longest body of a request, in bytes; of requests without a length what is over it is cut off.
+    pub request_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls_out_max: 16_384,
+            calls_in_max: 16_384,
+            calls_per_peer_max: 2_048,
+            calls_per_agent_max: 4_096,
+            request_bytes_max: 16 * 1_024 * 1_024 * 1_024,
+        }
+    }
+}

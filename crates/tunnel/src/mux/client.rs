@@ -1,0 +1,102 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Builder, Connection, SendRequest};
+use http::Request;
+use tokio::time::{Instant, sleep_until};
+
+use super::stream::Open;
+use super::{
+    HEADERS_BYTES_MAX, MuxStream, PING_AFTER, PONG_WITHIN, SEND_BUFFER, SESSION_WINDOW, STREAM_WINDOW,
+};
+use crate::dial::BoxIo;
+
+/// A session without calls is closed after this time.
+const IDLE_MAX: Duration = Duration::from_secs(300);
+
+/// The session has ended; nothing was sent on it.
+#[derive(Debug, thiserror::Error)]
+#[error("the session with the node ended: {0}")]
+pub(crate) struct Closed(String);
+
+/// The calling side of one session.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    send: SendRequest<Bytes>,
+    calls: Arc<AtomicUsize>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Client {
+    /// Begins a session on a stream that was just opened.
+    pub(crate) async fn begin(io: BoxIo) -> Result<Self, Closed> {
+        let handshake = Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(SESSION_WINDOW)
+            .max_header_list_size(HEADERS_BYTES_MAX)
+            .max_send_buffer_size(SEND_BUFFER)
+            .enable_push(false)
+            .handshake(io);
+        let (send, connection) = handshake.await.map_err(|error| Closed(error.to_string()))?;
+        let (calls, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        tokio::spawn(drive(connection, Arc::clone(&calls), Arc::clone(&ended)));
+        Ok(Self { send, calls, ended })
+    }
+
+    /// Whether it is known to have ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Opens a call. Waits while the other side takes no more at once.
+    ///
+    /// # Errors
+    /// When the session has ended. Nothing was sent then.
+    pub(crate) async fn open(&self) -> Result<MuxStream, Closed> {
+        let open = Open::new(&self.calls);
+        let closed = |error: h2::Error| Closed(error.to_string());
+        let mut send = self.send.clone().ready().await.map_err(closed)?;
+        let request = Request::post("https://call/").body(()).map_err(|error| Closed(error.to_string()))?;
+        let (response, stream) = send.send_request(request, false).map_err(closed)?;
+        Ok(MuxStream::opened(stream, response, open))
+    }
+}
+
+async fn drive(mut connection: Connection<BoxIo, Bytes>, calls: Arc<AtomicUsize>, ended: Arc<AtomicBool>) {
+    let mut pings = connection.ping_pong();
+    let mut work = std::pin::pin!(connection);
+    // Since when there is no call.
+    let mut idle = Instant::now();
+    let mut next = Instant::now() + PING_AFTER;
+    loop {
+        tokio::select! {
+            result = work.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "a session of calls ended");
+                }
+                break;
+            }
+            () = sleep_until(next) => {}
+        }
+        if calls.load(Ordering::Relaxed) > 0 {
+            idle = Instant::now();
+        } else if idle.elapsed() > IDLE_MAX {
+            break;
+        }
+        if let Some(pings) = &mut pings {
+            let pong = std::pin::pin!(pings.ping(h2::Ping::opaque()));
+            let alive = tokio::select! {
+                _ = work.as_mut() => break,
+                pong = tokio::time::timeout(PONG_WITHIN, pong) => matches!(pong, Ok(Ok(_))),
+            };
+            if !alive {
+                tracing::debug!("a session of calls does not answer");
+                break;
+            }
+        }
+        next = Instant::now() + PING_AFTER;
+    }
+    ended.store(true, Ordering::Relaxed);
+}

@@ -1,0 +1,41 @@
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use bytes::Bytes;
+use h2::server::Builder;
+use http::Response;
+
+use super::stream::Open;
+use super::{HEADERS_BYTES_MAX, MuxStream, SEND_BUFFER, SESSION_WINDOW, STREAM_WINDOW};
+use crate::dial::BoxIo;
+
+/// Serves a session until it ends: `serve` is given each call, and must not wait.
+pub(crate) async fn serve(io: BoxIo, calls_max: u32, mut serve: impl FnMut(MuxStream)) {
+    let handshake = Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(SESSION_WINDOW)
+        .max_header_list_size(HEADERS_BYTES_MAX)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_concurrent_streams(calls_max)
+        .handshake::<_, Bytes>(io);
+    let mut session = match handshake.await {
+        Ok(session) => session,
+        Err(error) => {
+            tracing::debug!(%error, "no session of calls was begun");
+            return;
+        }
+    };
+    let open = Arc::new(AtomicUsize::new(0));
+    while let Some(call) = session.accept().await {
+        match call {
+            Ok((request, mut respond)) => match respond.send_response(Response::new(()), false) {
+                Ok(send) => serve(MuxStream::accepted(send, request.into_body(), Open::new(&open))),
+                Err(error) => tracing::debug!(%error, "a call was gone before it began"),
+            },
+            Err(error) => {
+                tracing::debug!(%error, "a session of calls ended");
+                return;
+            }
+        }
+    }
+}
