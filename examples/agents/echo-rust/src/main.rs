@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use a2a::{
-    A2AError, AgentCapabilities, AgentCard, AgentInterface, AgentSkill, Message, Part, Role, StreamResponse,
+    A2AError, AgentCapabilities, AgentCard, AgentInterface, AgentSkill, Message, Role, StreamResponse,
     TRANSPORT_PROTOCOL_HTTP_JSON, TRANSPORT_PROTOCOL_JSONRPC,
 };
 use a2a_server::agent_card::agent_card_router;
