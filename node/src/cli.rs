@@ -13,6 +13,7 @@ mod events;
 mod evidence;
 #[cfg(test)]
 mod examples;
+mod expose;
 mod failure;
 mod find;
 mod logs;
@@ -91,6 +92,8 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
             session.block_on(card::watch(agent, &session, screen))
         }
         Command::Card { command } => session.ask(card::card(command, &session)),
+        Command::Expose(args) => session.block_on(expose::expose(args, &session, screen)),
+        Command::Unexpose { name } => session.ask(expose::unexpose(&name, &session)),
         Command::Find(args) if args.watch => session.block_on(find::watch(args, &session, screen)),
         Command::Find(args) => session.ask(find::find(args, &session)),
         Command::Vote { command } => session.ask(vote::vote(command, &session, screen)),

@@ -8,10 +8,12 @@
 //! Every arrow is a bounded queue or a watched value. The event loop waits for nobody but the committer.
 
 mod acquaintances;
+mod calls;
 mod clock;
 mod descriptors;
 mod desk;
 mod event_loop;
+mod expose;
 pub(crate) mod home;
 mod inbound;
 mod instruments;
@@ -28,17 +30,20 @@ use std::time::Duration;
 
 use althing_engine::{Config, Engine, GuardStatus, Timing};
 use althing_gateway::api::ProtocolHealth;
-use althing_gateway::{Asked, Backend, Gateway, Tls};
+use althing_gateway::{Asked, Backend, Calls, Gateway, Tls};
 use althing_net::{Limits, Membership, Multiaddr, Net, NetState, Profile, ReachMode, Topic};
 use althing_record::{AgentId, Network, NetworkId, NodeId};
 use althing_rocks::{GuardState, OpenError, Rocks};
 use althing_store::{CommitNo, Guard};
 use althing_telemetry::{Build, FILE_ONLY_TARGET, LogFile, Metrics};
+use althing_tunnel::Identity;
 use tokio::sync::{Notify, mpsc, watch};
 
+use calls::Tunnel;
 use clock::Clock;
 use desk::Desk;
 use event_loop::EventLoop;
+use expose::ExposeDesk;
 use inbound::Inbound;
 use instruments::Instruments;
 use reaching::{dialable, peer_info};
@@ -177,9 +182,10 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     let join = home::remember_join(&options.home, &options.join)?;
     // Keys that are made now have signed nothing, whatever a restored store holds.
     let unused = opened.commit == CommitNo(0) || !options.home.join("keys").exists();
-    let (node_key, agents) = home::keys(&options.home, unlock, unused, |agent| {
+    let (keystore, agents) = home::keys(&options.home, unlock, unused, |agent| {
         althing_engine::recovery_key_hash_of(&opened.rocks, &network, agent)
     })?;
+    let node_key = keystore.node_key();
     let node = node_key.node();
 
     let mut metrics = Metrics::new(Build {
@@ -189,6 +195,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     let instruments = Arc::new(Instruments::register(metrics.registry_mut()));
     let (shelf, keeping) = shelf::open(opened.rocks.clone())?;
     let (net_sender, net_events) = mpsc::channel(NET_EVENTS_MAX);
+    let (streams, inbound_streams) = mpsc::channel(calls::STREAMS_MAX);
     let net = althing_net::start(
         althing_net::Config {
             key: node_key.clone(),
@@ -201,7 +208,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
             upnp: options.upnp,
             profile: options.profile,
             shelf: Some(shelf),
-            streams: None,
+            streams: Some(streams),
             limits,
         },
         metrics.registry_mut(),
@@ -211,6 +218,8 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
 
     let clock = Clock::start();
     let default_agent = agents.first().map(|hosted| hosted.agent);
+    let identity =
+        agents.first().map(|hosted| Identity { agent: hosted.agent, key: Arc::new(hosted.key.clone()) });
     let config = Config {
         network: network.clone(),
         node_key,
@@ -234,14 +243,34 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     let metrics = Arc::new(metrics);
     let shutdown = Arc::new(Notify::new());
     let mut readiness = missing_now.clone();
+    let tunnel = Tunnel::open((&network, &options.home), unused, &net, clock)?;
+    let exposing = ExposeDesk::new(
+        (network.id(), options.home.clone()),
+        keystore,
+        asks.clone(),
+        tunnel.exposures.clone(),
+        tunnel.tls.clone(),
+        tunnel.limits.clone(),
+    );
+    let serving = tokio::spawn(calls::serve(tunnel.callee.clone(), inbound_streams));
+    let calls = Calls {
+        network: network.id(),
+        caller: tunnel.caller.clone(),
+        exposures: tunnel.exposures.clone(),
+        log: tunnel.log.clone(),
+        identity,
+        desk: Arc::new(exposing.clone()),
+    };
+    let inside = (&net, calls);
     let backend =
-        backend(asks, &net, missing_now, journaled_now, metrics.clone(), shutdown.clone(), desk.clone());
+        backend(asks, inside, missing_now, journaled_now, metrics.clone(), shutdown.clone(), desk.clone());
     let mut signals =
         Signals::catch().map_err(|error| RunError::Halted(format!("signals cannot be caught: {error}")))?;
     let gateway = Gateway::start(local, backend).await?;
 
     let stop = Arc::new(Notify::new());
     let service = Service::from_env();
+    let exposing = tokio::spawn(exposing.run());
     let remembering = tokio::spawn(acquaintances::remember(options.home.clone(), net.watch()));
     let announcing = tokio::spawn(service.clone().follow(readiness.clone(), net.watch()));
     let inbound = Inbound::new(network.clone(), net.clone(), inputs, instruments.clone());
@@ -282,6 +311,8 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         service.stopping();
         announcing.abort();
         remembering.abort();
+        exposing.abort();
+        serving.abort();
         let mut outcome = ended_by_itself.take();
         if !running.is_finished() {
             stop.notify_one();
@@ -336,7 +367,7 @@ fn seed() -> Result<[u8; 32], RunError> {
 
 fn backend(
     asks: mpsc::Sender<Asked>,
-    net: &Net,
+    (net, calls): (&Net, Calls),
     missing: watch::Receiver<Vec<String>>,
     journaled: watch::Receiver<u64>,
     metrics: Arc<Metrics>,
@@ -361,6 +392,7 @@ fn backend(
         }),
         health: Arc::new(move || protocols(&health.borrow(), stopped.has_changed().is_ok())),
         store: Arc::new(desk),
+        calls,
         journaled,
         shutdown,
     }

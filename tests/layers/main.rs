@@ -21,11 +21,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("net", &["record"]),
     ("telemetry", &[]),
     ("tunnel", &["a2a", "record", "trust"]),
-    ("gateway", &["engine", "record"]),
+    ("gateway", &["a2a", "card", "engine", "record", "route", "trust", "tunnel"]),
     ("testnet", &["gateway", "record"]),
     (
         "node",
         &[
+            "a2a",
             "ballot",
             "card",
             "engine",
@@ -37,6 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "store",
             "telemetry",
             "testnet",
+            "tunnel",
         ],
     ),
     ("testkit", &["record"]),

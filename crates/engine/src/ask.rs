@@ -1,12 +1,14 @@
 use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
 
-use crate::{EventKind, EventsFrom, EventsPage, Find, Found};
+use crate::{EventKind, EventsFrom, EventsPage, Find, Found, HostedAgent};
 
 /// Something that a local client wants of the node. Each gets exactly one [`Answer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// What the node holds and how it is doing.
     Status,
+    /// Host one more agent from now on. Hosting one again changes nothing.
+    Host(HostedAgent),
     /// Sign the card of a hosted agent and publish it with a lease.
     PublishCard {
         /// A hosted agent.
@@ -77,7 +79,8 @@ impl Ask {
     #[must_use]
     pub fn writes(&self) -> bool {
         match self {
-            Self::PublishCard { .. }
+            Self::Host(_)
+            | Self::PublishCard { .. }
             | Self::RetractCard { .. }
             | Self::Propose { .. }
             | Self::Cast { .. }
@@ -130,6 +133,8 @@ pub enum Method {
 pub enum Answer {
     /// To [`Ask::Status`].
     Status(Box<Status>),
+    /// To [`Ask::Host`]: the agent's identity is durable here.
+    Hosted(AgentId),
     /// To [`Ask::PublishCard`]: durable here and offered to the network.
     Published(Published),
     /// To [`Ask::RetractCard`]: durable here and offered to the network.

@@ -34,6 +34,15 @@ pub struct HostedAgent {
     pub recovery_key_hash: Digest,
 }
 
+impl PartialEq for HostedAgent {
+    fn eq(&self, other: &Self) -> bool {
+        (self.agent, self.key.public(), self.recovery_key_hash)
+            == (other.agent, other.key.public(), other.recovery_key_hash)
+    }
+}
+
+impl Eq for HostedAgent {}
+
 /// What the vote guard outside the database says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GuardStatus {

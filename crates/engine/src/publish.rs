@@ -8,6 +8,7 @@ use althing_record::{
 use althing_store::{ReadError, Snapshot, Table};
 
 use crate::admit::Admission;
+use crate::config::AGENTS_MAX;
 use crate::engine::Engine;
 use crate::rows::{chain_prefix, slot_key};
 use crate::{Answer, AskNo, Effect, HostedAgent, Now, Published, RefusalKind, Source};
@@ -208,6 +209,21 @@ impl<S: Snapshot> Engine<S> {
                  running, or this one was restored from a backup"
             ));
         }
+    }
+
+    pub(crate) fn on_host(&mut self, no: AskNo, hosted: HostedAgent, now: Now) -> Result<(), ReadError> {
+        let agent = hosted.agent;
+        if self.hosted(agent).is_none() {
+            if self.agents.len() >= AGENTS_MAX {
+                let cause = format!("this node hosts {AGENTS_MAX} agents already");
+                self.refuse(no, RefusalKind::Conflict, cause, None);
+                return Ok(());
+            }
+            self.ensure_inception(&hosted, now)?;
+            self.agents.push(hosted);
+        }
+        self.answer(no, Answer::Hosted(agent));
+        Ok(())
     }
 
     pub(crate) fn on_publish_card(

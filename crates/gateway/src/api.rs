@@ -8,6 +8,7 @@
 //!
 //! Requests refuse unknown fields; answers may gain fields within a version, and readers ignore those.
 
+mod calls;
 mod cards;
 mod events;
 mod evidence;
@@ -22,6 +23,7 @@ mod store;
 mod time;
 mod votes;
 
+pub use calls::{CallSeen, CallsQuery, ExposeRequest, Exposed, ExposedList, Unexposed};
 pub use cards::{AgentQuery, Card, Lease, Published, Retracted};
 pub use events::{
     CloudEvent, EVENT_TYPE_PREFIX, EVENTS_LOST, EventData, EventsQuery, LostReason, MAX_LAST,

@@ -6,8 +6,8 @@ use althing_engine::{Answer, Ask};
 use althing_record::{Millis, NodeId};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use crate::StoreDesk;
 use crate::api::{Direction, PeerPath, ProtocolHealth, Reach};
+use crate::{Calls, StoreDesk};
 
 /// An [`Ask`] and where its one [`Answer`] goes.
 pub type Asked = (Ask, oneshot::Sender<Answer>);
@@ -38,6 +38,8 @@ pub struct Backend {
     pub health: Arc<dyn Fn() -> Vec<ProtocolHealth> + Send + Sync>,
     /// The store, for what goes past the engine.
     pub store: Arc<dyn StoreDesk>,
+    /// Calls to agents, and the agents that are exposed here.
+    pub calls: Calls,
     /// The sequence number below which the journal holds every event; when it changes, streams ask for more.
     pub journaled: watch::Receiver<u64>,
     /// Notified when a client asks the node to stop. The node then stops everything, this gateway included.

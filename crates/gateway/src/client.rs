@@ -1,5 +1,7 @@
+mod calls;
 mod error;
 mod events;
+mod sse;
 mod store;
 mod wire;
 
@@ -9,13 +11,14 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
+pub use self::calls::CallReader;
 pub use self::error::ClientError;
 pub use self::events::EventReader;
 use self::wire::{Reply, Upload, Wire};
 use crate::api::{
-    Ballot, BallotRequest, Card, Document, EventsQuery, Evidence, Find, FindQuery, Health, ListQuery, Peers,
-    Ping, PingQuery, Problem, ProblemKind, ProposeRequest, Proposed, Published, Reach, Retracted, Status,
-    Stopping, Vote, Votes,
+    Ballot, BallotRequest, CallsQuery, Card, Document, EventsQuery, Evidence, ExposeRequest, Exposed,
+    ExposedList, Find, FindQuery, Health, ListQuery, Peers, Ping, PingQuery, Problem, ProblemKind,
+    ProposeRequest, Proposed, Published, Reach, Retracted, Status, Stopping, Unexposed, Vote, Votes,
 };
 use crate::body::{BODY_BYTES_MAX, CARD_BYTES_MAX, card_too_large};
 use crate::files;
@@ -280,6 +283,50 @@ impl Client {
             Ok(reader) => reader,
             Err(_) => Err(ClientError::Timeout { after: self.timeout }),
         }
+    }
+
+    /// Exposes an agent: `POST /v1/exposures`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn expose(&self, wish: &ExposeRequest) -> Result<Exposed, ClientError> {
+        self.send("/v1/exposures".to_owned(), written(wish)?).await
+    }
+
+    /// What is exposed: `GET /v1/exposures`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn exposures(&self) -> Result<ExposedList, ClientError> {
+        self.fetch("/v1/exposures".to_owned()).await
+    }
+
+    /// No longer exposes an agent, by local name or did: `DELETE /v1/exposures/{name}`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn unexpose(&self, name: &str) -> Result<Unexposed, ClientError> {
+        let target = format!("/v1/exposures/{}", encoded(name));
+        document(done(self.call(Method::DELETE, target, None).await?)?)
+    }
+
+    /// Calls of exposed agents as they end: `GET /v1/calls`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn calls(&self, query: &CallsQuery) -> Result<CallReader, ClientError> {
+        let pairs = [("agent", query.agent.clone()), ("hold", query.hold.map(|hold| hold.to_string()))];
+        let target = with_query("/v1/calls", &pairs);
+        let begin = async {
+            let (connection, response) = self.wire.begin(Method::GET, &target, None, None).await?;
+            if response.status().is_success() {
+                return Ok(CallReader::new(connection, response.into_body()));
+            }
+            let reply = done(connection.read(response).await?)?;
+            Err(ClientError::Protocol(format!("expected a stream, found status {}", reply.status)))
+        };
+        let begun = tokio::time::timeout(self.timeout, begin).await;
+        begun.unwrap_or(Err(ClientError::Timeout { after: self.timeout }))
     }
 
     /// Asks the node to stop: `POST /v1/shutdown`. It has not stopped yet when this returns.

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::api::{Problem, ProblemKind};
 use crate::docs::DocsPage;
+use crate::door::{Known, Routing};
 use crate::event_stream::too_many;
 use crate::refused::Refused;
 use crate::token::Token;
@@ -41,6 +42,8 @@ struct Shared {
     streams_max: usize,
     heartbeat: Duration,
     stop: watch::Receiver<()>,
+    known: Known,
+    routing: Routing,
 }
 
 impl Edge {
@@ -84,11 +87,23 @@ impl Edge {
             heartbeat: config.heartbeat,
             stop,
             store_jobs,
+            known: Known::default(),
+            routing: Routing::default(),
         }))
     }
 
     pub(crate) fn backend(&self) -> &Backend {
         &self.0.backend
+    }
+
+    /// What doors remember of agents.
+    pub(crate) fn known(&self) -> &Known {
+        &self.0.known
+    }
+
+    /// What doors remember of calls to skills.
+    pub(crate) fn routing(&self) -> &Routing {
+        &self.0.routing
     }
 
     pub(crate) fn token(&self) -> &Token {

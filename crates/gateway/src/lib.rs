@@ -35,9 +35,11 @@
 pub mod api;
 mod backend;
 mod body;
+mod call_desk;
 mod client;
 mod config;
 mod docs;
+mod door;
 mod edge;
 mod event_stream;
 mod files;
@@ -56,7 +58,8 @@ mod tls;
 mod token;
 
 pub use backend::{Asked, Backend, PeerInfo, Pinged};
-pub use client::{Client, ClientError, EventReader};
+pub use call_desk::{CallDesk, Calls, Doing};
+pub use client::{CallReader, Client, ClientError, EventReader};
 pub use config::Config;
 pub use gateway::{Gateway, Running};
 pub use record_list::RecordBytes;

@@ -156,6 +156,8 @@ async fn connection<S>(
         .header_read_timeout(config.head_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
+        // Agents and their clients see each other's own writing.
+        .preserve_header_case(true)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(marked));
     let mut serving = std::pin::pin!(serving);
     let mut until = Instant::now() + config.connection_timeout;

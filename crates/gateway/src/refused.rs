@@ -21,6 +21,11 @@ const INSTANCE_CHARS_MAX: usize = 256;
 pub(crate) struct Refused(Box<Problem>);
 
 impl Refused {
+    /// What is wrong, for people.
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// Which kind of problem it is.
     pub(crate) fn kind(&self) -> Option<ProblemKind> {
         self.0.kind()
@@ -42,6 +47,10 @@ impl IntoResponse for Refused {
     }
 }
 
+/// Marks an answer that is not this node's own: nothing is added to it. A response extension.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Untouched;
+
 /// Outermost layer: writes problems as RFC 9457 JSON, sets the headers that every answer has, and logs.
 pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -49,6 +58,11 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let instance: String = request.uri().path().chars().take(INSTANCE_CHARS_MAX).collect();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let mut response = next.run(request).await;
+    if response.extensions_mut().remove::<Untouched>().is_some() {
+        let (status, elapsed_us) = (response.status().as_u16(), started.elapsed().as_micros());
+        tracing::debug!(%method, status, elapsed_us = %elapsed_us, "request to an agent");
+        return response;
+    }
 
     let refused = response.extensions_mut().remove::<Refused>();
     let problem = refused.map(|Refused(problem)| *problem).or_else(|| unwritten(&response));

@@ -1,5 +1,6 @@
 //! Every route: its handler, its scope, the problems it may answer, and from these the OpenAPI document.
 
+mod calls;
 mod cards;
 mod events;
 mod node;
@@ -10,6 +11,7 @@ mod votes;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{any, get};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
@@ -21,7 +23,7 @@ use crate::api::{EventData, LostReason, Problem, ProblemKind};
 use crate::edge::Edge;
 use crate::refused::{PROBLEM_JSON, Refused, finish};
 use crate::scope::{Scope, authorize};
-use crate::{StartError, body, guard};
+use crate::{StartError, body, door, guard};
 
 /// The media types of bytes that are no text.
 const RAW: &[&str] = &["application/cbor", "application/octet-stream"];
@@ -56,6 +58,9 @@ pub(crate) fn openapi() -> Result<String, StartError> {
 pub(crate) fn app(edge: &Edge) -> Router {
     let (router, _) = paths(Some(edge)).split_for_parts();
     router
+        .route("/a2a/{*rest}", any(door::serve))
+        .route("/.well-known/agent-card.json", get(door::face))
+        .route("/.well-known/ai-catalog.json", get(door::catalog))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(edge.clone(), guard::admit))
@@ -102,6 +107,10 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(admin(&[ASKING], routes!(store::release)))
         .routes(admin(&[ASKING], routes!(store::compact)))
         .routes(read(&[ASKING], routes!(store::compaction)))
+        .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(calls::expose)))
+        .routes(read(&[], routes!(calls::exposures)))
+        .routes(admin(&[ASKING, SIGNING, &[NotFound]], routes!(calls::unexpose)))
+        .routes(admin(&[&[Invalid, NotFound], &[ProblemKind::Busy]], routes!(calls::calls)))
 }
 
 /// Puts the scope's check before the handlers, and scope and problems into their documentation.

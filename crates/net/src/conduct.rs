@@ -20,7 +20,7 @@ pub(crate) struct Conduct {
 /// What it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Announced, asked or looked up more than its quota. Little each: an honest node with many keys in a network that
+    /// Announced, asked, opened or looked up more than its quota. Little each: an honest node with many keys in a network that
     /// forms announces them again and again.
     Flood,
     /// Sent bytes that nobody can have mistaken for a request, or a record that is wrong from its bytes in an answer.

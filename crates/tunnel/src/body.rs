@@ -21,3 +21,39 @@ pub fn empty() -> Body {
 pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
+
+/// Why a body was not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// It is longer than it may be.
+    #[error("has more than {0} bytes")]
+    TooLarge(
+        /// The most.
+        usize,
+    ),
+    /// It broke off.
+    #[error("broke off: {0}")]
+    Broken(String),
+}
+
+/// Reads a body of at most `bytes_max` bytes to its end.
+///
+/// # Errors
+/// When it is longer, or breaks off.
+pub async fn read<B: hyper::body::Body<Data = Bytes> + Unpin>(
+    mut body: B,
+    bytes_max: usize,
+) -> Result<Vec<u8>, ReadError>
+where
+    B::Error: std::fmt::Display,
+{
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| ReadError::Broken(error.to_string()))?;
+        read.extend_from_slice(frame.data_ref().map_or(&[], |part| part));
+        if read.len() > bytes_max {
+            return Err(ReadError::TooLarge(bytes_max));
+        }
+    }
+    Ok(read)
+}

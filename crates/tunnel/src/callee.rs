@@ -172,9 +172,9 @@ impl Callee {
                 call: Box::new(ahead.call),
                 accept: Box::new(accept),
                 evidence: shared.evidence.clone(),
-                now: Arc::clone(&shared.now),
             }),
             log: shared.log.clone(),
+            now: Arc::clone(&shared.now),
             body_max: shared.limits.request_bytes_max,
         };
         Ok((asking, ahead.bytes))
@@ -297,8 +297,9 @@ impl Callee {
             Err(NotTaken::Refused(answer)) => return Err(answer),
             Err(NotTaken::Gone(_)) => return Err(Answer::Busy),
         };
+        let now = Arc::clone(&self.0.now);
         let (log, body_max) = (self.0.log.clone(), self.0.limits.request_bytes_max);
-        Ok(Asking { caller: None, node: from, exposure, _seat: seat, signed: None, log, body_max })
+        Ok(Asking { caller: None, node: from, exposure, _seat: seat, signed: None, log, now, body_max })
     }
 
     pub(crate) fn exposures(&self) -> &Exposures {

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use althing_a2a::BasePath;
+use althing_a2a::{BasePath, Binding, OriginCard, Protocol, TargetError};
 use althing_record::{AgentId, AgentKey};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
+use url::Url;
 
 use crate::Origin;
 
@@ -30,14 +31,99 @@ pub struct Exposure {
 }
 
 /// Which targets of an origin may be asked for: nothing else of it is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doors(BTreeMap<Protocol, Door>);
+
+/// The interfaces of one version of A2A.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Door {
+    /// Where JSON-RPC goes.
+    rpc: Option<Interface>,
+    /// Below what the paths of HTTP+JSON are.
+    rest: Option<Interface>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Doors {
-    /// Where JSON-RPC goes: path and query.
-    pub rpc: Option<String>,
-    /// Below what every other target stays.
-    pub below: BasePath,
-    /// Whether there is anything: the paths of HTTP+JSON.
-    pub rest: bool,
+struct Interface {
+    path: BasePath,
+    query: Option<String>,
+}
+
+impl Interface {
+    fn of(url: &Url) -> Self {
+        Self { path: BasePath::of(url), query: url.query().map(ToOwned::to_owned) }
+    }
+
+    fn target(&self, method: &str, target: &str) -> Result<String, TargetError> {
+        let on_origin = self.path.on_origin(method, target)?;
+        Ok(match (&self.query, on_origin.split_once('?')) {
+            (None, _) => on_origin,
+            (Some(query), None) => format!("{on_origin}?{query}"),
+            // That of the interface stays, and that of the request follows it.
+            (Some(query), Some((path, asked))) => format!("{path}?{query}&{asked}"),
+        })
+    }
+}
+
+impl Doors {
+    /// The interfaces of a card whose URLs are at the exposed place.
+    #[must_use]
+    pub fn of(card: &OriginCard, is_there: impl Fn(&Url) -> bool) -> Self {
+        let mut doors = BTreeMap::new();
+        for interface in card.interfaces() {
+            let url = interface.http_url().filter(|url| is_there(url));
+            let Some((url, protocol)) = url.zip(interface.protocol()) else { continue };
+            let door: &mut Door = doors.entry(protocol).or_default();
+            let place = match interface.binding {
+                Binding::JsonRpc => &mut door.rpc,
+                Binding::HttpJson => &mut door.rest,
+                Binding::Grpc | Binding::Other(_) => continue,
+            };
+            place.get_or_insert_with(|| Interface::of(&url));
+        }
+        Self(doors)
+    }
+
+    /// Whether nothing can be asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How to try whether anybody answers: the method, version and target of a JSON-RPC request for a task. None where there
+    /// is no JSON-RPC.
+    #[must_use]
+    pub fn probe(&self) -> Option<(&'static str, &'static str, String)> {
+        let (protocol, door) = self.0.iter().find(|(_, door)| door.rpc.is_some())?;
+        let method = match protocol {
+            Protocol::V1 => "GetTask",
+            Protocol::V0 => "tasks/get",
+        };
+        let target = door.rpc.as_ref()?.target("POST", "/").ok()?;
+        Some((method, protocol.version(), target))
+    }
+
+    /// Where a request goes on the origin, if there is an interface for it. `version`: what `A2A-Version` says; without it
+    /// a request is one of 0.3.
+    ///
+    /// # Errors
+    /// When the target is none that may be asked for.
+    pub(crate) fn target(
+        &self,
+        version: Option<&str>,
+        method: &str,
+        target: &str,
+    ) -> Result<Option<String>, TargetError> {
+        let wanted = version.map_or(Some(Protocol::V0), Protocol::of);
+        let door = wanted.and_then(|wanted| self.0.get(&wanted)).or_else(|| self.0.values().next());
+        let Some(door) = door else { return Ok(None) };
+        let path = target.split_once('?').map_or(target, |(path, _)| path);
+        let interface = if path == "/" { &door.rpc } else { &door.rest };
+        // Whatever it is for, a target has to be one that stays below what is exposed.
+        let checked = interface.as_ref().or(door.rpc.as_ref()).or(door.rest.as_ref());
+        let on_origin = checked.map(|interface| interface.target(method, target)).transpose()?;
+        Ok(interface.as_ref().and(on_origin))
+    }
 }
 
 /// The agents that are exposed here.

@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::dial::BoxIo;
 use crate::origin::{Origin, OriginError};
-use crate::{Body, body};
+use crate::{Body, ReadError, body};
 
 /// How long connecting may take, TLS included.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -160,18 +160,10 @@ async fn fetch(connection: &mut SendRequest<Body>, site: &Site, target: &str) ->
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status { url: url.clone(), status: response.status() });
         }
-        let mut document = Vec::new();
-        let mut body = response.into_body();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| broken(error.to_string()))?;
-            if let Some(part) = frame.data_ref() {
-                document.extend_from_slice(part);
-            }
-            if document.len() > CARD_BYTES_MAX {
-                return Err(FetchError::TooLarge { url: url.clone() });
-            }
-        }
-        Ok(document)
+        body::read(response.into_body(), CARD_BYTES_MAX).await.map_err(|error| match error {
+            ReadError::TooLarge(_) => FetchError::TooLarge { url: url.clone() },
+            ReadError::Broken(_) => broken(error.to_string()),
+        })
     };
     timeout(CARD_WITHIN, answer)
         .await

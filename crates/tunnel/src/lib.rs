@@ -35,7 +35,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 
-pub use body::{Body, BodyError, empty, full};
+pub use body::{Body, BodyError, ReadError, empty, full, read};
 pub use callee::Callee;
 pub use caller::{CallError, Caller, Identity};
 pub use dial::{BoxIo, Dial, DialError, Io, Line, Place};

@@ -1,4 +1,4 @@
-use althing_record::{AgentId, NodeId};
+use althing_record::{AgentId, Millis, NodeId};
 use tokio::sync::broadcast;
 
 /// Lines that a slow reader may be behind; it misses what is older.
@@ -7,6 +7,8 @@ const LINES_MAX: usize = 1_024;
 /// One call that ended at this node's agents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallLine {
+    /// When it ended.
+    pub ended: Millis,
     /// Who was called.
     pub agent: AgentId,
     /// Who called, if it said so.

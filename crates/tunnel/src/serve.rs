@@ -45,6 +45,7 @@ pub(crate) struct Asking {
     pub(crate) _seat: Seat,
     pub(crate) signed: Option<Signed>,
     pub(crate) log: CallLog,
+    pub(crate) now: Arc<dyn Fn() -> Millis + Send + Sync>,
     pub(crate) body_max: u64,
 }
 
@@ -53,7 +54,6 @@ pub(crate) struct Signed {
     pub(crate) call: Box<Call>,
     pub(crate) accept: Box<Accept>,
     pub(crate) evidence: mpsc::Sender<Evidence>,
-    pub(crate) now: Arc<dyn Fn() -> Millis + Send + Sync>,
 }
 
 /// Passes a request on to the agent, and its response back.
@@ -71,6 +71,7 @@ pub(crate) async fn respond(
     };
     let status = response.status().as_u16();
     let line = CallLine {
+        ended: (asking.now)(),
         agent: asking.exposure.agent,
         caller: asking.caller,
         node: asking.node,
@@ -144,18 +145,16 @@ async fn pass_on(asking: &Asking, request: Request<Incoming>) -> Result<Response
     let refused = |cause: String| Failure::new(StatusCode::BAD_REQUEST, "target", cause);
     let exposure = &asking.exposure;
     let target = head.uri.to_string();
-    // Whatever it is for, a target has to be one that stays below what is exposed.
-    let below = exposure.doors.below.on_origin(head.method.as_str(), &target);
-    let below = below.map_err(|error| refused(error.to_string()))?;
-    let to = match head.uri.path() {
-        path if CARD_TARGETS.contains(&path) => return card(&head.method, exposure),
-        "/" => exposure.doors.rpc.clone(),
-        _ => exposure.doors.rest.then_some(below),
-    };
+    let version = head.headers.get("a2a-version").and_then(|version| version.to_str().ok());
+    let to = exposure.doors.target(version, head.method.as_str(), &target);
+    let to = to.map_err(|error| refused(error.to_string()))?;
+    if CARD_TARGETS.contains(&head.uri.path()) {
+        return card(&head.method, exposure);
+    }
     let to = to.ok_or_else(|| {
         let path: String = head.uri.path().chars().take(200).collect();
         let cause = format!("{} has no interface for {path}", exposure.agent);
-        Failure::new(StatusCode::NOT_FOUND, "not-exposed", cause)
+        Failure::new(StatusCode::NOT_FOUND, "target", cause)
     })?;
     head.uri = to.parse().map_err(|error| refused(format!("{to} is no target: {error}")))?;
     strip(&mut head.headers);
@@ -212,6 +211,7 @@ struct Telling {
 impl Drop for Telling {
     fn drop(&mut self) {
         self.line.ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.line.ended = (self.asking.now)();
         self.asking.log.tell(self.line.clone());
         if let Some(signed) = &self.asking.signed {
             let evidence = Evidence {
@@ -221,7 +221,7 @@ impl Drop for Telling {
                 outcome: if self.line.whole { Outcome::Answered(self.line.status) } else { Outcome::Broken },
                 latency_ms: self.line.ms,
                 response_hash: None,
-                made: (signed.now)(),
+                made: self.line.ended,
             };
             // Lost when nobody takes it up.
             let _ = signed.evidence.try_send(evidence);

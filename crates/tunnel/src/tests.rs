@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use althing_a2a::BasePath;
+use althing_a2a::OriginCard;
 use althing_record::{AgentKey, Digest, Millis, Network, NodeId, NodeKey};
 use althing_trust::Refusal;
 use bytes::Bytes;
@@ -83,6 +83,14 @@ struct Pair {
     _dir: TempDir,
 }
 
+fn doors() -> Doors {
+    let card = br#"{"name":"x","skills":[],"supportedInterfaces":[
+        {"url":"http://x/rpc?assistant=7","protocolBinding":"JSONRPC","protocolVersion":"1.0"},
+        {"url":"http://x/v1","protocolBinding":"HTTP+JSON","protocolVersion":"1.0"},
+        {"url":"http://elsewhere/rpc","protocolBinding":"JSONRPC","protocolVersion":"0.3"}]}"#;
+    Doors::of(&OriginCard::parse(card).unwrap(), |url| url.host_str() == Some("x"))
+}
+
 fn pair(
     limits: Limits,
     old: bool,
@@ -113,11 +121,7 @@ fn pair(
         agent: callee_key.agent(),
         key: Arc::clone(&callee_key),
         skills: vec!["text/upper".to_owned()],
-        doors: Doors {
-            rpc: Some("/rpc?assistant=7".to_owned()),
-            below: BasePath::of(&"http://x/v1".parse().unwrap()),
-            rest: true,
-        },
+        doors: doors(),
         card: Bytes::from_static(b"{\"name\":\"x\"}"),
         origin: Arc::new(Agent(Box::new(agent))),
         calls: Arc::new(Semaphore::new(limits.calls_per_agent_max)),

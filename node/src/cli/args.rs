@@ -106,6 +106,20 @@ Works without a running node, too, as far as that goes. Exit code 1: something f
         #[command(subcommand)]
         command: Card,
     },
+    /// Expose an A2A agent, so that other agents can call it
+    Expose(Expose),
+    /// No longer expose an agent
+    #[command(after_help = "\
+Examples:
+  althing unexpose babel
+  althing unexpose did:key:z6Mk…
+
+Its card is taken back; its key and its local name stay. Calls under way go on.")]
+    Unexpose {
+        /// Its local name, or its did
+        #[arg(value_name = "NAME|DID")]
+        name: String,
+    },
     /// Find agents by skill, tag and what their cards say
     Find(Find),
     /// Put questions, vote, and get or verify certificates
@@ -276,6 +290,53 @@ pub(crate) struct Ping {
     /// How many pings, whichever way they go
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) count: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  althing expose http://localhost:9999
+  althing expose 'http://localhost:8123/.well-known/agent-card.json?assistant_id=7' --name helper
+  althing expose http://localhost:9999 --bg     stays exposed, also after the node starts again
+  althing expose --exec 'tr a-z A-Z' --skill text/upper
+  althing expose --echo
+  althing expose --list
+
+The agent's card is looked for at the address, then below it; the agent is tried with a real call; the hash of its card is
+pinned, and a card of this network that names it is signed and published. Until Ctrl-C, calls are shown as they end. Where
+the card changes, no calls are taken until it is exposed again.")]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["url", "exec", "echo", "list"])))]
+pub(crate) struct Expose {
+    /// Where the agent is, or its card
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Run a command for each message: its text is the command's input, and the answer its output
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) exec: Option<String>,
+    /// Answer each message with itself
+    #[arg(long)]
+    pub(crate) echo: bool,
+    /// Show what is exposed
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// A skill of an agent without a card of its own
+    #[arg(long = "skill", value_name = "SKILL", conflicts_with = "url")]
+    pub(crate) skills: Vec<althing_card::SkillPath>,
+    /// Its local name; without it, one made of the card's name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Return at once, and keep it exposed over restarts
+    #[arg(long)]
+    pub(crate) bg: bool,
+    /// Publish what its card changes to, instead of taking no more calls
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Do not try the agent first
+    #[arg(long)]
+    pub(crate) no_probe: bool,
+    /// Calls under way at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub(crate) concurrency: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,7 @@ use std::path::Path;
 use althing_engine::HostedAgent;
 use althing_keystore::{DEFAULT_AGENT, Keystore, Unlock};
 use althing_net::Multiaddr;
-use althing_record::{AgentId, Digest, Network, NodeKey, recovery_key_hash};
+use althing_record::{AgentId, Digest, Network, recovery_key_hash};
 use althing_store::ReadError;
 use zeroize::Zeroizing;
 
@@ -82,7 +82,7 @@ pub(super) fn remember_join(home: &Path, given: &[Multiaddr]) -> Result<Vec<Mult
     Ok(all)
 }
 
-/// The node's key, and the agents hosted here, the default agent first, each with the hash of its recovery key. Made at
+/// The keys, and the agents hosted here, the default agent first, each with the hash of its recovery key. Made at
 /// the first start; `unused` says that nothing was signed with these keys yet. A recovery key may be moved away; its
 /// hash stays in the file `recovery`, and the agent's inception in the store says it too.
 pub(super) fn keys(
@@ -90,7 +90,7 @@ pub(super) fn keys(
     unlock: Unlock,
     unused: bool,
     founded_with: impl Fn(AgentId) -> Result<Option<Digest>, ReadError>,
-) -> Result<(NodeKey, Vec<HostedAgent>), RunError> {
+) -> Result<(Keystore, Vec<HostedAgent>), RunError> {
     let path = home.join("recovery");
     let keystore = Keystore::open_or_create(&home.join("keys"), unlock)?;
     let (recovery, mut names): (Vec<String>, Vec<String>) =
@@ -117,10 +117,32 @@ pub(super) fn keys(
     }
     if known.len() > before {
         // On disk before the first record that names it.
-        let lines: String = known.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
-        write_whole(&path, lines.as_bytes())?;
+        write_recovery(&path, &known)?;
     }
-    Ok((keystore.node_key(), agents))
+    Ok((keystore, agents))
+}
+
+/// The hash of an agent's recovery key: the one that the file `recovery` has, or else that of `key`, which is then noted
+/// there before any record names it.
+pub(super) fn recovery_hash(
+    home: &Path,
+    name: &str,
+    key: impl FnOnce() -> Result<Digest, String>,
+) -> Result<Digest, String> {
+    let path = home.join("recovery");
+    let mut known = read_recovery(&path).map_err(|error| error.to_string())?;
+    if let Some(hash) = known.get(name) {
+        return Ok(*hash);
+    }
+    let hash = key()?;
+    known.insert(name.to_owned(), hash);
+    write_recovery(&path, &known).map_err(|error| error.to_string())?;
+    Ok(hash)
+}
+
+fn write_recovery(path: &Path, known: &BTreeMap<String, Digest>) -> Result<(), RunError> {
+    let lines: String = known.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
+    write_whole(path, lines.as_bytes())
 }
 
 /// The lines of the file `recovery`: an agent's name and the SHA-256 of its recovery key in hex.

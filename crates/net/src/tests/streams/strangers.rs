@@ -89,12 +89,15 @@ async fn streams_of_a_peer_that_does_not_say_who_it_is_are_few_and_do_not_wait_l
     assert!(taken.try_recv().is_err());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+// On one thread: libp2p wakes the connection of a dropped stream a moment before it counts it as gone, and in a quiet
+// connection nothing else would wake it.
+#[tokio::test]
 async fn a_connection_stays_while_a_stream_lives_and_no_longer() {
     let mut one = swarm(false, Duration::from_millis(200));
     let [mut with, mut without] = [swarm(false, DEADLINE), swarm(false, DEADLINE)];
     for other in [&mut with, &mut without] {
         other.listen_on(TCP.parse().expect("an address")).expect("loopback has room");
+        let peer = *other.local_peer_id();
         let address = within("address", async {
             loop {
                 if let SwarmEvent::NewListenAddr { address, .. } = other.select_next_some().await {
@@ -102,8 +105,7 @@ async fn a_connection_stays_while_a_stream_lives_and_no_longer() {
                 }
             }
         });
-        let (peer, address) = (*other.local_peer_id(), address.await);
-        one.dial(DialOpts::peer_id(peer).addresses(vec![address]).build()).expect("a dial");
+        one.dial(DialOpts::peer_id(peer).addresses(vec![address.await]).build()).expect("a dial");
     }
     let with_id = *with.local_peer_id();
     let others = tokio::spawn(async move {

@@ -1,0 +1,50 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use althing_engine::Refusal;
+use althing_record::{AgentId, NetworkId};
+use althing_tunnel::{CallLog, Caller, Exposures, Identity};
+
+use crate::api::{ExposeRequest, Exposed, Unexposed};
+
+/// What the desk is about to do.
+pub type Doing<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
+
+/// What the gateway needs of the node to call agents and to expose some.
+#[derive(Clone)]
+pub struct Calls {
+    /// The network.
+    pub network: NetworkId,
+    /// Calls agents.
+    pub caller: Caller,
+    /// The agents that are exposed here.
+    pub exposures: Exposures,
+    /// Calls that end at agents exposed here.
+    pub log: CallLog,
+    /// Who calls for local clients: the node's default agent.
+    pub identity: Option<Identity>,
+    /// Exposes agents.
+    pub desk: Arc<dyn CallDesk>,
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+/// Exposes agents, and takes that back.
+pub trait CallDesk: Send + Sync {
+    /// Finds an agent's card, tries the agent, signs and publishes, and takes calls from then on.
+    fn expose(&self, wish: ExposeRequest) -> Doing<Exposed>;
+
+    /// No longer takes calls for an agent, and takes its card back. By local name or did.
+    fn unexpose(&self, name: String) -> Doing<Unexposed>;
+
+    /// What is exposed, by local name.
+    fn exposed(&self) -> Vec<Exposed>;
+
+    /// The agent of a local name.
+    fn agent(&self, name: &str) -> Option<AgentId>;
+}

@@ -1,0 +1,141 @@
+//! Where local clients call agents: `/a2a/agents/…` and `/a2a/skills/…`. A client needs to know nothing but HTTP and A2A;
+//! `docs/spec/a2a-binding.md` says what it meets.
+
+mod address;
+mod card;
+mod failure;
+mod known;
+mod request;
+mod response;
+mod skill;
+
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::header::{AUTHORIZATION, HeaderValue, ORIGIN};
+use http::{HeaderMap, Method};
+
+use self::address::{Address, Asked};
+use self::failure::{Cause, Failure, Style};
+pub(crate) use self::known::Known;
+use self::request::Incoming;
+pub(crate) use self::skill::Routing;
+use crate::edge::Edge;
+use crate::life::Life;
+use crate::refused::Untouched;
+
+/// How long a response may take to begin.
+const ANSWER_WITHIN: Duration = Duration::from_secs(600);
+
+/// Serves a request to an agent or to a skill.
+pub(crate) async fn serve(
+    State(edge): State<Edge>,
+    life: Option<Extension<Life>>,
+    request: Request,
+) -> Response {
+    let life = life.map_or_else(Life::default, |Extension(life)| life);
+    let style = Style::of(&request);
+    let mut response = match answer(&edge, life, request, &style).await {
+        Ok(response) => response,
+        Err(failure) => failure.response(&style),
+    };
+    // It is the agent's: this node adds nothing to it.
+    response.extensions_mut().insert(Untouched);
+    response
+}
+
+async fn answer(edge: &Edge, life: Life, request: Request, style: &Style) -> Result<Response, Failure> {
+    let address = Address::parse(request.uri())?;
+    let local = format!("{}{}", base_url(edge, request.headers()), address.base);
+    if address.is_card(request.method(), request.headers()) {
+        let agent = match &address.asked {
+            Asked::Agent(name) => known::agent(edge, name)?,
+            Asked::Skill(skill) => {
+                skill::candidates(edge, skill).await?.first().copied().ok_or_else(|| {
+                    Failure::new(Cause::AgentNotFound, format!("no live agent has the skill {skill}"))
+                })?
+            }
+        };
+        return card::serve(edge, agent, &local).await;
+    }
+    let mut incoming = Incoming::read(request, address.target.clone()).await?;
+    style.learn(incoming.rpc_id());
+    clean(edge, incoming.headers_mut());
+    match address.asked {
+        Asked::Agent(name) => {
+            let agent = known::agent(edge, &name)?;
+            let response = request::send(edge, agent, incoming).await?;
+            Ok(response::pass(response, style.clone(), life, None))
+        }
+        Asked::Skill(skill) => skill::send(edge, &skill, incoming, style, life).await,
+    }
+}
+
+/// The URL under which the client reaches this node.
+fn base_url(edge: &Edge, headers: &HeaderMap) -> String {
+    let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    match host.filter(|host| edge.hosts().iter().any(|ours| ours == host)) {
+        Some(host) => format!("{}://{host}", edge.scheme()),
+        // Over the Unix socket there is no port.
+        None => edge.url(),
+    }
+}
+
+/// Takes out what is between the client and this node: hop headers, this node's own token and its own page's origin.
+fn clean(edge: &Edge, headers: &mut HeaderMap) {
+    althing_tunnel::strip(headers);
+    let is_ours = |value: &HeaderValue| {
+        let presented = value.as_bytes().split_at_checked(7);
+        presented.is_some_and(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case(b"bearer ") && edge.token().matches(token.trim_ascii())
+        })
+    };
+    if headers.get_all(AUTHORIZATION).iter().any(is_ours) {
+        headers.remove(AUTHORIZATION);
+    }
+    headers.remove(ORIGIN);
+}
+
+/// The card of the agent that is this node's face.
+pub(crate) async fn face(State(edge): State<Edge>, request: Request) -> Response {
+    let exposed = edge.backend().calls.desk.exposed();
+    let face = exposed.first().and_then(|exposed| exposed.agent.parse().ok());
+    let answer = match face {
+        Some(agent) => {
+            let local = format!("{}/a2a/agents/{agent}/", base_url(&edge, request.headers()));
+            card::serve(&edge, agent, &local).await
+        }
+        None => Err(Failure::new(Cause::AgentNotFound, "no agent is exposed here")),
+    };
+    answer.unwrap_or_else(|failure| failure.response(&Style::Rest))
+}
+
+/// The agents that are exposed here, as an AI Catalog.
+pub(crate) async fn catalog(State(edge): State<Edge>, request: Request) -> Response {
+    let base = base_url(&edge, request.headers());
+    let entries: Vec<_> = edge
+        .backend()
+        .calls
+        .desk
+        .exposed()
+        .into_iter()
+        .filter_map(|exposed| {
+            let agent = exposed.agent.parse().ok()?;
+            let card = format!("{base}/a2a/agents/{agent}/.well-known/agent-card.json").parse().ok()?;
+            Some(althing_a2a::CatalogEntry { agent, card, skills: exposed.skills })
+        })
+        .collect();
+    let document = althing_a2a::catalog("althing", &entries).to_string();
+    let mut response = Response::new(Body::from(document));
+    let kind = HeaderValue::from_static(althing_a2a::CATALOG_MEDIA_TYPE);
+    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Whether a request reads.
+fn reads(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
+}

@@ -1,0 +1,208 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use althing_trust::Refusal;
+use althing_tunnel::{CallError, DialError, ERROR_HEADER};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+/// JSON-RPC's internal error: those beyond are A2A's own.
+const INTERNAL_ERROR: i64 = -32_603;
+
+/// Why a node answers in an agent's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    AgentNotFound,
+    AgentUnreachable,
+    NotExposed,
+    NotAllowed,
+    Busy,
+    Stopping,
+    Refused,
+    Target,
+    Timeout,
+    ConnectionLost,
+    OriginUnreachable,
+    OriginChanged,
+    OriginBusy,
+    OriginTimeout,
+    OriginBroke,
+}
+
+impl Cause {
+    const ALL: [Self; 15] = [
+        Self::AgentNotFound,
+        Self::AgentUnreachable,
+        Self::NotExposed,
+        Self::NotAllowed,
+        Self::Busy,
+        Self::Stopping,
+        Self::Refused,
+        Self::Target,
+        Self::Timeout,
+        Self::ConnectionLost,
+        Self::OriginUnreachable,
+        Self::OriginChanged,
+        Self::OriginBusy,
+        Self::OriginTimeout,
+        Self::OriginBroke,
+    ];
+
+    /// The value of `Althing-Error`.
+    pub(crate) fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The cause of this name; of one that is not known, the callee's node refused.
+    pub(super) fn of(name: &str) -> Self {
+        Self::ALL.into_iter().find(|cause| cause.name() == name).unwrap_or(Self::Refused)
+    }
+
+    fn row(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::AgentNotFound => ("agent-not-found", StatusCode::NOT_FOUND, "NOT_FOUND"),
+            Self::AgentUnreachable => ("agent-unreachable", StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::NotExposed => ("not-exposed", StatusCode::NOT_FOUND, "NOT_FOUND"),
+            Self::NotAllowed => ("not-allowed", StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+            Self::Busy => ("busy", StatusCode::TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
+            Self::Stopping => ("stopping", StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::Refused => ("refused", StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
+            Self::Target => ("target", StatusCode::BAD_REQUEST, "INVALID_ARGUMENT"),
+            Self::Timeout => ("timeout", StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
+            Self::ConnectionLost => ("connection-lost", StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
+            Self::OriginUnreachable => ("origin-unreachable", StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
+            Self::OriginChanged => ("origin-changed", StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
+            Self::OriginBusy => ("origin-busy", StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::OriginTimeout => ("origin-timeout", StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
+            Self::OriginBroke => ("origin-broke", StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
+        }
+    }
+
+    /// Whether it is certain that the agent has seen nothing of the request.
+    pub(super) fn is_undelivered(self) -> bool {
+        match self {
+            Self::Timeout | Self::ConnectionLost | Self::OriginTimeout | Self::OriginBroke => false,
+            Self::AgentNotFound
+            | Self::AgentUnreachable
+            | Self::NotExposed
+            | Self::NotAllowed
+            | Self::Busy
+            | Self::Stopping
+            | Self::Refused
+            | Self::Target
+            | Self::OriginUnreachable
+            | Self::OriginChanged
+            | Self::OriginBusy => true,
+        }
+    }
+}
+
+/// Why a request was not answered by an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(super) cause: Cause,
+    /// For people.
+    pub(super) message: String,
+    /// Whether it is certain that the agent has seen nothing of the request.
+    pub(super) undelivered: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into(), undelivered: cause.is_undelivered() }
+    }
+
+    /// The response in the form that the client reads.
+    pub(crate) fn response(&self, style: &Style) -> Response {
+        let (name, status, _) = self.cause.row();
+        let status = match style {
+            // Clients do not read the body of another status.
+            Style::Rpc(_) => StatusCode::OK,
+            Style::Rest => status,
+        };
+        let mut response = Response::new(Body::from(self.document(style).to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ERROR_HEADER, HeaderValue::from_static(name));
+        if self.cause == Cause::Busy {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+
+    /// The error of A2A's binding (its specification, sections 9.5 and 11.6).
+    pub(super) fn document(&self, style: &Style) -> Value {
+        let (name, status, word) = self.cause.row();
+        let details = json!([{
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": name.to_ascii_uppercase().replace('-', "_"),
+            "domain": "althing.dev",
+        }]);
+        match style {
+            Style::Rpc(id) => {
+                let id = id.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let error = json!({"code": INTERNAL_ERROR, "message": self.message, "data": details});
+                json!({"jsonrpc": "2.0", "id": id, "error": error})
+            }
+            Style::Rest => json!({"error": {
+                "code": status.as_u16(),
+                "status": word,
+                "message": self.message,
+                "details": details,
+            }}),
+        }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        let cause = match &error {
+            CallError::Dial(DialError::Busy { .. }) | CallError::TooMany(_) | CallError::Busy { .. } => {
+                Cause::Busy
+            }
+            CallError::Dial(DialError::Stopping) => Cause::Stopping,
+            CallError::Dial(_) => Cause::AgentUnreachable,
+            CallError::Refused { refusal, .. } => match refusal {
+                Refusal::NotExposed => Cause::NotExposed,
+                Refusal::Busy => Cause::Busy,
+                Refusal::NotAllowed => Cause::NotAllowed,
+                Refusal::Stopping => Cause::Stopping,
+                Refusal::Malformed | Refusal::Clock | Refusal::WrongAgent | Refusal::Other(_) => {
+                    Cause::Refused
+                }
+            },
+            CallError::Nonsense { .. } => Cause::Refused,
+            CallError::Timeout { .. } => Cause::Timeout,
+            CallError::Broken { .. } => Cause::ConnectionLost,
+        };
+        Self { cause, message: error.to_string(), undelivered: error.is_undelivered() }
+    }
+}
+
+/// In which form a client reads errors.
+#[derive(Clone, Debug)]
+pub(crate) enum Style {
+    /// JSON-RPC, with the request's id once that is known.
+    Rpc(Arc<Mutex<Value>>),
+    /// HTTP+JSON.
+    Rest,
+}
+
+impl Style {
+    /// A POST to the address itself is JSON-RPC.
+    pub(super) fn of(request: &Request) -> Self {
+        let is_address = super::Address::parse(request.uri())
+            .is_ok_and(|address| address.target == "/" || address.target.starts_with("/?"));
+        if *request.method() == Method::POST && is_address { Self::Rpc(Arc::default()) } else { Self::Rest }
+    }
+
+    pub(super) fn learn(&self, id: Value) {
+        if let Self::Rpc(known) = self {
+            *known.lock().unwrap_or_else(PoisonError::into_inner) = id;
+        }
+    }
+}

@@ -1,0 +1,182 @@
+use althing_record::AgentId;
+use althing_tunnel::{Body as CallBody, BodyError, ERROR_HEADER, full, read};
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use http::request::Parts;
+use http::{HeaderMap, Response};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use serde_json::Value;
+
+use super::failure::{Cause, Failure};
+use super::skill::STRATEGY_HEADER;
+use super::{ANSWER_WITHIN, known};
+use crate::edge::Edge;
+
+/// Longest body that is read whole before it is sent: it is then known what is asked, and it can be sent again.
+const WHOLE_MAX: usize = 1_024 * 1_024;
+
+/// Longest problem document of a node.
+const PROBLEM_MAX: usize = 16 * 1_024;
+
+/// A client's request on its way to an agent.
+pub(super) struct Incoming {
+    head: Parts,
+    content: Content,
+    message: Value,
+    strategy: Option<String>,
+}
+
+enum Content {
+    /// All of it: it can be sent again.
+    Whole(Bytes),
+    /// What was read and what is still to come; taken when it is sent.
+    Flowing(Option<(Bytes, Body)>),
+}
+
+impl Incoming {
+    /// Reads the body, if it is not too long for that.
+    pub(super) async fn read(request: Request, target: String) -> Result<Self, Failure> {
+        let (mut head, mut body) = request.into_parts();
+        head.uri =
+            target.parse().map_err(|error| Failure::new(Cause::Target, format!("{target}: {error}")))?;
+        let mut read = BytesMut::new();
+        let content = loop {
+            match body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Some(part) = frame.data_ref() {
+                        read.extend_from_slice(part);
+                    }
+                    if read.len() > WHOLE_MAX {
+                        break Content::Flowing(Some((read.freeze(), body)));
+                    }
+                }
+                Some(Err(error)) => {
+                    return Err(Failure::new(
+                        Cause::Target,
+                        format!("the request did not arrive whole: {error}"),
+                    ));
+                }
+                None => break Content::Whole(read.freeze()),
+            }
+        };
+        let message = match &content {
+            Content::Whole(bytes) => serde_json::from_slice(bytes).unwrap_or(Value::Null),
+            Content::Flowing(_) => Value::Null,
+        };
+        let strategy =
+            head.headers.get(STRATEGY_HEADER).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+        Ok(Self { head, content, message, strategy })
+    }
+
+    pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.head.headers
+    }
+
+    /// The id of a JSON-RPC request, if it can be read.
+    pub(super) fn rpc_id(&self) -> Value {
+        self.message.get("id").cloned().unwrap_or(Value::Null)
+    }
+
+    /// The JSON of the body, if it is JSON and was read.
+    pub(super) fn message(&self) -> &Value {
+        &self.message
+    }
+
+    /// How the client wants an agent to be chosen.
+    pub(super) fn strategy(&self) -> Option<&str> {
+        self.strategy.as_deref()
+    }
+
+    /// The path that is asked for.
+    pub(super) fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+
+    /// The request; none if its body is gone.
+    fn request(&mut self) -> Option<http::Request<CallBody>> {
+        let body = match &mut self.content {
+            Content::Whole(bytes) => full(bytes.clone()),
+            Content::Flowing(flowing) => {
+                let (read, rest) = flowing.take()?;
+                let first = futures::stream::iter([Ok::<_, BodyError>(Frame::data(read))]);
+                let rest = futures::stream::unfold(rest, |mut rest| async move {
+                    let frame = rest.frame().await?;
+                    Some((frame.map_err(|error| Box::new(error) as BodyError), rest))
+                });
+                StreamBody::new(first.chain(rest)).boxed_unsync()
+            }
+        };
+        let mut request = http::Request::new(body);
+        *request.method_mut() = self.head.method.clone();
+        *request.uri_mut() = self.head.uri.clone();
+        *request.headers_mut() = self.head.headers.clone();
+        Some(request)
+    }
+}
+
+/// Sends a request to an agent, at each of its nodes until one takes it.
+pub(super) async fn send(
+    edge: &Edge,
+    agent: AgentId,
+    mut incoming: Incoming,
+) -> Result<Response<CallBody>, Failure> {
+    attempt(edge, agent, &mut incoming).await
+}
+
+/// The same, of which the request is left if it was not delivered.
+pub(super) async fn attempt(
+    edge: &Edge,
+    agent: AgentId,
+    incoming: &mut Incoming,
+) -> Result<Response<CallBody>, Failure> {
+    let calls = &edge.backend().calls;
+    let identity = calls.identity.as_ref();
+    let identity = identity
+        .ok_or_else(|| Failure::new(Cause::NotAllowed, "this node hosts no agent that could call"))?;
+    let known = known::place(edge, agent).await?;
+    let mut last = None;
+    for place in &known.places {
+        let Some(request) = incoming.request() else { break };
+        let sent = calls.caller.call(identity, agent, place.clone(), request, ANSWER_WITHIN).await;
+        match sent.map_err(Failure::from) {
+            Ok(response) if response.headers().contains_key(&ERROR_HEADER) => {
+                let failure = failure_in(response).await;
+                if !failure.undelivered {
+                    return Err(failure);
+                }
+                last = Some(failure);
+            }
+            Ok(response) => return Ok(response),
+            Err(failure) => {
+                edge.known().forget(agent);
+                if !failure.undelivered {
+                    return Err(failure);
+                }
+                last = Some(failure);
+            }
+        }
+    }
+    let nodes = known.places.len();
+    Err(last.map_or_else(
+        || {
+            Failure::new(
+                Cause::AgentUnreachable,
+                format!("{agent}: none of its {nodes} nodes could be reached"),
+            )
+        },
+        |failure| Failure { message: format!("{agent}: {}", failure.message), ..failure },
+    ))
+}
+
+/// The failure that the callee's node reports.
+async fn failure_in(response: Response<CallBody>) -> Failure {
+    let name = response.headers().get(&ERROR_HEADER).and_then(|name| name.to_str().ok()).unwrap_or_default();
+    let cause = Cause::of(name);
+    let text = read(response.into_body(), PROBLEM_MAX).await.unwrap_or_default();
+    let problem: Value = serde_json::from_slice(&text).unwrap_or(Value::Null);
+    let detail = problem.get("detail").and_then(Value::as_str).unwrap_or(cause.name());
+    Failure::new(cause, detail.chars().take(300).collect::<String>())
+}

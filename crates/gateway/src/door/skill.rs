@@ -1,0 +1,324 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use althing_card::{Query, SkillPath, Term};
+use althing_engine::{Answer, Ask, Find};
+use althing_record::AgentId;
+use althing_route::{Candidate, Choice, Outcome, Router, Strategy, Ticket, Ticks};
+use axum::response::Response;
+use http::HeaderName;
+use http::header::HeaderValue;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::failure::{Cause, Failure, Style};
+use super::request::{self, Incoming};
+use super::response;
+use crate::edge::Edge;
+use crate::life::Life;
+
+/// Most agents that are looked at for one skill.
+const CANDIDATES_MAX: usize = 64;
+
+/// Skills whose agents are remembered, and for how long.
+const SKILLS_MAX: usize = 256;
+const SKILLS_FOR: Duration = Duration::from_secs(2);
+
+/// Agents that one request is offered to.
+const ATTEMPTS_MAX: usize = 3;
+
+/// Tasks and contexts whose agents are remembered: what is asked of them later goes to the same agent.
+const TASKS_MAX: usize = 16_384;
+
+/// Bytes of a response in which the ids of its task are looked for.
+const LEARNED_BYTES_MAX: usize = 64 * 1_024;
+
+/// The header in which a client says how an agent is chosen.
+pub(super) const STRATEGY_HEADER: HeaderName = HeaderName::from_static("althing-route");
+
+/// The header that tells the callee which skill a call is for.
+const SKILL_HEADER: HeaderName = HeaderName::from_static("althing-skill");
+
+/// How calls to skills went, and what follows from that for the next one.
+#[derive(Clone, Debug)]
+pub(crate) struct Routing(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    began: Instant,
+    router: Router<AgentId>,
+    skills: BTreeMap<String, (Instant, Vec<AgentId>)>,
+    tasks: BTreeMap<String, AgentId>,
+    /// Tasks, the oldest first.
+    order: VecDeque<String>,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            began: Instant::now(),
+            router: Router::default(),
+            skills: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            order: VecDeque::new(),
+        })))
+    }
+}
+
+impl Routing {
+    fn with<T>(&self, work: impl FnOnce(&mut State, Ticks) -> T) -> T {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Ticks(u64::try_from(state.began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        work(&mut state, now)
+    }
+
+    fn begin(&self, candidates: &[AgentId], strategy: Strategy) -> Result<Turn, Option<Ticks>> {
+        let draw = draw();
+        self.with(|state, now| {
+            let candidates: Vec<_> = candidates.iter().map(|agent| Candidate::unknown(*agent)).collect();
+            let choice =
+                state.router.choose(&candidates, strategy, now, draw).map_err(|none| none.soonest)?;
+            Ok(self.turn(state, choice, now))
+        })
+    }
+
+    fn begin_with(&self, agent: AgentId) -> Turn {
+        self.with(|state, now| self.turn(state, Choice::only(agent), now))
+    }
+
+    fn turn(&self, state: &mut State, choice: Choice<AgentId>, now: Ticks) -> Turn {
+        let agent = choice.agent;
+        Turn { agent, ticket: Some(state.router.began(choice, now)), routing: self.clone() }
+    }
+
+    fn agent_of(&self, task: &str) -> Option<AgentId> {
+        self.with(|state, _| state.tasks.get(task).copied())
+    }
+
+    fn learn(&self, task: String, agent: AgentId) {
+        self.with(|state, _| {
+            if state.tasks.insert(task.clone(), agent).is_none() {
+                state.order.push_back(task);
+            }
+            while state.tasks.len() > TASKS_MAX {
+                let Some(oldest) = state.order.pop_front() else { break };
+                state.tasks.remove(&oldest);
+            }
+        });
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the shell draws for the router")]
+fn draw() -> u64 {
+    let mut bytes = [0; 8];
+    // Without entropy every draw is the same: agents are still chosen, only not by chance.
+    let _ = getrandom::fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// A call to one agent, until it has ended. Dropped, it ended in a way that says nothing about the agent.
+struct Turn {
+    agent: AgentId,
+    ticket: Option<Ticket<AgentId>>,
+    routing: Routing,
+}
+
+impl Turn {
+    fn end(&mut self, outcome: Outcome) {
+        if let Some(ticket) = self.ticket.take() {
+            let draw = draw();
+            self.routing.with(|state, now| state.router.ended(ticket, outcome, now, draw));
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.end(Outcome::Dropped);
+    }
+}
+
+/// The live agents with a skill.
+pub(super) async fn candidates(edge: &Edge, skill: &str) -> Result<Vec<AgentId>, Failure> {
+    let remembered = edge.routing().with(|state, _| {
+        let (since, agents) = state.skills.get(skill)?;
+        (since.elapsed() < SKILLS_FOR).then(|| agents.clone())
+    });
+    if let Some(agents) = remembered {
+        return Ok(agents);
+    }
+    let path: SkillPath =
+        skill.parse().map_err(|error| Failure::new(Cause::Target, format!("skill {skill}: {error}")))?;
+    let query = Query::from(Term::Skill(path));
+    // The engine looks in the network by itself when its own index has nobody.
+    let find = Find { query, limit: CANDIDATES_MAX, after: None, live: false };
+    let answer = edge.ask(Ask::Find(find)).await;
+    let Ok(Answer::Found(found)) = answer else {
+        return Err(Failure::new(Cause::AgentUnreachable, format!("the search for {skill} failed")));
+    };
+    let agents: Vec<AgentId> = found
+        .agents
+        .into_iter()
+        .filter(|found| !found.card.leases.is_empty())
+        .filter(|found| althing_a2a::MeshCard::parse(&found.card.json).is_ok())
+        .map(|found| found.card.agent)
+        .collect();
+    if !agents.is_empty() {
+        edge.routing().with(|state, _| {
+            if state.skills.len() >= SKILLS_MAX {
+                state.skills.pop_first();
+            }
+            state.skills.insert(skill.to_owned(), (Instant::now(), agents.clone()));
+        });
+    }
+    Ok(agents)
+}
+
+/// Sends a request to the agent of its task, or else to the one that is chosen; and to another if it was not delivered.
+pub(super) async fn send(
+    edge: &Edge,
+    skill: &str,
+    mut incoming: Incoming,
+    style: &Style,
+    life: Life,
+) -> Result<Response, Failure> {
+    let strategy = strategy(&incoming)?;
+    if let Ok(value) = HeaderValue::from_str(skill) {
+        incoming.headers_mut().insert(SKILL_HEADER, value);
+    }
+    let routing = edge.routing();
+    let bound = tasks_in(&incoming).into_iter().find_map(|task| routing.agent_of(&task));
+    let mut left = match bound {
+        Some(agent) => vec![agent],
+        None => candidates(edge, skill).await?,
+    };
+    let mut last = Failure::new(Cause::AgentNotFound, format!("no live agent has the skill {skill}"));
+    for _ in 0..ATTEMPTS_MAX {
+        if left.is_empty() {
+            break;
+        }
+        let begun = match bound {
+            Some(agent) => Ok(routing.begin_with(agent)),
+            None => routing.begin(&left, strategy),
+        };
+        let mut turn = begun.map_err(|_| {
+            let message = format!("every agent with the skill {skill} failed lately; try again in a moment");
+            Failure::new(Cause::AgentUnreachable, message)
+        })?;
+        let agent = turn.agent;
+        match request::attempt(edge, agent, &mut incoming).await {
+            Ok(response) => {
+                turn.end(Outcome::Success);
+                let learner =
+                    Learner { agent, routing: routing.clone(), seen: Some(Vec::new()), _turn: turn };
+                return Ok(response::pass(response, style.clone(), life, Some(learner)));
+            }
+            Err(failure) => {
+                turn.end(Outcome::Failure);
+                left.retain(|other| *other != agent);
+                let ends = !failure.undelivered;
+                last = failure;
+                if ends {
+                    break;
+                }
+            }
+        }
+    }
+    Err(last)
+}
+
+fn strategy(incoming: &Incoming) -> Result<Strategy, Failure> {
+    let Some(value) = incoming.strategy() else { return Ok(Strategy::default()) };
+    value.parse().map_err(|error| Failure::new(Cause::Target, format!("{STRATEGY_HEADER}: {error}")))
+}
+
+/// The tasks and contexts that a request names.
+fn tasks_in(incoming: &Incoming) -> Vec<String> {
+    let mut tasks = Vec::new();
+    let path = incoming.path().strip_prefix("/v1").unwrap_or(incoming.path());
+    if let Some(rest) = path.strip_prefix("/tasks/") {
+        let task = rest.split(['/', ':']).next().unwrap_or_default();
+        tasks.push(task.to_owned());
+    }
+    let body = incoming.message();
+    let params = body.get("params").unwrap_or(body);
+    let message = params.get("message").unwrap_or(&Value::Null);
+    for (from, name) in [(message, "taskId"), (message, "contextId"), (params, "id"), (params, "taskId")] {
+        if let Some(task) = from.get(name).and_then(Value::as_str) {
+            tasks.push(task.to_owned());
+        }
+    }
+    tasks
+}
+
+/// Finds the ids of a response's task, so that what is asked of it later goes to the same agent.
+pub(super) struct Learner {
+    agent: AgentId,
+    routing: Routing,
+    /// What came so far; none when the ids were found or are too far back.
+    seen: Option<Vec<u8>>,
+    /// The call is under way until the response has ended.
+    _turn: Turn,
+}
+
+impl Learner {
+    pub(super) fn note(&mut self, part: &[u8]) {
+        let Some(seen) = &mut self.seen else { return };
+        seen.extend_from_slice(part);
+        let ids = ids_in(seen);
+        if ids.is_empty() && seen.len() <= LEARNED_BYTES_MAX {
+            return;
+        }
+        for id in ids {
+            self.routing.learn(id, self.agent);
+        }
+        self.seen = None;
+    }
+}
+
+/// The ids of the task and the context in a response, or in the first event of a stream.
+fn ids_in(seen: &[u8]) -> Vec<String> {
+    let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+    let event =
+        || seen.split(|byte| *byte == b'\n').find_map(|line| json(line.strip_prefix(b"data:")?.trim_ascii()));
+    let Some(document) = json(seen).or_else(event) else { return Vec::new() };
+    let result = document.get("result").unwrap_or(&document);
+    let inner =
+        ["task", "message", "statusUpdate", "artifactUpdate"].iter().find_map(|name| result.get(name));
+    let said = inner.unwrap_or(result);
+    let is_task = said.get("status").is_some();
+    let names: &[&str] = if is_task { &["id", "taskId", "contextId"] } else { &["taskId", "contextId"] };
+    names.iter().filter_map(|name| said.get(name)?.as_str()).map(ToOwned::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_found_in_every_form_of_response() {
+        let found = |text: &str| ids_in(text.as_bytes());
+        let v1 = r#"{"jsonrpc":"2.0","id":1,"result":{"task":{"id":"t","contextId":"c","status":{}}}}"#;
+        assert_eq!(found(v1), ["t", "c"]);
+        assert_eq!(found(r#"{"task":{"id":"t","contextId":"c","status":{}}}"#), ["t", "c"]);
+        let v0 = r#"{"jsonrpc":"2.0","id":1,"result":{"kind":"task","id":"t","contextId":"c","status":{}}}"#;
+        assert_eq!(found(v0), ["t", "c"]);
+        let message = r#"{"result":{"message":{"messageId":"m","contextId":"c","parts":[]}}}"#;
+        assert_eq!(found(message), ["c"]);
+        let stream =
+            "data: {\"result\":{\"statusUpdate\":{\"taskId\":\"t\",\"contextId\":\"c\",\"status\":{}}}}\n\n";
+        assert_eq!(found(stream), ["t", "c"]);
+        assert!(found("data: {\"result\":{\"sta").is_empty());
+    }
+
+    #[test]
+    fn tasks_stay_with_their_agent_and_the_oldest_are_forgotten() {
+        let routing = Routing::default();
+        for number in 0..TASKS_MAX + 10 {
+            routing.learn(number.to_string(), AgentId([1; 32]));
+        }
+        assert_eq!(routing.agent_of("9"), None);
+        assert_eq!(routing.agent_of("10"), Some(AgentId([1; 32])));
+    }
+}

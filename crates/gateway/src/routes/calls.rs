@@ -1,0 +1,214 @@
+//! Agents that are exposed here, and the calls that they get.
+
+use std::convert::Infallible;
+
+use althing_record::AgentId;
+use althing_tunnel::CallLine;
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::unfold;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::api::{
+    CallSeen, CallsQuery, ExposeRequest, Exposed, ExposedList, Problem, ProblemKind, Unexposed,
+};
+use crate::edge::Edge;
+use crate::life::Life;
+use crate::refused::Refused;
+use crate::{body, query};
+
+/// Expose an agent
+///
+/// Finds the card, tries the agent with a real call, pins the card's hash, signs and publishes a card of this network, and
+/// takes calls from then on. Returns once the card is durable.
+#[utoipa::path(
+    post,
+    path = "/v1/exposures",
+    tag = "calls",
+    request_body = ExposeRequest,
+    responses((status = 201, description = "It takes calls.", body = Exposed))
+)]
+pub(super) async fn expose(
+    State(edge): State<Edge>,
+    request: Request,
+) -> Result<(StatusCode, Json<Exposed>), Refused> {
+    let wish: ExposeRequest = body::json(&edge, request).await?;
+    let exposed = edge.backend().calls.desk.expose(wish).await.map_err(Problem::from)?;
+    Ok((StatusCode::CREATED, Json(on_edge(&edge, exposed))))
+}
+
+/// What is exposed here
+#[utoipa::path(
+    get,
+    path = "/v1/exposures",
+    tag = "calls",
+    responses((status = 200, description = "By local name.", body = ExposedList))
+)]
+pub(super) async fn exposures(State(edge): State<Edge>) -> Json<ExposedList> {
+    let exposures = edge.backend().calls.desk.exposed();
+    let exposures = exposures.into_iter().map(|exposed| on_edge(&edge, exposed)).collect();
+    Json(ExposedList { schema: "althing.exposures/v1".to_owned(), exposures })
+}
+
+/// No longer expose an agent
+///
+/// Calls under way go on. The agent's card is taken back; its key and its local name stay.
+#[utoipa::path(
+    delete,
+    path = "/v1/exposures/{name}",
+    tag = "calls",
+    params(("name" = String, Path, description = "Its local name, or its did.")),
+    responses((status = 200, description = "It takes no calls.", body = Unexposed))
+)]
+pub(super) async fn unexpose(
+    State(edge): State<Edge>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<Unexposed>, Refused> {
+    let name = query::segment(name)?;
+    Ok(Json(edge.backend().calls.desk.unexpose(name).await.map_err(Problem::from)?))
+}
+
+/// Calls as they end, as server-sent events
+///
+/// Every `data:` line is one call that ended at an agent exposed here. With `hold=true` the named agent is no longer exposed
+/// when the client goes away.
+#[utoipa::path(
+    get,
+    path = "/v1/calls",
+    tag = "calls",
+    params(CallsQuery),
+    responses((
+        status = 200,
+        description = "A stream that does not end by itself; the schema is that of the JSON in each `data:` line.",
+        body = CallSeen,
+        content_type = "text/event-stream",
+    ))
+)]
+pub(super) async fn calls(
+    State(edge): State<Edge>,
+    life: Option<Extension<Life>>,
+    asked: Result<Query<CallsQuery>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let asked = query::read(asked)?;
+    let calls = &edge.backend().calls;
+    let agent = asked.agent.as_deref().map(|name| {
+        let agent = calls.desk.agent(name).or_else(|| name.parse().ok());
+        agent.ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("nothing is exposed as \"{name}\"")))
+    });
+    let agent = agent.transpose()?;
+    let hold = match (asked.hold, asked.agent) {
+        (Some(true), Some(name)) => Some(Hold { edge: edge.clone(), name }),
+        (Some(true), None) => {
+            return Err(
+                Problem::new(ProblemKind::Invalid, "hold: expected an agent to hold, found none").into()
+            );
+        }
+        (Some(false) | None, _) => None,
+    };
+    let life = life.map_or_else(Life::default, |Extension(life)| life);
+    life.hold();
+    let lines = Lines {
+        edge: edge.clone(),
+        log: calls.log.follow(),
+        agent,
+        _slot: edge.stream_slot()?,
+        life,
+        _hold: hold,
+    };
+    let opening = futures::stream::iter([Ok(Bytes::from_static(b": calls\n\n"))]);
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    let stream = opening.chain(unfold(lines, |mut lines| async move {
+        Some((Ok::<_, Infallible>(lines.next().await?), lines))
+    }));
+    Ok((headers, Body::from_stream(Box::pin(stream))).into_response())
+}
+
+/// Where local clients find an agent depends on where the API is.
+fn on_edge(edge: &Edge, exposed: Exposed) -> Exposed {
+    let url = format!("{}/a2a/agents/{}/", edge.url(), exposed.agent);
+    Exposed { schema: "althing.exposed/v1".to_owned(), url, ..exposed }
+}
+
+/// Ends an exposure when it is dropped.
+struct Hold {
+    edge: Edge,
+    name: String,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let ending = self.edge.backend().calls.desk.unexpose(std::mem::take(&mut self.name));
+        tokio::spawn(async move {
+            if let Err(refusal) = ending.await {
+                tracing::warn!(cause = refusal.cause, "an agent stays exposed although its client has gone");
+            }
+        });
+    }
+}
+
+struct Lines {
+    edge: Edge,
+    log: Receiver<CallLine>,
+    agent: Option<AgentId>,
+    life: Life,
+    _slot: OwnedSemaphorePermit,
+    _hold: Option<Hold>,
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.life.end();
+    }
+}
+
+impl Lines {
+    /// The next event, or a comment when there was none for a while; none when the node stops.
+    async fn next(&mut self) -> Option<Bytes> {
+        let mut stop = self.edge.stop();
+        loop {
+            let line = tokio::select! {
+                _ = stop.changed() => return None,
+                line = tokio::time::timeout(self.edge.heartbeat(), self.log.recv()) => line,
+            };
+            match line {
+                Err(_) => return Some(Bytes::from_static(b": alive\n\n")),
+                Ok(Ok(line)) if self.agent.is_none_or(|agent| agent == line.agent) => {
+                    let data = serde_json::to_string(&seen(line)).ok()?;
+                    return Some(Bytes::from(format!("data: {data}\n\n")));
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(RecvError::Lagged(missed))) => {
+                    return Some(Bytes::from(format!(": {missed} calls left out\n\n")));
+                }
+                Ok(Err(RecvError::Closed)) => return None,
+            }
+        }
+    }
+}
+
+fn seen(line: CallLine) -> CallSeen {
+    CallSeen {
+        time: crate::api::rfc3339(line.ended),
+        agent: line.agent.to_string(),
+        caller: line.caller.map(|caller| caller.to_string()),
+        node: line.node.to_string(),
+        request: line.request,
+        status: line.status,
+        ms: line.ms,
+        bytes: line.bytes,
+        whole: line.whole,
+        error: line.error,
+    }
+}

@@ -1,0 +1,143 @@
+//! Calls between agents: the tunnel's streams are the swarm's, and those that come in are served here.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use althing_net::{Channel, Multiaddr, Net, OpenError, StreamKind};
+use althing_record::{Millis, Network, NodeId};
+use althing_tunnel::{
+    BoxIo, CallLog, Callee, Caller, Dial, DialError, Evidence, Exposures, Limits, Line, Place,
+};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio_rustls::TlsConnector;
+
+use super::{Clock, RunError};
+
+/// Inbound streams that may wait to be served.
+pub(super) const STREAMS_MAX: usize = 256;
+
+/// Proofs of calls that may wait to be kept.
+const EVIDENCE_MAX: usize = 4_096;
+
+/// Bytes on their way between a caller and a callee of one node.
+const PIPE_BYTES: usize = 64 * 1_024;
+
+/// Opens streams over the swarm. Calls to this node itself do not leave it.
+#[derive(Debug)]
+pub(super) struct SwarmDial {
+    net: Net,
+    callee: Callee,
+}
+
+impl Dial for SwarmDial {
+    fn dial(&self, place: Place, line: Line) -> BoxFuture<'static, Result<BoxIo, DialError>> {
+        let (net, node) = (self.net.clone(), place.node);
+        if node == net.id() {
+            let (near, far) = tokio::io::duplex(PIPE_BYTES);
+            let callee = self.callee.clone();
+            tokio::spawn(async move {
+                match line {
+                    Line::Calls => callee.serve_session(Box::new(far), node).await,
+                    Line::Call => callee.serve_call(Box::new(far), node).await,
+                }
+            });
+            return async move { Ok(Box::new(near) as BoxIo) }.boxed();
+        }
+        async move {
+            let addresses: Vec<Multiaddr> =
+                place.addresses.iter().filter_map(|address| address.parse().ok()).collect();
+            let kind = match line {
+                Line::Calls => StreamKind::Calls,
+                Line::Call => StreamKind::Call,
+            };
+            match net.open(node, addresses, kind).await {
+                Ok(channel) => Ok(Box::new(channel) as BoxIo),
+                Err(error) => Err(dial_error(node, error)),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn dial_error(node: NodeId, error: OpenError) -> DialError {
+    match error {
+        OpenError::Unreachable | OpenError::Broken => {
+            DialError::Unreachable { node, cause: error.to_string() }
+        }
+        OpenError::Unsupported => DialError::Unsupported { node },
+        OpenError::Busy => DialError::Busy { node, cause: error.to_string() },
+        OpenError::Timeout => DialError::Timeout { node },
+        OpenError::Stopped => DialError::Stopping,
+    }
+}
+
+/// Serves what other nodes open, until the swarm ends.
+pub(super) async fn serve(callee: Callee, mut streams: mpsc::Receiver<Channel>) {
+    while let Some(channel) = streams.recv().await {
+        let callee = callee.clone();
+        tokio::spawn(async move {
+            let (from, kind) = (channel.node(), channel.kind());
+            let io: BoxIo = Box::new(channel);
+            match kind {
+                StreamKind::Calls => callee.serve_session(io, from).await,
+                StreamKind::Call => callee.serve_call(io, from).await,
+                StreamKind::Http => callee.serve_http(io, from).await,
+            }
+        });
+    }
+}
+
+/// Both sides of the tunnel, and what they share.
+pub(super) struct Tunnel {
+    pub(super) callee: Callee,
+    pub(super) caller: Caller,
+    pub(super) exposures: Exposures,
+    pub(super) log: CallLog,
+    pub(super) limits: Limits,
+    pub(super) tls: TlsConnector,
+    pub(super) evidence: mpsc::Receiver<Evidence>,
+}
+
+impl Tunnel {
+    /// `is_new` says that no key here has signed anything yet.
+    pub(super) fn open(
+        (network, home): (&Network, &Path),
+        is_new: bool,
+        net: &Net,
+        clock: Clock,
+    ) -> Result<Self, RunError> {
+        let (exposures, log, limits) = (Exposures::default(), CallLog::default(), Limits::default());
+        let (keep, evidence) = mpsc::channel(EVIDENCE_MAX);
+        let now: Arc<dyn Fn() -> Millis + Send + Sync> = Arc::new(move || clock.now().wall);
+        let book = home.join("store").join("accepts");
+        let callee = Callee::open(
+            network.clone(),
+            &book,
+            is_new,
+            Arc::clone(&now),
+            exposures.clone(),
+            limits.clone(),
+            (log.clone(), keep.clone()),
+        )
+        .map_err(|cause| RunError::File { path: book, cause })?;
+        let dial = Arc::new(SwarmDial { net: net.clone(), callee: callee.clone() });
+        let caller = Caller::new(dial, network.id(), net.id(), now, &limits, keep);
+        Ok(Self { callee, caller, exposures, log, limits, tls: tls(), evidence })
+    }
+}
+
+/// TLS towards agents that are exposed by an https address: whom this machine's certificates vouch for.
+fn tls() -> TlsConnector {
+    let mut roots = rustls::RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has ciphers for every version")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+}

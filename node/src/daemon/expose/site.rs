@@ -1,0 +1,60 @@
+use althing_a2a::OperatorUrl;
+use althing_engine::{Refusal, RefusalKind};
+use althing_tunnel::Site;
+use http::HeaderValue;
+use rustls::pki_types::ServerName;
+use tokio::net::lookup_host;
+use url::{Host, Url};
+
+use super::refuse;
+
+/// Most addresses of one name.
+const ADDRESSES_MAX: usize = 8;
+
+/// Resolves a URL once; only what it resolves to is dialed from then on.
+pub(super) async fn resolve(url: &OperatorUrl) -> Result<Site, Refusal> {
+    let url = url.url();
+    let invalid = |cause: String| refuse(RefusalKind::Invalid, cause, None);
+    let host = url.host_str().ok_or_else(|| invalid(format!("{url} names no host")))?;
+    let port = url.port_or_known_default().ok_or_else(|| invalid(format!("{url} names no port")))?;
+    // Brackets belong to the URL, not to the address.
+    let name = host.trim_start_matches('[').trim_end_matches(']');
+    let found = lookup_host((name, port)).await.map_err(|error| {
+        let hint = "check the address; `curl` it from this machine";
+        refuse(RefusalKind::NotFound, format!("{host} has no address: {error}"), Some(hint))
+    })?;
+    let mut addresses = Vec::new();
+    for address in found.take(ADDRESSES_MAX) {
+        OperatorUrl::admits(address.ip()).map_err(|error| invalid(error.to_string()))?;
+        addresses.push(address);
+    }
+    if addresses.is_empty() {
+        return Err(refuse(RefusalKind::NotFound, format!("{host} has no address"), None));
+    }
+    let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let host_value =
+        HeaderValue::from_str(&authority).map_err(|error| invalid(format!("{authority}: {error}")))?;
+    let tls = (url.scheme() == "https")
+        .then(|| ServerName::try_from(name.to_owned()))
+        .transpose()
+        .map_err(|error| invalid(format!("{host}: {error}")))?;
+    Ok(Site { base: format!("{}://{authority}", url.scheme()), host: host_value, addresses, tls })
+}
+
+/// Whether an interface of a card is at a site: the same scheme and port, and the same host or another name of this machine.
+pub(super) fn is_at(interface: &Url, site: &Site) -> bool {
+    let Ok(base) = site.base.parse::<Url>() else { return false };
+    let same_port = interface.port_or_known_default() == base.port_or_known_default();
+    let same_host = interface.host() == base.host() || is_here(interface) && is_here(&base);
+    interface.scheme() == base.scheme() && same_port && same_host
+}
+
+/// Whether a URL names this machine; agents that listen everywhere write 0.0.0.0 into their cards.
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        None => false,
+    }
+}
