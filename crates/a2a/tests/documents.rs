@@ -9,6 +9,7 @@ use althing_a2a::{
 };
 use althing_record::AgentKey;
 use althing_testkit::{agent, network};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn fixture(name: &str) -> String {
@@ -369,4 +370,42 @@ fn documents_without_signatures_have_nothing_to_report() {
         verify(br#"{"signatures":[1,{},{"protected":"%%","signature":"x"},{"protected":"e30"}]}"#).unwrap();
     assert!(odd.iter().all(|report| matches!(report.outcome, Outcome::Invalid(_))));
     assert_eq!(odd.len(), 4);
+}
+
+proptest! {
+    /// Whatever happens to the bytes of a signed card: it stays valid only while it says the same.
+    #[test]
+    fn altered_bytes_are_valid_only_if_they_say_the_same(at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        let text = fixture("mesh-signed.json").into_bytes();
+        let original: Value = serde_json::from_slice(&text).unwrap();
+        let mut altered = text.clone();
+        altered[at.index(text.len())] = to;
+        let _ = MeshCard::parse(&altered);
+        if let Ok(origin) = OriginCard::parse(&altered) {
+            let _ = mesh_card(&origin, agent(7).agent(), network().id());
+        }
+        for report in verify(&altered).unwrap_or_default() {
+            if matches!(report.outcome, Outcome::Valid { .. }) {
+                let card: Value = serde_json::from_slice(&altered).unwrap();
+                let same = Reading::AsWritten.canonical(&card) == Reading::AsWritten.canonical(&original);
+                prop_assert!(same);
+            }
+        }
+    }
+
+    #[test]
+    fn no_document_makes_anything_panic(text in "[\\[\\]{}\",:a0.e-]{0,60}") {
+        let _ = OriginCard::parse(text.as_bytes());
+        let _ = verify(text.as_bytes());
+        let card = format!(r#"{{"name":"x","url":"http://a/","skills":[{{"id":"a"}}],"capabilities":{text}}}"#);
+        if let Ok(origin) = OriginCard::parse(card.as_bytes()) {
+            let base = url::Url::parse("http://127.0.0.1:1/").unwrap();
+            let view = althing_a2a::local_view(&origin, &base);
+            prop_assert!(OriginCard::parse(&bytes(&view)).is_ok());
+            if let Ok(mesh) = mesh_card(&origin, agent(7).agent(), network().id()) {
+                prop_assert!(MeshCard::parse(&bytes(&mesh)).is_ok());
+                prop_assert!(sign(&mesh, &agent(7)).is_ok());
+            }
+        }
+    }
 }

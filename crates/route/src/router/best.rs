@@ -1,0 +1,107 @@
+use super::Choosable;
+use crate::Score;
+use crate::chance::Chance;
+
+/// Fewer rated calls than this say nothing about an agent.
+const EVIDENCE_MIN: u32 = 3;
+
+/// Below this score an agent is called only if there is no other.
+const SCORE_MIN: Score = Score::from_per_mille(400);
+
+/// How far below the highest score an agent may be and still be called.
+const SCORE_BAND: Score = Score::from_per_mille(150);
+
+/// One call in so many goes to a newcomer, as long as newcomers do well.
+const TRIAL_SHARE: u128 = 10;
+
+/// How many trials are counted before the older ones begin to fade.
+const TRIALS_MAX: u32 = 1_024;
+
+/// How calls to newcomers went.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trials {
+    succeeded: u32,
+    all: u32,
+}
+
+impl Trials {
+    pub(super) fn count(&mut self, succeeded: bool) {
+        self.succeeded += u32::from(succeeded);
+        self.all += 1;
+        if self.all >= TRIALS_MAX {
+            self.succeeded /= 2;
+            self.all /= 2;
+        }
+    }
+
+    /// Whether this call tries a newcomer: with a chance of a tenth of the share of trials that went well.
+    fn is_due(&self, chance: &mut Chance) -> bool {
+        let all = TRIAL_SHARE * (u128::from(self.all) + 1);
+        chance.below(all) <= u128::from(self.succeeded)
+    }
+}
+
+/// The best of those that can be called, and whether it is a newcomer on trial.
+///
+/// Where nobody has a reputation, the one with the least latency and load. Else, now and then a newcomer; and otherwise one
+/// of the well reputed, by the square of its score, or another one drawn in the same way if that is likely to answer in
+/// half the time.
+pub(super) fn best<'o, 'c, A>(
+    options: &'o [Choosable<'c, A>],
+    trials: &Trials,
+    chance: &mut Chance,
+) -> (Option<&'o Choosable<'c, A>>, bool) {
+    if options.iter().all(|option| option.candidate.reputation.is_none()) {
+        return (cheapest(options.iter()), false);
+    }
+    let is_new = |option: &&Choosable<'c, A>| {
+        option.candidate.reputation.is_none_or(|reputation| reputation.evidence < EVIDENCE_MIN)
+    };
+    let (new, rated): (Vec<_>, Vec<_>) = options.iter().partition(is_new);
+    let highest = rated.iter().map(|option| score(option)).max().unwrap_or_default();
+    let least = SCORE_MIN.max(highest.minus(SCORE_BAND));
+    let good: Vec<_> = rated.iter().copied().filter(|option| score(option) >= least).collect();
+    if !new.is_empty() && (good.is_empty() || trials.is_due(chance)) {
+        let at = usize::try_from(chance.below(new.len() as u128)).unwrap_or(0);
+        return (new.get(at).copied(), true);
+    }
+    if good.is_empty() {
+        return (rated.into_iter().max_by_key(|option| score(option)), false);
+    }
+    let one = by_square(&good, chance);
+    let other = by_square(&good, chance);
+    let is_faster = |one: &Choosable<'c, A>, other: &Choosable<'c, A>| {
+        other.standing.cost().saturating_mul(2) < one.standing.cost()
+    };
+    match (one, other) {
+        (Some(one), Some(other)) if is_faster(one, other) => (Some(other), false),
+        (one, _) => (one, false),
+    }
+}
+
+fn score<A>(option: &Choosable<'_, A>) -> Score {
+    option.candidate.reputation.map_or(Score::default(), |reputation| reputation.score)
+}
+
+fn cheapest<'o, 'c: 'o, A: 'o>(
+    options: impl Iterator<Item = &'o Choosable<'c, A>>,
+) -> Option<&'o Choosable<'c, A>> {
+    options.min_by_key(|option| (option.standing.cost(), option.chosen))
+}
+
+/// One of them, with a chance that grows with the square of its score.
+fn by_square<'o, 'c, A>(
+    options: &[&'o Choosable<'c, A>],
+    chance: &mut Chance,
+) -> Option<&'o Choosable<'c, A>> {
+    let total: u128 = options.iter().map(|option| score(option).squared()).sum();
+    let mut left = chance.below(total);
+    for option in options {
+        let share = score(option).squared();
+        if left < share {
+            return Some(option);
+        }
+        left -= share;
+    }
+    options.last().copied()
+}
