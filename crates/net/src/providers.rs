@@ -3,9 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use libp2p::PeerId;
 use libp2p::kad::store::{Error, RecordStore, Result as StoreResult};
 use libp2p::kad::{ProviderRecord, Record, RecordKey};
+use libp2p::{Multiaddr, PeerId};
 use sha2::{Digest, Sha256};
 
 use crate::Limits;
@@ -153,6 +153,17 @@ impl ProviderStore {
         self.by_provider.entry(provider).or_default().insert(key);
         self.keys.entry(key).or_default().insert(provider, Entry { record, range });
         Ok(())
+    }
+
+    /// A provider was seen at other addresses: what is kept of it is out of date. Nobody would find it by its records
+    /// until it renews them, after it has come back with other ports.
+    pub(crate) fn moved(&mut self, provider: &PeerId, addresses: &[Multiaddr]) {
+        for key in self.by_provider.get(provider).cloned().unwrap_or_default() {
+            let entry = self.keys.get_mut(&key).and_then(|entries| entries.get_mut(provider));
+            let Some(entry) = entry.filter(|entry| entry.record.addresses != addresses) else { continue };
+            entry.record.addresses = addresses.to_vec();
+            self.touch(key, *provider);
+        }
     }
 
     fn refusal(&self, key: &[u8; 32], provider: &PeerId, range: Option<Range>) -> Option<StoreRefusal> {

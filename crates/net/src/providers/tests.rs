@@ -48,6 +48,29 @@ fn two_answers_cut_off_at_twenty_have_all_forty() {
 }
 
 #[test]
+fn a_provider_that_is_seen_elsewhere_is_no_longer_named_where_it_was() {
+    let mut store = store(|_| ());
+    let (provider, other) = (PeerId::random(), PeerId::random());
+    let address =
+        |port: u16| vec![format!("/ip4/192.0.2.1/tcp/{port}").parse::<Multiaddr>().expect("an address")];
+    for (key, provider) in [(KEY, provider), ([8; 32], provider), (KEY, other)] {
+        let record = ProviderRecord { addresses: address(1), ..record(key, provider, None) };
+        store.admit(record, None, clock::now()).expect("room");
+    }
+    assert_eq!(store.changed(10).len(), 3);
+    store.moved(&provider, &address(2));
+    for (key, expected) in [(KEY, 2), ([8; 32], 2)] {
+        let found = store.providers(&record_key(&key));
+        assert!(found.iter().all(|found| {
+            found.addresses == address(if found.provider == provider { expected } else { 1 })
+        }));
+    }
+    assert_eq!(store.changed(10).len(), 2, "the disk is told");
+    store.moved(&provider, &address(2));
+    assert_eq!(store.changed(10).len(), 0);
+}
+
+#[test]
 fn providers_of_one_key_are_capped_and_renewals_are_not() {
     let mut store = store(|limits| limits.providers_per_key_max = 3);
     let (provider, now) = (PeerId::random(), clock::now());

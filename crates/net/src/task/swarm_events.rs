@@ -155,7 +155,7 @@ impl Task {
         peer.hop = info.protocols.contains(&relay::HOP_PROTOCOL_NAME);
         peer.understood = Some(info.protocols.iter().any(|protocol| self.names.engine.contains(protocol)));
         let relayed = !peer.path().is_direct();
-        let before = std::mem::replace(&mut peer.listens, listens.clone());
+        let moved = std::mem::replace(&mut peer.listens, listens.clone()) != listens;
         peer.agent = Some(info.agent_version.chars().filter(is_printable).take(AGENT_MAX).collect());
         match claim {
             Claim::Ours => {
@@ -168,8 +168,11 @@ impl Task {
                 self.neighbours.member(&id);
                 let (node, address, outbound) = (peer.node, peer.address().clone(), peer.outbound());
                 let announced = std::mem::take(&mut peer.announced);
+                if moved && !listens.is_empty() {
+                    self.swarm.behaviour_mut().kademlia.store_mut().moved(&id, &listens);
+                }
                 if info.protocols.contains(&self.names.kademlia) {
-                    self.route(&id, &listens, &before);
+                    self.route(&id, &listens);
                 } else {
                     // It cannot be dialed, so it is of no use to others there.
                     self.swarm.behaviour_mut().kademlia.remove_peer(&id);
@@ -206,13 +209,21 @@ impl Task {
         }
     }
 
-    /// Puts a peer into Kademlia's routing table, at the addresses it claims now and no longer at those it claimed before.
-    fn route(&mut self, peer: &PeerId, now: &[Multiaddr], before: &[Multiaddr]) {
+    /// Puts a peer into Kademlia's routing table, at the addresses that it claims now and at no others.
+    fn route(&mut self, peer: &PeerId, now: &[Multiaddr]) {
         let kademlia = &mut self.swarm.behaviour_mut().kademlia;
         for address in now {
             kademlia.add_address(peer, address.clone());
         }
-        for address in before.iter().filter(|address| !now.is_empty() && !now.contains(address)) {
+        let claimed: Vec<_> = now.iter().filter_map(|address| address.clone().with_p2p(*peer).ok()).collect();
+        if claimed.is_empty() {
+            return;
+        }
+        let listed = kademlia.kbucket(*peer).and_then(|bucket| {
+            let entry = bucket.iter().find(|entry| entry.node.key.preimage() == peer);
+            entry.map(|entry| entry.node.value.iter().cloned().collect::<Vec<_>>())
+        });
+        for address in listed.unwrap_or_default().iter().filter(|address| !claimed.contains(address)) {
             kademlia.remove_address(peer, address);
         }
     }
