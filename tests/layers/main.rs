@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("keystore", &["record"]),
     ("net", &["record"]),
     ("telemetry", &[]),
-    ("tunnel", &["a2a", "record", "trust"]),
+    ("tunnel", &["a2a", "record", "route", "trust"]),
     ("gateway", &["a2a", "card", "engine", "record", "route", "trust", "tunnel"]),
     ("testnet", &["gateway", "record"]),
     (

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use althing_record::{Millis, Network, NodeId};
+use althing_route::{Buckets, Ticks};
 use althing_trust::{
     Accept, AcceptBody, Answer, Call, CallFrame, HEAD_BYTES_MAX, Progress, RatingEpoch, Reason, Refusal,
     head_end, request_head_hash,
@@ -15,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::accept_book::{AcceptBook, Pair};
 use crate::dial::BoxIo;
@@ -32,6 +33,9 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// Calls of one session under way at once.
 const CALLS_PER_SESSION_MAX: u32 = 16_384;
 
+/// Nodes whose rates are remembered.
+const PEERS_MAX: usize = 4_096;
+
 /// The header that names the skill a call is for.
 pub(crate) const SKILL_HEADER: &str = "althing-skill";
 
@@ -47,14 +51,17 @@ struct Shared {
     limits: Limits,
     calls: Arc<Semaphore>,
     peers: Arc<Mutex<Peers>>,
+    /// When its clock for rates began.
+    began: Instant,
     log: CallLog,
     evidence: mpsc::Sender<Evidence>,
 }
 
 /// What other nodes do here.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Peers {
     under_way: BTreeMap<NodeId, usize>,
+    rates: Buckets<NodeId>,
 }
 
 impl fmt::Debug for Callee {
@@ -112,7 +119,11 @@ impl Callee {
             now,
             exposures,
             calls: Arc::new(Semaphore::new(limits.calls_in_max)),
-            peers: Arc::default(),
+            peers: Arc::new(Mutex::new(Peers {
+                under_way: BTreeMap::new(),
+                rates: Buckets::new(limits.rate_per_peer, PEERS_MAX),
+            })),
+            began: Instant::now(),
             limits,
             log,
             evidence,
@@ -249,6 +260,11 @@ impl Callee {
         let agent =
             agent.map_err(|_| busy(format!("{} calls to this agent are under way", exposure.calls_max)))?;
         let mut peers = shared.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Ticks(u64::try_from(shared.began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        if peers.rates.take(&node, 1, now).is_err() {
+            let rate = shared.limits.rate_per_peer.per_second;
+            return Err(busy(format!("more than {rate} calls a second from one node")));
+        }
         let under_way = peers.under_way.entry(node).or_insert(0);
         if *under_way >= shared.limits.calls_per_peer_max {
             let limit = shared.limits.calls_per_peer_max;

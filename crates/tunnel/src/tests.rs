@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use althing_a2a::OriginCard;
 use althing_record::{AgentKey, Digest, Millis, Network, NodeId, NodeKey};
+use althing_route::Rate;
 use althing_trust::Refusal;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -350,6 +351,17 @@ async fn calls_over_a_limit_are_refused_and_places_are_given_back() {
     for _ in 0..8 {
         assert_eq!(pair.post("/", "x").await.unwrap().0, 200);
     }
+}
+
+#[tokio::test]
+async fn a_node_that_calls_too_often_is_told_to_wait() {
+    let rate_per_peer = Rate { per_second: 0, burst: 3 };
+    let pair = pair(Limits { rate_per_peer, ..Limits::default() }, false, echo);
+    for _ in 0..3 {
+        assert_eq!(pair.post("/", "x").await.unwrap().0, 200);
+    }
+    let busy = pair.post("/", "x").await.unwrap_err();
+    assert!(matches!(busy, CallError::Refused { refusal: Refusal::Busy, .. }), "{busy}");
 }
 
 #[tokio::test]
