@@ -21,6 +21,7 @@ mod network;
 mod node;
 mod page;
 mod ping;
+mod rep;
 mod session;
 mod store;
 mod testnet;
@@ -93,6 +94,9 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         }
         Command::Card { command } => session.ask(card::card(command, &session)),
         Command::Expose(args) => session.block_on(expose::expose(args, &session, screen)),
+        Command::Rep { command: args::Rep::Receipts { limit } } => {
+            session.ask(rep::receipts(usize::from(limit), &session))
+        }
         Command::Unexpose { name } => session.ask(expose::unexpose(&name, &session)),
         Command::Find(args) if args.watch => session.block_on(find::watch(args, &session, screen)),
         Command::Find(args) => session.ask(find::find(args, &session)),

@@ -18,6 +18,7 @@ pub(crate) mod home;
 mod inbound;
 mod instruments;
 mod reaching;
+mod receipts;
 mod run_error;
 mod service;
 mod shelf;
@@ -229,7 +230,8 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         expects_peers: !join.is_empty(),
         timing: Timing::default(),
     };
-    let desk = Desk::new(opened.rocks.clone(), network.clone(), clock);
+    let rocks = opened.rocks.clone();
+    let desk = Desk::new(rocks.clone(), network.clone(), clock);
     metrics.registry_mut().register_collector(Box::new(desk.clone()));
     let engine = Engine::new(config, opened.rocks, seed()?, clock.now())?;
     if engine.is_restored() {
@@ -252,6 +254,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         tunnel.tls.clone(),
         tunnel.limits.clone(),
     );
+    let receipts = tokio::spawn(receipts::keep(rocks.clone(), tunnel.evidence));
     let serving = tokio::spawn(calls::serve(tunnel.callee.clone(), inbound_streams));
     let calls = Calls {
         network: network.id(),
@@ -313,6 +316,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         remembering.abort();
         exposing.abort();
         serving.abort();
+        receipts.abort();
         let mut outcome = ended_by_itself.take();
         if !running.is_finished() {
             stop.notify_one();

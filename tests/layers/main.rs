@@ -39,6 +39,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "store",
             "telemetry",
             "testnet",
+            "trust",
             "tunnel",
         ],
     ),

@@ -8,7 +8,7 @@ pub enum Ask {
     /// What the node holds and how it is doing.
     Status,
     /// Host one more agent from now on. Hosting one again changes nothing.
-    Host(HostedAgent),
+    Host(Box<HostedAgent>),
     /// Sign the card of a hosted agent and publish it with a lease.
     PublishCard {
         /// A hosted agent.
@@ -24,6 +24,11 @@ pub enum Ask {
     /// The newest card of an agent, from the local store or, failing that, from peers.
     Card {
         /// Any agent.
+        agent: AgentId,
+    },
+    /// How many connected peers have an agent's newest card; at most [`crate::SPREAD_PEERS_MAX`] are asked.
+    Spread {
+        /// Any agent whose card is known here.
         agent: AgentId,
     },
     /// Which agents match a query.
@@ -87,6 +92,7 @@ impl Ask {
             | Self::Import { .. } => true,
             Self::Status
             | Self::Card { .. }
+            | Self::Spread { .. }
             | Self::Find(_)
             | Self::Vote { .. }
             | Self::Votes
@@ -141,6 +147,13 @@ pub enum Answer {
     Retracted(Retracted),
     /// To [`Ask::Card`].
     Card(Box<CardAnswer>),
+    /// To [`Ask::Spread`].
+    Spread {
+        /// Peers that were asked.
+        asked: u64,
+        /// Those of them that have the card.
+        found: u64,
+    },
     /// To [`Ask::Find`].
     Found(Found),
     /// To [`Ask::Propose`]: durable here and offered to the network.

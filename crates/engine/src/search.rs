@@ -6,6 +6,7 @@ mod answer;
 mod choice;
 mod live;
 mod memory;
+mod spread;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +18,12 @@ use rand_core::Rng;
 use self::agent::AgentSearch;
 use self::live::{Asked, Live};
 pub(crate) use self::memory::Memory;
+use self::spread::Spread;
 pub use self::{
     agent::AGENT_PROVIDERS_MAX,
     live::{AGENTS_FOUND_MAX, EXPLAINED_MAX, LOOKUPS_MAX, PAGES_MAX, PROVIDERS_MAX, REQUESTS_MAX},
     memory::{READINGS_MAX, TERMS_REMEMBERED_MAX},
+    spread::SPREAD_PEERS_MAX,
 };
 use crate::engine::Engine;
 use crate::serve_cards::is_under;
@@ -47,6 +50,7 @@ const GUESS_MAX: usize = 32;
 pub(crate) enum Search {
     Agent(AgentSearch),
     Live(Box<Live>),
+    Spread(Spread),
 }
 
 impl Search {
@@ -54,6 +58,7 @@ impl Search {
         match self {
             Self::Agent(search) => search.deadline,
             Self::Live(search) => search.next_deadline(),
+            Self::Spread(search) => search.deadline,
         }
     }
 
@@ -61,6 +66,7 @@ impl Search {
         match self {
             Self::Agent(search) => search.requests.contains(&no) || search.neighbours.contains(&no),
             Self::Live(search) => search.waits_for(no),
+            Self::Spread(search) => search.requests.contains(&no),
         }
     }
 }
@@ -220,6 +226,11 @@ impl<S: Snapshot> Engine<S> {
                 }
                 self.advance(number, live, now)
             }
+            Some(Search::Spread(spread)) => {
+                // It looks nothing up.
+                self.settle_spread(number, spread, now);
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -243,6 +254,11 @@ impl<S: Snapshot> Engine<S> {
                 }
                 self.advance(number, live, now)
             }
+            Some((number, Search::Spread(mut spread))) => {
+                Self::take_spread(&mut spread, &response);
+                self.settle_spread(number, spread, now);
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -257,6 +273,10 @@ impl<S: Snapshot> Engine<S> {
                 live.end_neighbour(no);
                 self.advance(number, live, now)
             }
+            Some((number, Search::Spread(spread))) => {
+                self.settle_spread(number, spread, now);
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -265,9 +285,15 @@ impl<S: Snapshot> Engine<S> {
     fn take_search(&mut self, no: RequestNo) -> Option<(u64, Search)> {
         let number = *self.searches.iter().find(|(_, search)| search.waits_for(no))?.0;
         let mut search = self.searches.remove(&number)?;
-        if let Search::Agent(search) = &mut search {
-            search.requests.remove(&no);
-            search.neighbours.remove(&no);
+        match &mut search {
+            Search::Agent(search) => {
+                search.requests.remove(&no);
+                search.neighbours.remove(&no);
+            }
+            Search::Spread(search) => {
+                search.requests.remove(&no);
+            }
+            Search::Live(_) => {}
         }
         Some((number, search))
     }
@@ -278,6 +304,7 @@ impl<S: Snapshot> Engine<S> {
         for number in late {
             match self.searches.remove(&number) {
                 Some(Search::Agent(search)) => self.settle_agent(number, search, false, now)?,
+                Some(Search::Spread(spread)) => self.settle_spread(number, spread, now),
                 Some(Search::Live(mut live)) => {
                     let (lookups, requests) = live.late(now.ticks);
                     for lookup in lookups {

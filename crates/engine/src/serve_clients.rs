@@ -19,9 +19,10 @@ impl<S: Snapshot> Engine<S> {
                 Ok(())
             }
             Ask::PublishCard { agent, json } => self.on_publish_card(no, agent, json, now),
-            Ask::Host(hosted) => self.on_host(no, hosted, now),
+            Ask::Host(hosted) => self.on_host(no, *hosted, now),
             Ask::RetractCard { agent } => self.on_retract_card(no, agent, now),
             Ask::Card { agent } => self.on_card(no, agent, now),
+            Ask::Spread { agent } => self.on_spread(no, agent, now),
             Ask::Find(find) => self.on_find(no, &find, now),
             Ask::Propose { agent, draft } => self.on_propose(no, agent, &draft, now),
             Ask::Cast { agent, proposal, choice } => self.on_cast(no, agent, proposal, &choice, now),

@@ -23,7 +23,9 @@ mod store;
 mod time;
 mod votes;
 
-pub use calls::{CallSeen, CallsQuery, ExposeRequest, Exposed, ExposedList, Unexposed};
+pub use calls::{
+    CallProof, CallProofs, CallSeen, CallsQuery, ExposeRequest, Exposed, ExposedList, Unexposed,
+};
 pub use cards::{AgentQuery, Card, Lease, Published, Retracted};
 pub use events::{
     CloudEvent, EVENT_TYPE_PREFIX, EVENTS_LOST, EventData, EventsQuery, LostReason, MAX_LAST,

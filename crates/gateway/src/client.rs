@@ -16,8 +16,8 @@ pub use self::error::ClientError;
 pub use self::events::EventReader;
 use self::wire::{Reply, Upload, Wire};
 use crate::api::{
-    Ballot, BallotRequest, CallsQuery, Card, Document, EventsQuery, Evidence, ExposeRequest, Exposed,
-    ExposedList, Find, FindQuery, Health, ListQuery, Peers, Ping, PingQuery, Problem, ProblemKind,
+    Ballot, BallotRequest, CallProofs, CallsQuery, Card, Document, EventsQuery, Evidence, ExposeRequest,
+    Exposed, ExposedList, Find, FindQuery, Health, ListQuery, Peers, Ping, PingQuery, Problem, ProblemKind,
     ProposeRequest, Proposed, Published, Reach, Retracted, Status, Stopping, Unexposed, Vote, Votes,
 };
 use crate::body::{BODY_BYTES_MAX, CARD_BYTES_MAX, card_too_large};
@@ -299,6 +299,14 @@ impl Client {
     /// See [`ClientError`].
     pub async fn exposures(&self) -> Result<ExposedList, ClientError> {
         self.fetch("/v1/exposures".to_owned()).await
+    }
+
+    /// The newest calls of the node's agents that both sides signed: `GET /v1/receipts`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn receipts(&self, query: &ListQuery) -> Result<CallProofs, ClientError> {
+        self.fetch(with_query("/v1/receipts", &[("limit", query.limit.map(|limit| limit.to_string()))])).await
     }
 
     /// No longer exposes an agent, by local name or did: `DELETE /v1/exposures/{name}`.

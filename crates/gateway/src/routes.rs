@@ -109,6 +109,7 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(read(&[ASKING], routes!(store::compaction)))
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(calls::expose)))
         .routes(read(&[], routes!(calls::exposures)))
+        .routes(read(&[ASKING, &[Invalid]], routes!(calls::receipts)))
         .routes(admin(&[ASKING, SIGNING, &[NotFound]], routes!(calls::unexpose)))
         .routes(admin(&[&[Invalid, NotFound], &[ProblemKind::Busy]], routes!(calls::calls)))
 }

@@ -1,7 +1,7 @@
 use althing_engine::{RecordPage, Refusal};
 use althing_record::{Kind, Record, VerifyError};
 
-use crate::api::{Checkpoint, Compaction};
+use crate::api::{CallProof, Checkpoint, Compaction};
 
 /// What the gateway needs of the node's store beside the engine: work that takes time and decides nothing.
 ///
@@ -12,6 +12,12 @@ pub trait StoreDesk: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     fn records(&self, kind: Option<Kind>, from: &[u8]) -> Result<RecordPage, Refusal>;
+
+    /// The newest calls of this node's agents that both sides signed, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn receipts(&self, limit: usize) -> Result<Vec<CallProof>, Refusal>;
 
     /// Verifies a record of this network.
     ///

@@ -67,6 +67,18 @@ impl Rocks {
         written.map_err(|fault| refused(Table::Providers, fault))
     }
 
+    /// Writes rows of [`Table::Calls`], and removes those without a value, as [`Rocks::keep_providers`] does.
+    ///
+    /// # Errors
+    /// When the disk is full or fails. Nothing was written then.
+    pub fn keep_calls(
+        &self,
+        rows: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
+    ) -> Result<(), ReadError> {
+        let written = self.database.put_aside(Table::Calls, rows);
+        written.map_err(|fault| refused(Table::Calls, fault))
+    }
+
     /// The size of the table files in bytes.
     ///
     /// # Errors

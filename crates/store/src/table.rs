@@ -26,11 +26,14 @@ pub enum Table {
     /// Provider records that this node stores for others: (Kademlia key, node) → record. Written by the shell beside the
     /// commits; the core does not know it.
     Providers,
+    /// What this node's agents can prove of their calls: number → signed call and Accept. Written by the shell beside the
+    /// commits.
+    Calls,
 }
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Records,
         Self::Chain,
         Self::Slot,
@@ -43,6 +46,7 @@ impl Table {
         Self::EvidenceView,
         Self::Journal,
         Self::Providers,
+        Self::Calls,
     ];
 
     /// The name of the column family on disk.
@@ -61,6 +65,7 @@ impl Table {
             Self::EvidenceView => "view/evidence",
             Self::Journal => "journal",
             Self::Providers => "net/providers",
+            Self::Calls => "calls",
         }
     }
 }

@@ -120,6 +120,11 @@ Its card is taken back; its key and its local name stay. Calls under way go on."
         #[arg(value_name = "NAME|DID")]
         name: String,
     },
+    /// What this node's agents know of others by their own calls
+    Rep {
+        #[command(subcommand)]
+        command: Rep,
+    },
     /// Find agents by skill, tag and what their cards say
     Find(Find),
     /// Put questions, vote, and get or verify certificates
@@ -392,6 +397,22 @@ pub(crate) struct Events {
     /// How many of the newest to begin with, up to 100000 [default: 20]; with --after: end after so many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_LAST)))]
     pub(crate) limit: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rep {
+    /// Calls that both sides signed, newest first
+    #[command(after_help = "\
+Examples:
+  althing rep receipts
+  althing rep receipts --limit 5 --json
+
+Each is kept on this node's disk, whichever side its agent was; the newest 200,000 are.")]
+    Receipts {
+        /// Most calls to show
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        limit: u16,
+    },
 }
 
 #[derive(Debug, Subcommand)]

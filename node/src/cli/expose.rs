@@ -87,7 +87,10 @@ async fn list(client: &Client) -> Result<Page, Failure> {
 fn page(exposed: &Exposed, session: &Session) -> Result<Page, Failure> {
     let skills = if exposed.skills.is_empty() { "none".to_owned() } else { exposed.skills.join(" ") };
     let tried = exposed.probe_ms.map_or_else(|| "not tried".to_owned(), |ms| format!("answered in {ms} ms"));
-    let found = exposed.found_by.map_or_else(|| "-".to_owned(), |nodes| format!("{nodes} other nodes"));
+    let found = match (exposed.found_by, exposed.asked) {
+        (Some(found), Some(asked)) => format!("{found} of {asked} connected nodes"),
+        _ => "-".to_owned(),
+    };
     let mut text = Text::default();
     text.pairs(&[
         ("agent", exposed.agent.clone()),

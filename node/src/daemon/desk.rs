@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use althing_engine::{RecordPage, Refusal, RefusalKind, live_records};
 use althing_gateway::StoreDesk;
-use althing_gateway::api::{Checkpoint, CheckpointFile, Compaction, CompactionState};
+use althing_gateway::api::{CallProof, Checkpoint, CheckpointFile, Compaction, CompactionState};
 use althing_record::{Kind, Network, Record, VerifyError};
 use althing_rocks::{CompactError, FreezeError, Frozen, OpenError, Rocks};
 use althing_store::ReadError;
@@ -15,7 +15,7 @@ use prometheus_client::registry::Unit;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::Clock;
+use super::{Clock, receipts};
 
 /// How long a checkpoint is held that nobody reads.
 const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -134,6 +134,10 @@ impl StoreDesk for Desk {
     fn records(&self, kind: Option<Kind>, from: &[u8]) -> Result<RecordPage, Refusal> {
         let now = self.0.clock.now().wall;
         live_records(&self.rocks()?, &self.0.network, kind, from, now).map_err(unreadable)
+    }
+
+    fn receipts(&self, limit: usize) -> Result<Vec<CallProof>, Refusal> {
+        receipts::newest(&self.rocks()?, self.0.network.id(), limit).map_err(unreadable)
     }
 
     fn verify(&self, bytes: &[u8]) -> Result<Record, VerifyError> {

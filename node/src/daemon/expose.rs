@@ -20,6 +20,7 @@ use althing_record::{AgentId, NetworkId, recovery_key_hash};
 use althing_tunnel::{Doors, Exposure, Exposures, HttpOrigin, Limits, Origin, Pin};
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use self::find::Found;
@@ -30,6 +31,10 @@ const EXPOSED_MAX: usize = 256;
 
 /// How often exposed agents are asked for their cards.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// How long a card may take to reach the connected nodes before that is told as it is, and how often they are asked.
+const SPREAD_WITHIN: Duration = Duration::from_secs(3);
+const SPREAD_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long the engine may take.
 const ASK_WITHIN: Duration = Duration::from_secs(30);
@@ -206,7 +211,9 @@ impl Shared {
             probe_ms,
             notes: source.notes.clone(),
             found_by: None,
+            asked: None,
         };
+        let shown = self.spread(agent, shown).await;
         let wish = ExposeRequest { name: Some(name.clone()), ..wish };
         if wish.keep {
             kept::write(&self.home, &name, &wish, &shown.pin)?;
@@ -215,6 +222,20 @@ impl Shared {
         }
         self.open().insert(name, Open { agent, shown: shown.clone(), wish, origin: source.http });
         Ok(shown)
+    }
+
+    /// Asks connected nodes whether the card has reached them, until it has or the time is over.
+    async fn spread(&self, agent: AgentId, shown: Exposed) -> Exposed {
+        let until = Instant::now() + SPREAD_WITHIN;
+        loop {
+            let Ok(Answer::Spread { asked, found }) = self.ask(Ask::Spread { agent }).await else {
+                return shown;
+            };
+            if found == asked || Instant::now() >= until {
+                return Exposed { found_by: Some(found), asked: Some(asked), ..shown };
+            }
+            tokio::time::sleep(SPREAD_AGAIN).await;
+        }
     }
 
     /// Whether one more may be exposed under this name.
@@ -259,7 +280,7 @@ impl Shared {
         });
         let recovery_key_hash = hash.map_err(|error| keys(&error))?;
         let hosted = HostedAgent { agent: key.agent(), key, recovery_key_hash };
-        self.ask(Ask::Host(hosted.clone())).await?;
+        self.ask(Ask::Host(Box::new(hosted.clone()))).await?;
         Ok(hosted)
     }
 

@@ -70,8 +70,10 @@ pub struct Exposed {
     pub probe_ms: Option<u64>,
     /// What is noteworthy about its card.
     pub notes: Vec<String>,
-    /// How many other nodes named the agent's place when they were asked for it, just after it was published.
+    /// How many connected nodes had its card when they were asked, just after it was published.
     pub found_by: Option<u64>,
+    /// How many were asked.
+    pub asked: Option<u64>,
 }
 
 document!(Exposed, "althing.exposed/v1");
@@ -139,4 +141,43 @@ pub struct CallSeen {
     pub whole: bool,
     /// Why there was no response of the agent's own.
     pub error: Option<String>,
+}
+
+/// The answer of `GET /v1/receipts`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CallProofs {
+    /// Always `althing.receipts/v1`.
+    #[schema(example = "althing.receipts/v1")]
+    pub schema: String,
+    /// The newest calls of this node's agents that both sides signed, newest first.
+    pub calls: Vec<CallProof>,
+}
+
+document!(CallProofs, "althing.receipts/v1");
+
+/// A call that both sides signed, as one of this node's agents keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CallProof {
+    /// Which call of the caller, in hex.
+    pub task: String,
+    /// Which side this node's agent was: `caller` or `callee`.
+    pub side: String,
+    /// Who called.
+    pub caller: String,
+    /// Who was called.
+    pub callee: String,
+    /// For which skill; empty: for none in particular.
+    pub skill: String,
+    /// The callee's number of this caller's calls in the rating epoch.
+    pub index: u64,
+    /// How it went: `answered`, `timeout` or `broken`.
+    pub outcome: String,
+    /// The HTTP status of an answer; 0 where there was none.
+    pub status: u16,
+    /// From the call to the end of the response.
+    pub latency_ms: u64,
+    /// SHA-256 of the response's body in hex, if it came whole; the caller's side only.
+    pub response_hash: Option<String>,
+    /// When it ended, as RFC 3339.
+    pub made: String,
 }

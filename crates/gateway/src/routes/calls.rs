@@ -19,7 +19,8 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::api::{
-    CallSeen, CallsQuery, ExposeRequest, Exposed, ExposedList, Problem, ProblemKind, Unexposed,
+    CallProofs, CallSeen, CallsQuery, ExposeRequest, Exposed, ExposedList, ListQuery, Problem, ProblemKind,
+    Unexposed,
 };
 use crate::edge::Edge;
 use crate::life::Life;
@@ -57,6 +58,26 @@ pub(super) async fn exposures(State(edge): State<Edge>) -> Json<ExposedList> {
     let exposures = edge.backend().calls.desk.exposed();
     let exposures = exposures.into_iter().map(|exposed| on_edge(&edge, exposed)).collect();
     Json(ExposedList { schema: "althing.exposures/v1".to_owned(), exposures })
+}
+
+/// Calls that both sides signed
+///
+/// The newest calls of this node's agents, on either side, with what the other side signed verified again: what a rating can
+/// be proved with.
+#[utoipa::path(
+    get,
+    path = "/v1/receipts",
+    tag = "calls",
+    params(ListQuery),
+    responses((status = 200, description = "Newest first.", body = CallProofs))
+)]
+pub(super) async fn receipts(
+    State(edge): State<Edge>,
+    asked: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<CallProofs>, Refused> {
+    let limit = query::limit(&query::read(asked)?)?;
+    let calls = edge.desk(move |desk| desk.receipts(limit)).await?;
+    Ok(Json(CallProofs { schema: "althing.receipts/v1".to_owned(), calls }))
 }
 
 /// No longer expose an agent
@@ -102,7 +123,10 @@ pub(super) async fn calls(
     let calls = &edge.backend().calls;
     let agent = asked.agent.as_deref().map(|name| {
         let agent = calls.desk.agent(name).or_else(|| name.parse().ok());
-        agent.ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("nothing is exposed as \"{name}\"")))
+        agent.ok_or_else(|| {
+            let detail = format!("nothing is exposed as \"{name}\"");
+            Refused::from(Problem::new(ProblemKind::NotFound, detail))
+        })
     });
     let agent = agent.transpose()?;
     let hold = match (asked.hold, asked.agent) {

@@ -13,3 +13,4 @@ mod samples;
 mod scripted;
 mod security;
 mod tls;
+mod uncalled;

@@ -130,6 +130,7 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
             skills: vec!["text".into(), "text/translate".into()],
             expires: NOON,
         }),
+        engine::Ask::Spread { .. } => engine::Answer::Spread { asked: 3, found: 2 },
         engine::Ask::Host(hosted) => engine::Answer::Hosted(hosted.agent),
         engine::Ask::RetractCard { agent } => engine::Answer::Retracted(engine::Retracted {
             agent: *agent,

@@ -1,0 +1,190 @@
+//! What this node's agents can prove of their calls: rows beside the commits, the newest ones.
+
+use std::time::Duration;
+
+use althing_gateway::api::CallProof;
+use althing_record::NetworkId;
+use althing_record::cbor;
+use althing_rocks::Rocks;
+use althing_store::{ReadError, Snapshot, Table};
+use althing_trust::{KeptCall, ProvenCall};
+use althing_tunnel::{Evidence, Outcome, Side};
+use tokio::sync::mpsc;
+
+/// Most calls that are kept; of more, the oldest go.
+pub(super) const CALLS_MAX: u64 = 200_000;
+
+/// Most calls that are written at once.
+const BATCH_MAX: usize = 1_024;
+
+/// How long a call waits for others to be written with it.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Where the numbers of the oldest and the next call are.
+const HEAD: &[u8] = b"h";
+
+/// Before the number of each call.
+const CALL: u8 = b'c';
+
+fn key(number: u64) -> Vec<u8> {
+    [&[CALL][..], &number.to_be_bytes()].concat()
+}
+
+/// The numbers of the oldest call and of the next one.
+fn head(rocks: &impl Snapshot) -> Result<(u64, u64), ReadError> {
+    let row = rocks.get(Table::Calls, HEAD)?.unwrap_or_default();
+    let number =
+        |at: usize| row.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(1, u64::from_be_bytes);
+    Ok((number(0), number(8)))
+}
+
+/// Writes what both sides of the tunnel hand over, until they are gone.
+pub(super) async fn keep(rocks: Rocks, mut evidence: mpsc::Receiver<Evidence>) {
+    let (mut first, mut next) = match head(&rocks) {
+        Ok(head) => head,
+        Err(error) => {
+            tracing::warn!(%error, "calls are not kept");
+            return;
+        }
+    };
+    let mut batch = Vec::new();
+    while evidence.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+        for evidence in batch.drain(..) {
+            if let Some(row) = row(&evidence) {
+                rows.push((key(next), Some(row)));
+                next += 1;
+            }
+        }
+        while next - first > CALLS_MAX {
+            rows.push((key(first), None));
+            first += 1;
+        }
+        rows.push((HEAD.to_vec(), Some([first.to_be_bytes(), next.to_be_bytes()].concat())));
+        let writing = rocks.clone();
+        let written = tokio::task::spawn_blocking(move || writing.keep_calls(rows)).await;
+        if let Ok(Err(error)) = written {
+            // A disk that is full is told of elsewhere. The calls themselves are done.
+            tracing::debug!(%error, "calls were not kept");
+        }
+        tokio::time::sleep(GATHER).await;
+    }
+}
+
+fn row(evidence: &Evidence) -> Option<Vec<u8>> {
+    let (outcome, status) = match evidence.outcome {
+        Outcome::Answered(status) => (0, status),
+        Outcome::Timeout => (1, 0),
+        Outcome::Broken => (2, 0),
+    };
+    let kept = KeptCall {
+        side: match evidence.side {
+            Side::Caller => 0,
+            Side::Callee => 1,
+        },
+        outcome,
+        status,
+        latency_ms: evidence.latency_ms,
+        response_hash: evidence.response_hash,
+        made: evidence.made,
+        call: evidence.call.bytes().to_vec().try_into().ok()?,
+        accept: evidence.accept.bytes().to_vec().try_into().ok()?,
+    };
+    Some(cbor::to_vec(&kept))
+}
+
+/// The newest calls, newest first, each with its signatures verified. One that does not hold is left out.
+pub(super) fn newest(
+    rocks: &impl Snapshot,
+    network: NetworkId,
+    limit: usize,
+) -> Result<Vec<CallProof>, ReadError> {
+    let (first, next) = head(rocks)?;
+    let mut proofs = Vec::new();
+    for number in (first..next).rev().take(limit) {
+        let Some(row) = rocks.get(Table::Calls, &key(number))? else { continue };
+        if let Ok(proven) = KeptCall::prove(&row, network) {
+            proofs.push(shown(&proven));
+        }
+    }
+    Ok(proofs)
+}
+
+fn shown(proven: &ProvenCall) -> CallProof {
+    let ProvenCall { kept, call, accept } = proven;
+    CallProof {
+        task: call.task.to_string(),
+        side: if kept.side == 0 { "caller" } else { "callee" }.to_owned(),
+        caller: call.caller.to_string(),
+        callee: call.callee.to_string(),
+        skill: accept.skill.to_string(),
+        index: accept.index,
+        outcome: match kept.outcome {
+            0 => "answered",
+            1 => "timeout",
+            _ => "broken",
+        }
+        .to_owned(),
+        status: kept.status,
+        latency_ms: kept.latency_ms,
+        response_hash: kept.response_hash.map(|hash| hash.to_string()),
+        made: althing_gateway::api::rfc3339(kept.made),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use althing_record::{AgentKey, Millis, Network, NodeKey};
+    use althing_store::CommitNo;
+    use althing_trust::{Accept, AcceptBody, Call, CallBody, TaskId, request_head_hash};
+
+    use super::*;
+
+    fn evidence(number: u8) -> Evidence {
+        let network = Network::builtin().id();
+        let (caller, callee) = (AgentKey::from_seed(&[1; 32]), AgentKey::from_seed(&[2; 32]));
+        let body = CallBody {
+            network,
+            caller: caller.agent(),
+            callee: callee.agent(),
+            task: TaskId([number; 16]),
+            caller_node: NodeKey::from_seed(&[3; 32]).node(),
+            request_head_hash: request_head_hash(b""),
+            made: Millis(1),
+            key: None,
+        };
+        let call = Call::sign(body, &caller).unwrap();
+        let accept = Accept::sign(AcceptBody::to(&call, 1, Millis(2)), &callee).unwrap();
+        Evidence {
+            side: Side::Caller,
+            call: Box::new(call),
+            accept: Box::new(accept),
+            outcome: Outcome::Answered(200),
+            latency_ms: u64::from(number),
+            response_hash: None,
+            made: Millis(3),
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_are_kept_over_restarts_newest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let network = Network::builtin().id();
+        for start in 0..2_u8 {
+            let opened = Rocks::open(dir.path(), althing_rocks::Options::default()).unwrap();
+            assert_eq!(opened.commit, CommitNo(0));
+            let (send, receive) = mpsc::channel(8);
+            let keeping = tokio::spawn(keep(opened.rocks.clone(), receive));
+            for number in 0..3 {
+                send.send(evidence(3 * start + number)).await.unwrap();
+            }
+            drop(send);
+            keeping.await.unwrap();
+            let found = newest(&opened.rocks, network, 4).unwrap();
+            let latencies: Vec<_> = found.iter().map(|proof| proof.latency_ms).collect();
+            let expected: Vec<u64> = (0..=3 * u64::from(start) + 2).rev().take(4).collect();
+            assert_eq!(latencies, expected);
+            let _ = opened.committer.close();
+        }
+    }
+}
