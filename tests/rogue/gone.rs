@@ -43,7 +43,7 @@ async fn first_lookups(gone: usize, newcomers: usize) -> Vec<Duration> {
 async fn newcomers_do_not_wait_for_nodes_that_were_killed() {
     let mut medians = Vec::new();
     for gone in [0, 1, 5] {
-        let mut took = first_lookups(gone, 15).await;
+        let mut took = first_lookups(gone, 7).await;
         took.sort_unstable();
         println!("{gone} gone: {took:?}");
         medians.push(took[took.len() / 2]);

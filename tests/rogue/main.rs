@@ -67,8 +67,8 @@ fn now() -> Millis {
     Millis(u64::try_from(now.as_millis()).unwrap())
 }
 
-/// A peer with a key of its own, connected to one node; each wrong message takes a fresh one, since three would have it
-/// graylisted.
+/// A peer with a key of its own, connected to one node and no other, also when others hear of it; each wrong message
+/// takes a fresh one, since three would have it graylisted.
 async fn rogue(seed: u8, target: &Node) -> (Net, mpsc::Receiver<Event>) {
     let (sender, mut events) = mpsc::channel(256);
     let config = Config {
@@ -83,7 +83,7 @@ async fn rogue(seed: u8, target: &Node) -> (Net, mpsc::Receiver<Event>) {
         profile: Profile::Testnet,
         shelf: None,
         streams: None,
-        limits: Limits::default(),
+        limits: Limits { inbound_max: 0, outbound_reserved: 1, ..Limits::default() },
     };
     let net = althing_net::start(config, &mut Registry::default(), sender).await.unwrap();
     let connected = async { while !matches!(events.recv().await, Some(Event::Connected { .. })) {} };

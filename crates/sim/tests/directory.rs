@@ -12,8 +12,12 @@ use althing_sim::{Load, Sim, card};
 
 const MINUTE: u64 = 60_000;
 
-/// No node holds more provider records, or answers more lookups or requests, than so many times the mean.
-const MULTIPLE_MAX: f64 = 6.0;
+/// No node holds more provider records than so many times the mean.
+const STORED_MAX: f64 = 3.0;
+
+/// No node answers more lookups or requests than so many times the mean. A search that is content with 20 agents asks
+/// those whom the root page names, who are 64 whatever the number of nodes: with 1,000 of them they get 8.5 times as many.
+const SERVED_MAX: f64 = 10.0;
 
 /// The id before all others: where going through all agents begins.
 const FIRST: AgentId = AgentId([0; 32]);
@@ -123,7 +127,8 @@ fn grow_search_and_shrink(nodes: usize, per_node: usize) {
         multiple(&loads, |load| load.requests),
     ];
     told(&format!("largest by mean: records, lookups, requests {multiples:.1?}"));
-    assert!(multiples.iter().all(|multiple| *multiple <= MULTIPLE_MAX), "{multiples:.1?}");
+    let [stored, looked_up, asked] = multiples;
+    assert!(stored <= STORED_MAX && looked_up.max(asked) <= SERVED_MAX, "{multiples:.1?}");
 
     // Nine of ten go without a word. Their records are forgotten after an hour, and pages join at the next renewal.
     for node in 0..nodes {

@@ -92,14 +92,15 @@ fn round_trip(us: u64) -> String {
     if us < 10_000 { format!("{}.{}ms", us / 1_000, us % 1_000 / 100) } else { format!("{}ms", us / 1_000) }
 }
 
-/// A time in its largest unit that is not less than two.
+/// A time in its largest unit that is not less than two, rounded.
 fn short(ms: u64) -> String {
+    let rounded = |seconds: u64, unit: u64| (seconds + unit / 2) / unit;
     match ms / 1_000 {
         seconds @ 0..10 => format!("{seconds}.{}s", ms % 1_000 / 100),
         seconds @ 10..120 => format!("{seconds}s"),
-        seconds @ 120..7_200 => format!("{}m", seconds / 60),
-        seconds @ 7_200..172_800 => format!("{}h", seconds / 3_600),
-        seconds => format!("{}d", seconds / 86_400),
+        seconds @ 120..7_200 => format!("{}m", rounded(seconds, 60)),
+        seconds @ 7_200..172_800 => format!("{}h", rounded(seconds, 3_600)),
+        seconds => format!("{}d", rounded(seconds, 86_400)),
     }
 }
 
@@ -164,7 +165,7 @@ fn completeness(found: &api::Find) -> String {
         };
         line.push_str(&format!("; asked {} of {} pages, {silent}", found.pages_answered, found.pages));
         let asked_not = found.providers.saturating_sub(found.providers_asked);
-        if asked_not > 1 {
+        if asked_not > 0 {
             line.push_str(&format!(", {asked_not} not asked"));
         }
     } else {
@@ -183,8 +184,8 @@ mod tests {
     #[test]
     fn times_are_short() {
         assert_eq!(
-            [0, 119_999, 120_000, 7_200_000, 172_800_000].map(short),
-            ["0.0s", "119s", "2m", "2h", "2d"]
+            [0, 119_999, 120_000, 899_000, 7_200_000, 172_800_000].map(short),
+            ["0.0s", "119s", "2m", "15m", "2h", "2d"]
         );
         assert_eq!(
             [0, 840, 1_250, 9_999, 12_345].map(round_trip),
