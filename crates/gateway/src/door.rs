@@ -14,18 +14,23 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, HeaderValue, ORIGIN};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 
 use self::address::{Address, Asked};
 use self::failure::{Cause, Failure, Style};
 pub(crate) use self::known::Known;
 use self::request::Incoming;
 pub(crate) use self::skill::Routing;
+use crate::api::{Problem, ProblemKind};
 use crate::edge::Edge;
+use crate::guard::Transport;
 use crate::life::Life;
-use crate::refused::Untouched;
+use crate::refused::{Refused, Untouched};
+
+/// Where a client beyond loopback shows this node's token if `Authorization` is for the agent.
+const TOKEN_HEADER: HeaderName = HeaderName::from_static("althing-token");
 
 /// How long a response may take to begin.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
@@ -38,6 +43,12 @@ pub(crate) async fn serve(
 ) -> Response {
     let life = life.map_or_else(Life::default, |Extension(life)| life);
     let style = Style::of(&request);
+    if !may_enter(&edge, &request) {
+        let problem = Problem::new(ProblemKind::Unauthorized, "beyond loopback, doors open with this node's token only");
+        let hint = "send the content of api.token as `Authorization: Bearer …`, or in Althing-Token where the agent wants \
+                    another Authorization";
+        return Refused::from(problem.with_hint(hint)).into_response();
+    }
     let mut response = match answer(&edge, life, request, &style).await {
         Ok(response) => response,
         Err(failure) => failure.response(&style),
@@ -74,6 +85,23 @@ async fn answer(edge: &Edge, life: Life, request: Request, style: &Style) -> Res
     }
 }
 
+/// Whether a client may use doors: on loopback and over the Unix socket every local one, beyond loopback who has the token.
+fn may_enter(edge: &Edge, request: &Request) -> bool {
+    let is_near = edge.is_on_loopback() || request.extensions().get() == Some(&Transport::Unix);
+    let shown = request.headers().get(TOKEN_HEADER).map(HeaderValue::as_bytes);
+    is_near
+        || shown.is_some_and(|token| edge.token().matches(token.trim_ascii()))
+        || request.headers().get_all(AUTHORIZATION).iter().any(|value| is_own_token(edge, value))
+}
+
+/// Whether a value of `Authorization` is this node's own token.
+fn is_own_token(edge: &Edge, value: &HeaderValue) -> bool {
+    let presented = value.as_bytes().split_at_checked(7);
+    presented.is_some_and(|(scheme, token)| {
+        scheme.eq_ignore_ascii_case(b"bearer ") && edge.token().matches(token.trim_ascii())
+    })
+}
+
 /// The URL under which the client reaches this node.
 fn base_url(edge: &Edge, headers: &HeaderMap) -> String {
     let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
@@ -87,13 +115,7 @@ fn base_url(edge: &Edge, headers: &HeaderMap) -> String {
 /// Takes out what is between the client and this node: hop headers, this node's own token and its own page's origin.
 fn clean(edge: &Edge, headers: &mut HeaderMap) {
     althing_tunnel::strip(headers);
-    let is_ours = |value: &HeaderValue| {
-        let presented = value.as_bytes().split_at_checked(7);
-        presented.is_some_and(|(scheme, token)| {
-            scheme.eq_ignore_ascii_case(b"bearer ") && edge.token().matches(token.trim_ascii())
-        })
-    };
-    if headers.get_all(AUTHORIZATION).iter().any(is_ours) {
+    if headers.get_all(AUTHORIZATION).iter().any(|value| is_own_token(edge, value)) {
         headers.remove(AUTHORIZATION);
     }
     headers.remove(ORIGIN);

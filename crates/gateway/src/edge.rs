@@ -31,6 +31,7 @@ struct Shared {
     backend: Backend,
     token: Token,
     url: String,
+    is_on_loopback: bool,
     scheme: &'static str,
     hosts: Vec<String>,
     openapi: String,
@@ -76,6 +77,7 @@ impl Edge {
             backend,
             token,
             url,
+            is_on_loopback: address.ip().is_loopback(),
             scheme,
             hosts,
             openapi,
@@ -113,6 +115,11 @@ impl Edge {
     /// The TCP address of the API, as a URL without a path.
     pub(crate) fn url(&self) -> String {
         self.0.url.clone()
+    }
+
+    /// Whether only this machine can reach the API.
+    pub(crate) fn is_on_loopback(&self) -> bool {
+        self.0.is_on_loopback
     }
 
     /// The scheme of the API over TCP.
