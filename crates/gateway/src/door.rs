@@ -44,7 +44,10 @@ pub(crate) async fn serve(
     let life = life.map_or_else(Life::default, |Extension(life)| life);
     let style = Style::of(&request);
     if !may_enter(&edge, &request) {
-        let problem = Problem::new(ProblemKind::Unauthorized, "beyond loopback, doors open with this node's token only");
+        let problem = Problem::new(
+            ProblemKind::Unauthorized,
+            "beyond loopback, doors open with this node's token only",
+        );
         let hint = "send the content of api.token as `Authorization: Bearer …`, or in Althing-Token where the agent wants \
                     another Authorization";
         return Refused::from(problem.with_hint(hint)).into_response();

@@ -259,8 +259,11 @@ impl Callee {
         let agent = Arc::clone(&exposure.calls).try_acquire_owned();
         let agent =
             agent.map_err(|_| busy(format!("{} calls to this agent are under way", exposure.calls_max)))?;
-        let mut peers = shared.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Ticks(u64::try_from(shared.began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        if let Some(Err(wait_ms)) = exposure.rate.as_ref().map(|rate| rate.take(now)) {
+            return Err(busy(format!("this agent is called too often; again in {wait_ms} ms")));
+        }
+        let mut peers = shared.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.rates.take(&node, 1, now).is_err() {
             let rate = shared.limits.rate_per_peer.per_second;
             return Err(busy(format!("more than {rate} calls a second from one node")));

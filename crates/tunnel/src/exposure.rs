@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use althing_a2a::{BasePath, Binding, OriginCard, Protocol, TargetError};
 use althing_record::{AgentId, AgentKey};
+use althing_route::{Bucket, Rate, Ticks};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use url::Url;
@@ -24,10 +25,33 @@ pub struct Exposure {
     pub card: Bytes,
     /// What answers.
     pub origin: Arc<dyn Origin>,
+    /// How often it may be called, if that is bounded.
+    pub rate: Option<Pace>,
     /// A place for each call under way.
     pub calls: Arc<Semaphore>,
     /// How many places there are.
     pub calls_max: usize,
+}
+
+/// How often an agent may be called, by all nodes together. Clones share the count.
+#[derive(Clone, Debug)]
+pub struct Pace(Arc<Mutex<Bucket>>, Rate);
+
+impl Pace {
+    /// So many calls a second, and twice as many at once.
+    #[must_use]
+    pub fn per_second(calls: u32) -> Self {
+        let rate = Rate { per_second: calls, burst: calls.saturating_mul(2) };
+        Self(Arc::new(Mutex::new(Bucket::full(rate, Ticks::default()))), rate)
+    }
+
+    /// Takes one call.
+    ///
+    /// # Errors
+    /// With the milliseconds after which there is room for one.
+    pub(crate) fn take(&self, now: Ticks) -> Result<(), u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(1, self.1, now)
+    }
 }
 
 /// Which targets of an origin may be asked for: nothing else of it is reached.

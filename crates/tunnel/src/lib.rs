@@ -40,7 +40,7 @@ pub use callee::Callee;
 pub use caller::{CallError, Caller, Identity};
 pub use dial::{BoxIo, Dial, DialError, Io, Line, Place};
 pub use evidence::{Evidence, Outcome, Side};
-pub use exposure::{Doors, Exposure, Exposures};
+pub use exposure::{Doors, Exposure, Exposures, Pace};
 pub use http_origin::{CARD_BYTES_MAX, FetchError, HttpOrigin, Pin, Site};
 pub use limits::Limits;
 pub use log::{CallLine, CallLog};

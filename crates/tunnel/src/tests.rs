@@ -125,6 +125,7 @@ fn pair(
         doors: doors(),
         card: Bytes::from_static(b"{\"name\":\"x\"}"),
         origin: Arc::new(Agent(Box::new(agent))),
+        rate: None,
         calls: Arc::new(Semaphore::new(limits.calls_per_agent_max)),
         calls_max: limits.calls_per_agent_max,
     });
@@ -362,6 +363,18 @@ async fn a_node_that_calls_too_often_is_told_to_wait() {
     }
     let busy = pair.post("/", "x").await.unwrap_err();
     assert!(matches!(busy, CallError::Refused { refusal: Refusal::Busy, .. }), "{busy}");
+}
+
+#[tokio::test]
+async fn an_agent_is_called_no_more_often_than_its_owner_wants() {
+    let pair = pair(Limits::default(), false, echo);
+    let exposure = pair.exposures.of(pair.callee.agent()).unwrap();
+    pair.exposures.insert(Exposure { rate: Some(Pace::per_second(1)), ..Exposure::clone(&exposure) });
+    for _ in 0..2 {
+        assert_eq!(pair.post("/", "x").await.unwrap().0, 200);
+    }
+    let busy = pair.post("/", "x").await.unwrap_err();
+    assert!(busy.to_string().contains("too often"), "{busy}");
 }
 
 #[tokio::test]

@@ -342,6 +342,12 @@ pub(crate) struct Expose {
     /// Calls under way at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     pub(crate) concurrency: Option<u32>,
+    /// Calls a second, by all nodes together
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: Option<u32>,
+    /// Make its card the one at /.well-known/agent-card.json of this node
+    #[arg(long)]
+    pub(crate) face: bool,
 }
 
 #[derive(Debug, Subcommand)]

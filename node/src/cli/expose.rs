@@ -56,6 +56,8 @@ fn wish(args: args::Expose) -> ExposeRequest {
         follow: args.follow,
         no_probe: args.no_probe,
         concurrency: args.concurrency,
+        rate: args.rate,
+        face: args.face,
     }
 }
 

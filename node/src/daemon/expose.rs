@@ -17,7 +17,7 @@ use althing_gateway::api::{ExposeRequest, Exposed, Unexposed};
 use althing_gateway::{Asked, CallDesk, Doing};
 use althing_keystore::Keystore;
 use althing_record::{AgentId, NetworkId, recovery_key_hash};
-use althing_tunnel::{Doors, Exposure, Exposures, HttpOrigin, Limits, Origin, Pin};
+use althing_tunnel::{Doors, Exposure, Exposures, HttpOrigin, Limits, Origin, Pace, Pin};
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -120,7 +120,10 @@ impl CallDesk for ExposeDesk {
     }
 
     fn exposed(&self) -> Vec<Exposed> {
-        self.0.open().values().map(|open| open.shown.clone()).collect()
+        let mut all: Vec<Exposed> = self.0.open().values().map(|open| open.shown.clone()).collect();
+        // The face first.
+        all.sort_by_key(|exposed| !exposed.face);
+        all
     }
 
     fn agent(&self, name: &str) -> Option<AgentId> {
@@ -180,6 +183,7 @@ impl Shared {
             doors: source.doors.clone(),
             card: Bytes::from(source.card.bytes().to_vec()),
             origin: Arc::clone(&source.origin),
+            rate: wish.rate.map(Pace::per_second),
             calls: Arc::new(Semaphore::new(concurrency)),
             calls_max: concurrency,
         });
@@ -207,6 +211,7 @@ impl Shared {
                 .collect(),
             url: String::new(),
             kept: wish.keep,
+            face: wish.face,
             fault: None,
             probe_ms,
             notes: source.notes.clone(),
@@ -220,7 +225,11 @@ impl Shared {
         } else {
             kept::remove(&self.home, &name);
         }
-        self.open().insert(name, Open { agent, shown: shown.clone(), wish, origin: source.http });
+        let mut open = self.open();
+        if wish.face {
+            open.values_mut().for_each(|other| other.shown.face = false);
+        }
+        open.insert(name, Open { agent, shown: shown.clone(), wish, origin: source.http });
         Ok(shown)
     }
 

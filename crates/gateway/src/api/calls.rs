@@ -36,6 +36,12 @@ pub struct ExposeRequest {
     /// Calls under way at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// Calls a second, by all nodes together; twice as many at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
+    /// Make it the node's face: the agent whose card is at `/.well-known/agent-card.json`.
+    #[serde(default)]
+    pub face: bool,
 }
 
 /// An agent that is exposed: the answer of `POST /v1/exposures`.
@@ -64,6 +70,8 @@ pub struct Exposed {
     pub url: String,
     /// Whether it stays exposed when the node starts again.
     pub kept: bool,
+    /// Whether it is the node's face.
+    pub face: bool,
     /// Whether calls are taken; or else why not.
     pub fault: Option<String>,
     /// What came of trying it: how long that took in milliseconds; absent if it was not tried.
