@@ -323,7 +323,11 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn calls(&self, query: &CallsQuery) -> Result<CallReader, ClientError> {
-        let pairs = [("agent", query.agent.clone()), ("hold", query.hold.map(|hold| hold.to_string()))];
+        let pairs = [
+            ("agent", query.agent.clone()),
+            ("limit", query.limit.map(|limit| limit.to_string())),
+            ("hold", query.hold.map(|hold| hold.to_string())),
+        ];
         let target = with_query("/v1/calls", &pairs);
         let begin = async {
             let (connection, response) = self.wire.begin(Method::GET, &target, None, None).await?;

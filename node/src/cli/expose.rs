@@ -23,7 +23,7 @@ pub(crate) async fn expose(args: args::Expose, session: &Session, screen: Screen
         return Ok(page);
     }
     // Opened before anything is said: from here on the agent is exposed for as long as this program runs.
-    let query = CallsQuery { agent: Some(exposed.name.clone()), hold: Some(true) };
+    let query = CallsQuery { agent: Some(exposed.name.clone()), limit: None, hold: Some(true) };
     let mut calls = client.calls(&query).await?;
     screen.show(&page);
     note("exposed until Ctrl-C; its calls follow");

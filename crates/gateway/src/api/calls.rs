@@ -120,6 +120,9 @@ pub struct CallsQuery {
     /// Only calls of this agent, by local name or did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// End after so many calls; without it, the stream does not end by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
     /// No longer expose that agent when this stream ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<bool>,

@@ -142,6 +142,7 @@ pub(super) async fn calls(
     life.hold();
     let lines = Lines {
         edge: edge.clone(),
+        left: asked.limit.unwrap_or(u64::MAX),
         log: calls.log.follow(),
         agent,
         _slot: edge.stream_slot()?,
@@ -184,6 +185,8 @@ impl Drop for Hold {
 
 struct Lines {
     edge: Edge,
+    /// How many calls are still wanted.
+    left: u64,
     log: Receiver<CallLine>,
     agent: Option<AgentId>,
     life: Life,
@@ -201,6 +204,9 @@ impl Lines {
     /// The next event, or a comment when there was none for a while; none when the node stops.
     async fn next(&mut self) -> Option<Bytes> {
         let mut stop = self.edge.stop();
+        if self.left == 0 {
+            return None;
+        }
         loop {
             let line = tokio::select! {
                 _ = stop.changed() => return None,
@@ -209,6 +215,7 @@ impl Lines {
             match line {
                 Err(_) => return Some(Bytes::from_static(b": alive\n\n")),
                 Ok(Ok(line)) if self.agent.is_none_or(|agent| agent == line.agent) => {
+                    self.left -= 1;
                     let data = serde_json::to_string(&seen(line)).ok()?;
                     return Some(Bytes::from(format!("data: {data}\n\n")));
                 }

@@ -4,6 +4,7 @@
 mod client;
 mod docs;
 mod documented;
+mod doors;
 mod events;
 mod journal;
 mod lifecycle;

@@ -62,6 +62,7 @@ impl Node {
         tokio::spawn(answer(receiver, Arc::clone(&script), Arc::clone(&asks), Arc::clone(&journal)));
         let mut backend = backend(sender);
         backend.shutdown = Arc::clone(&shutdown);
+        backend.calls = uncalled::calls(&script);
         backend.store = Arc::new(Desk { script: Arc::clone(&script) });
         backend.journaled = journal.lock().unwrap().journaled.subscribe();
         let unready = Arc::clone(&missing);
@@ -108,7 +109,7 @@ pub(crate) fn backend(asks: mpsc::Sender<Asked>) -> Backend {
         ready: Arc::new(|| Ok(())),
         health: Arc::new(|| vec![samples::protocol()]),
         store: Arc::new(Desk { script: Arc::default() }),
-        calls: uncalled::calls(),
+        calls: uncalled::calls(&Arc::default()),
         journaled: watch::channel(0).1,
         shutdown: Arc::new(Notify::new()),
     }

@@ -2,13 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use althing_engine::Refusal;
 use althing_gateway::api::{ExposeRequest, Exposed, Unexposed};
 use althing_gateway::{CallDesk, Calls, Doing};
 use althing_record::{AgentId, Millis, Network, NodeKey};
 use althing_tunnel::{BoxIo, CallLog, Caller, Dial, DialError, Exposures, Limits, Line, Place};
 use tokio::sync::mpsc;
 
-use crate::samples;
+use crate::samples::{self, HOSTED};
+use crate::scripted::Script;
 
 #[derive(Debug)]
 struct Nowhere;
@@ -23,52 +25,54 @@ impl Dial for Nowhere {
     }
 }
 
-#[derive(Default)]
-struct Desk(Mutex<Vec<Exposed>>);
+/// Exposes whatever it is asked to, unless the script refuses.
+struct Desk {
+    script: Arc<Mutex<Script>>,
+    names: Mutex<Vec<String>>,
+}
 
-impl CallDesk for Desk {
-    fn expose(&self, wish: ExposeRequest) -> Doing<Exposed> {
-        let exposed = Exposed {
-            agent: samples::HOSTED.to_string(),
-            name: wish.name.unwrap_or_default(),
-            skills: vec!["text".into()],
-            ..Exposed::default()
-        };
-        self.0.lock().unwrap().push(exposed.clone());
-        Box::pin(async move { Ok(exposed) })
-    }
-
-    fn unexpose(&self, name: String) -> Doing<Unexposed> {
-        let mut all = self.0.lock().unwrap();
-        let before = all.len();
-        all.retain(|exposed| exposed.name != name);
-        let refusal = althing_engine::Refusal {
-            kind: althing_engine::RefusalKind::NotFound,
-            cause: format!("nothing is exposed as \"{name}\""),
-            hint: None,
-        };
-        let found = before > all.len();
-        Box::pin(async move {
-            let agent = samples::HOSTED.to_string();
-            if found {
-                Ok(Unexposed { schema: "althing.unexposed/v1".into(), agent, name })
-            } else {
-                Err(refusal)
-            }
-        })
-    }
-
-    fn exposed(&self) -> Vec<Exposed> {
-        self.0.lock().unwrap().clone()
-    }
-
-    fn agent(&self, name: &str) -> Option<AgentId> {
-        let all = self.0.lock().unwrap();
-        all.iter().find(|exposed| exposed.name == name).and_then(|exposed| exposed.agent.parse().ok())
+impl Desk {
+    fn refused(&self) -> Result<(), Refusal> {
+        let Script::Refuse(kind) = *self.script.lock().unwrap() else { return Ok(()) };
+        Err(Refusal { kind, cause: "the script refuses".into(), hint: None })
     }
 }
 
-pub(crate) fn calls() -> Calls {
+impl CallDesk for Desk {
+    fn expose(&self, wish: ExposeRequest) -> Doing<Exposed> {
+        let refused = self.refused();
+        let name = wish.name.unwrap_or_default();
+        self.names.lock().unwrap().push(name.clone());
+        let exposed =
+            Exposed { agent: HOSTED.to_string(), name, skills: vec!["text".into()], ..Exposed::default() };
+        Box::pin(async move { refused.map(|()| exposed) })
+    }
+
+    fn unexpose(&self, name: String) -> Doing<Unexposed> {
+        let refused = self.refused();
+        let agent = HOSTED.to_string();
+        Box::pin(
+            async move { refused.map(|()| Unexposed { schema: "althing.unexposed/v1".into(), agent, name }) },
+        )
+    }
+
+    fn exposed(&self) -> Vec<Exposed> {
+        let names = self.names.lock().unwrap();
+        let shown = |name: &String| Exposed {
+            agent: HOSTED.to_string(),
+            name: name.clone(),
+            skills: vec!["text".into()],
+            ..Exposed::default()
+        };
+        names.iter().map(shown).collect()
+    }
+
+    fn agent(&self, name: &str) -> Option<AgentId> {
+        self.names.lock().unwrap().iter().any(|known| known == name).then_some(HOSTED)
+    }
+}
+
+pub(crate) fn calls(script: &Arc<Mutex<Script>>) -> Calls {
     let network = Network::builtin().id();
     let node = NodeKey::from_seed(&[1; 32]).node();
     let (keep, _) = mpsc::channel(1);
@@ -79,6 +83,6 @@ pub(crate) fn calls() -> Calls {
         exposures: Exposures::default(),
         log: CallLog::default(),
         identity: None,
-        desk: Arc::new(Desk::default()),
+        desk: Arc::new(Desk { script: Arc::clone(script), names: Mutex::default() }),
     }
 }
