@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use althing_a2a::{OriginCard, Protocol, mesh_card, sign};
+use althing_a2a::{MeshCard, OriginCard, Protocol, mesh_card, sign};
 use althing_engine::{Answer, Ask, HostedAgent, Refusal, RefusalKind};
 use althing_gateway::api::{ExposeRequest, Exposed, Unexposed};
 use althing_gateway::{Asked, CallDesk, Doing};
@@ -52,6 +52,8 @@ struct Shared {
     tls: TlsConnector,
     limits: Limits,
     open: Mutex<BTreeMap<String, Open>>,
+    /// What stays exposed and cannot be at the moment, by local name: its agent is not up yet.
+    waiting: Mutex<BTreeMap<String, (kept::File, Exposed)>>,
 }
 
 /// What is exposed under a local name.
@@ -88,21 +90,28 @@ impl ExposeDesk {
         tls: TlsConnector,
         limits: Limits,
     ) -> Self {
-        let open = Mutex::default();
-        Self(Arc::new(Shared { network, home, keystore, asks, exposures, tls, limits, open }))
+        let (open, waiting) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Shared { network, home, keystore, asks, exposures, tls, limits, open, waiting }))
     }
 
     /// Exposes again what was to stay exposed, and looks after what is exposed from then on.
     pub(super) async fn run(self) {
-        for wish in kept::read_all(&self.0.home) {
-            let shown = wish.name.clone().unwrap_or_default();
-            if let Err(refusal) = self.0.expose(Kept::again(wish)).await {
-                tracing::warn!(name = shown, cause = refusal.cause, "not exposed again");
-            }
+        for file in kept::read_all(&self.0.home) {
+            self.0.expose_again(file).await;
+        }
+        if let Err(refusal) = self.0.withdraw_leftovers().await {
+            tracing::warn!(
+                cause = refusal.cause,
+                "cards of agents that are no longer exposed may still be published"
+            );
         }
         let mut every = tokio::time::interval(LOOK_EVERY);
         loop {
             every.tick().await;
+            let waiting = std::mem::take(&mut *self.0.waiting());
+            for (file, _) in waiting.into_values() {
+                self.0.expose_again(file).await;
+            }
             self.0.look_after().await;
         }
     }
@@ -121,19 +130,63 @@ impl CallDesk for ExposeDesk {
 
     fn exposed(&self) -> Vec<Exposed> {
         let mut all: Vec<Exposed> = self.0.open().values().map(|open| open.shown.clone()).collect();
+        all.extend(self.0.waiting().values().map(|(_, shown)| shown.clone()));
         // The face first.
         all.sort_by_key(|exposed| !exposed.face);
         all
     }
 
     fn agent(&self, name: &str) -> Option<AgentId> {
-        self.0.open().get(name).map(|open| open.agent)
+        let open = self.0.open().get(name).map(|open| open.agent);
+        open.or_else(|| self.0.waiting().get(name).and_then(|(_, shown)| shown.agent.parse().ok()))
     }
 }
 
 impl Shared {
     fn open(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (kept::File, Exposed)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Exposes what was exposed before, or else keeps it waiting.
+    async fn expose_again(&self, file: kept::File) {
+        let name = file.name.clone().unwrap_or_default();
+        let Err(refusal) = self.expose(Kept::again(file.clone())).await else { return };
+        tracing::warn!(name, cause = refusal.cause, "not exposed again yet");
+        let agent = self.keystore.agent_key(&name).map(|key| key.agent().to_string()).unwrap_or_default();
+        let shown = Exposed {
+            agent,
+            name: name.clone(),
+            origin: file.url.clone().or_else(|| file.exec.clone()).unwrap_or_else(|| "echo".to_owned()),
+            pin: file.pin.clone(),
+            kept: true,
+            fault: Some(refusal.cause),
+            ..Exposed::default()
+        };
+        self.waiting().insert(name, (file, shown));
+    }
+
+    /// Takes back the cards of agents that were exposed when this node ended and are not to be any more.
+    async fn withdraw_leftovers(&self) -> Result<(), Refusal> {
+        let Answer::Status(status) = self.ask(Ask::Status).await? else { return Ok(()) };
+        let waiting: Vec<String> = self.waiting().values().map(|(_, shown)| shown.agent.clone()).collect();
+        for agent in status.agents.into_iter().skip(1) {
+            let is_exposed = self.open().values().any(|open| open.agent == agent);
+            if is_exposed || waiting.contains(&agent.to_string()) {
+                continue;
+            }
+            match self.ask(Ask::Card { agent }).await {
+                Ok(Answer::Card(card)) if MeshCard::parse(&card.json).is_ok() => {
+                    self.ask(Ask::RetractCard { agent }).await?;
+                }
+                // It has none, or one that was published by hand.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     async fn ask(&self, ask: Ask) -> Result<Answer, Refusal> {
@@ -225,6 +278,7 @@ impl Shared {
         } else {
             kept::remove(&self.home, &name);
         }
+        self.waiting().remove(&name);
         let mut open = self.open();
         if wish.face {
             open.values_mut().for_each(|other| other.shown.face = false);
@@ -343,6 +397,21 @@ impl Shared {
             open.remove(&name).map(|open| (name, open))
         };
         let Some((name, open)) = found else {
+            let dropped = {
+                let mut waiting = self.waiting();
+                let by_did =
+                    waiting.iter().find(|(_, (_, shown))| shown.agent == name).map(|(name, _)| name.clone());
+                let name = by_did.unwrap_or_else(|| name.to_owned());
+                waiting.remove(&name).map(|(_, shown)| (name, shown.agent))
+            };
+            if let Some((name, did)) = dropped {
+                kept::remove(&self.home, &name);
+                if let Ok(agent) = did.parse() {
+                    // It may have expired meanwhile.
+                    let _ = self.ask(Ask::RetractCard { agent }).await;
+                }
+                return Ok(Unexposed { schema: "althing.unexposed/v1".to_owned(), agent: did, name });
+            }
             let shown: String = name.chars().take(80).collect();
             let hint = Some("`althing expose --list` shows what is exposed");
             return Err(refuse(RefusalKind::NotFound, format!("nothing is exposed as \"{shown}\""), hint));

@@ -34,7 +34,7 @@ impl Kept {
 }
 
 /// What such a file says.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct File {
     #[serde(flatten)]
     pub(super) wish: ExposeRequest,
