@@ -3,6 +3,7 @@
 //! Each benchmark is run several times. A figure has one number a run (a percentile of that run's samples, or a rate),
 //! and is reported as the median of the runs with the smallest and largest beside it.
 
+mod call;
 mod cards;
 mod figure;
 mod find;
@@ -21,6 +22,7 @@ use althing_gateway::ClientError;
 use althing_testnet::TestnetError;
 use serde::Serialize;
 
+pub(crate) use self::call::origin::serve as serve_agent;
 pub(crate) use self::figure::Figure;
 use self::lab::Lab;
 pub(crate) use self::machine::Machine;
@@ -39,14 +41,16 @@ pub(crate) enum Benchmark {
     Store,
     /// Queries to the local index of 10,000 cards
     Index,
+    /// Calls through two nodes beside direct ones: time, rate, long bodies, idle streams
+    Call,
     /// A node: its start, its memory, and what a connection and a stored card add
     Node,
 }
 
 impl Benchmark {
     /// All, in the order in which they are run.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Find, Self::Publish, Self::Vote, Self::Store, Self::Index, Self::Node];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Find, Self::Publish, Self::Vote, Self::Store, Self::Index, Self::Call, Self::Node];
 }
 
 /// What to measure, and how often.
@@ -60,6 +64,10 @@ pub(crate) struct Plan {
     pub(crate) runs: usize,
     /// How many nodes the network of `find` has.
     pub(crate) nodes: usize,
+    /// How many streams of events `call` keeps open.
+    pub(crate) streams: usize,
+    /// How long its long bodies are.
+    pub(crate) mib: usize,
 }
 
 /// What was measured, and on what.
@@ -125,6 +133,7 @@ pub(crate) async fn bench(plan: &Plan, say: &mut dyn FnMut(String)) -> Result<Re
             Benchmark::Vote => vote::vote(&lab, say).await?,
             Benchmark::Store => store::store(&lab, say).await?,
             Benchmark::Index => index::queries(&lab, say).await?,
+            Benchmark::Call => call::call(&lab, say).await?,
             Benchmark::Node => node::node(&lab, say).await?,
         });
     }

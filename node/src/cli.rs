@@ -75,6 +75,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Store { command } => store::store(command, &session, screen),
         Command::Network { command } => network::network(command),
         Command::Bench(args) => session.block_on(bench::bench(args)),
+        Command::BenchAgent => session.block_on(bench::agent()),
         Command::Testnet { command } => session.block_on(testnet::testnet(command, &session, screen)),
         Command::Vote { command: args::Vote::Verify { file, genesis } } => {
             verify::verify(&file, genesis.as_deref())

@@ -8,6 +8,7 @@
 //! Every arrow is a bounded queue or a watched value. The event loop waits for nobody but the committer.
 
 mod acquaintances;
+mod call_counts;
 mod calls;
 mod clock;
 mod descriptors;
@@ -23,6 +24,7 @@ mod run_error;
 mod service;
 mod shelf;
 mod signals;
+mod tasks;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,7 +39,7 @@ use althing_record::{AgentId, Network, NetworkId, NodeId};
 use althing_rocks::{GuardState, OpenError, Rocks};
 use althing_store::{CommitNo, Guard};
 use althing_telemetry::{Build, FILE_ONLY_TARGET, LogFile, Metrics};
-use althing_tunnel::Identity;
+use althing_tunnel::{Identity, Meter};
 use tokio::sync::{Notify, mpsc, watch};
 
 use calls::Tunnel;
@@ -84,6 +86,10 @@ pub(crate) struct Options {
     pub(crate) api_tls: Option<Tls>,
     /// Under which names, with ports, it may be asked for besides its own address.
     pub(crate) api_hosts: Vec<String>,
+    /// Most clients of it over TCP at once.
+    pub(crate) api_connections: u32,
+    /// Most calls of one node under way here at once.
+    pub(crate) calls_per_peer: u32,
     /// The network; `None`: the one that this home is in already, or else the built-in one.
     pub(crate) genesis: Option<Network>,
     /// Where the node runs.
@@ -159,13 +165,14 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         tcp: options.api,
         tls: options.api_tls,
         hosts: options.api_hosts,
+        connections_max: usize::try_from(options.api_connections).unwrap_or(usize::MAX),
         ..althing_gateway::Config::new(&options.home)
     };
     let limits = Limits::default();
     // What can be refused without a trace is refused first.
     Gateway::admit(&local)?;
     let unlock = home::unlock(options.passphrase_file.as_deref())?;
-    descriptors::raise(&limits, 2 * local.connections_max)?;
+    let calls_room = descriptors::raise(&limits, descriptors::clients_max(&local))?;
     gather_entropy();
     home::make(&options.home)?;
     // Its lock tells a second node on this home whose it is, before anything else is touched.
@@ -194,6 +201,9 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         revision: option_env!("ALTHING_REVISION").unwrap_or("unknown"),
     });
     let instruments = Arc::new(Instruments::register(metrics.registry_mut()));
+    let meter = Meter::default();
+    call_counts::register(metrics.registry_mut(), meter.clone());
+    tasks::register(metrics.registry_mut());
     let (shelf, keeping) = shelf::open(opened.rocks.clone())?;
     let (net_sender, net_events) = mpsc::channel(NET_EVENTS_MAX);
     let (streams, inbound_streams) = mpsc::channel(calls::STREAMS_MAX);
@@ -245,7 +255,10 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     let metrics = Arc::new(metrics);
     let shutdown = Arc::new(Notify::new());
     let mut readiness = missing_now.clone();
-    let tunnel = Tunnel::open((&network, &options.home), unused, &net, clock)?;
+    let mut call_limits = althing_tunnel::Limits::default();
+    call_limits.calls_per_peer_max = usize::try_from(options.calls_per_peer).unwrap_or(usize::MAX);
+    call_limits.calls_in_max = call_limits.calls_in_max.min(calls_room);
+    let tunnel = Tunnel::open((&network, &options.home), unused, &net, meter, call_limits, clock)?;
     let exposing = ExposeDesk::new(
         (network.id(), options.home.clone()),
         keystore,

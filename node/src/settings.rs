@@ -31,6 +31,15 @@ pub(crate) use self::key::Key;
 pub(crate) use self::origin::Origin;
 pub(crate) use self::sources::Sources;
 
+/// Clients of the API over TCP at once, unless a setting says otherwise; and the most that one may say.
+const API_CONNECTIONS: u32 = 128;
+const API_CONNECTIONS_MAX: u32 = 65_536;
+
+/// Calls of one node under way at once, unless a setting says otherwise; and the most that one may say, which is what
+/// a session carries.
+const CALLS_PER_PEER: u32 = 2_048;
+const CALLS_PER_PEER_MAX: u32 = 16_384;
+
 /// What a node is run with.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -60,6 +69,10 @@ pub(crate) struct Settings {
     pub(crate) api_tls: Option<Tls>,
     /// Names, with ports, under which clients may ask the API, besides its own address.
     pub(crate) api_hosts: Vec<String>,
+    /// Most clients of the API over TCP at once.
+    pub(crate) api_connections: u32,
+    /// Most calls of one node under way here at once.
+    pub(crate) calls_per_peer: u32,
     /// What is logged.
     pub(crate) log_filter: String,
     /// How it is written.
@@ -140,6 +153,10 @@ impl Settings {
                 .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
             api_tls,
             api_hosts: found.many(Key::ApiHosts)?,
+            api_connections: found
+                .number(Key::ApiConnections, API_CONNECTIONS_MAX)?
+                .unwrap_or(API_CONNECTIONS),
+            calls_per_peer: found.number(Key::CallsPerPeer, CALLS_PER_PEER_MAX)?.unwrap_or(CALLS_PER_PEER),
             log_filter: found
                 .one(Key::LogFilter, |text| Ok::<_, &str>(text.to_owned()))?
                 .unwrap_or_else(|| althing_telemetry::DEFAULT_FILTER.to_owned()),
@@ -185,6 +202,8 @@ impl Settings {
             Key::Relay => vec![self.relay.to_string()],
             Key::Upnp => vec![self.upnp.to_string()],
             Key::ApiListen => vec![self.api_listen.to_string()],
+            Key::ApiConnections => vec![self.api_connections.to_string()],
+            Key::CallsPerPeer => vec![self.calls_per_peer.to_string()],
             Key::LogFilter => vec![self.log_filter.clone()],
             Key::LogFormat => vec!["text".to_owned()],
             Key::Join
@@ -214,6 +233,14 @@ impl Found<'_> {
 
     fn switch(&self, key: Key) -> Result<Option<bool>, SettingsError> {
         self.one(key, |text| text.parse().map_err(|_| "expected true or false"))
+    }
+
+    /// A whole number from 1 to `most`.
+    fn number(&self, key: Key, most: u32) -> Result<Option<u32>, SettingsError> {
+        self.one(key, |text| {
+            let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+            number.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
+        })
     }
 
     fn many<T: std::str::FromStr<Err: ToString>>(&self, key: Key) -> Result<Vec<T>, SettingsError> {

@@ -32,6 +32,17 @@ pub struct Plan {
     pub dir: PathBuf,
     /// How many nodes.
     pub nodes: usize,
+    /// Where and how each node listens, and further options of `althing up`.
+    pub options: Vec<String>,
+}
+
+impl Plan {
+    /// Nodes on loopback, over TCP and QUIC.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>, dir: impl Into<PathBuf>, nodes: usize) -> Self {
+        let listen = ["--listen", "/ip4/127.0.0.1/tcp/0", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"];
+        Self { program: program.into(), dir: dir.into(), nodes, options: listen.map(Into::into).into() }
+    }
 }
 
 /// A testnet that this process works on. Dropping it leaves its nodes running.
@@ -41,6 +52,7 @@ pub struct Testnet {
     network: Network,
     state: State,
     children: BTreeMap<usize, Child>,
+    options: Vec<String>,
 }
 
 impl Testnet {
@@ -69,7 +81,7 @@ impl Testnet {
         fs::write(dir.genesis(), network.to_bytes()).map_err(TestnetError::io("write", &dir.genesis()))?;
         let state = State::new(program, dir.genesis());
         state.save(&dir.state())?;
-        Ok(Self { dir, network, state, children: BTreeMap::new() })
+        Ok(Self { dir, network, state, children: BTreeMap::new(), options: plan.options.clone() })
     }
 
     /// Starts nodes up to this number and waits until all are ready and each sees a peer.
@@ -216,7 +228,7 @@ impl Testnet {
         let err = out.try_clone().map_err(TestnetError::io("open", &log))?;
         let mut command = Command::new(&self.state.program);
         command.arg("--home").arg(&home).arg("up");
-        command.args(["--listen", "/ip4/127.0.0.1/tcp/0", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"]);
+        command.args(&self.options);
         command.args(["--api", "127.0.0.1:0", "--profile", "testnet"]);
         command.arg("--genesis").arg(&self.state.genesis);
         for address in &join {

@@ -14,6 +14,7 @@ mod endings;
 mod events;
 mod fake_node;
 mod lan;
+mod leaks;
 mod mesh;
 mod nat;
 mod refusals;

@@ -12,8 +12,10 @@ use althing_tests::{Home, Node, Reply, get, poll};
 use serde_json::Value;
 
 /// What a dashboard of a node needs.
-const DASHBOARD: [&str; 20] = [
+const DASHBOARD: [&str; 23] = [
     "althing_build_info",
+    "althing_calls_total",
+    "althing_calls_under_way",
     "althing_clock_offset_seconds",
     "althing_commit_duration_seconds_bucket",
     "althing_commit_failures_total",
@@ -29,6 +31,7 @@ const DASHBOARD: [&str; 20] = [
     "althing_store_files_bytes",
     "althing_store_memory_bytes",
     "althing_sync_rounds_total",
+    "althing_tasks",
     "althing_votes_decided_total",
     "process_cpu_seconds_total",
     "process_open_fds",

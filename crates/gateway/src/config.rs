@@ -24,8 +24,10 @@ pub struct Config {
     /// How long a connection may live; then it is closed after the current answer, and cut if that takes as long again.
     /// A connection with an event stream lives on while its reader takes what is sent.
     pub connection_timeout: Duration,
-    /// Most connections at a time for each of the two listeners. Further ones wait in the kernel's queue.
+    /// Most connections at a time over TCP. Further ones wait in the kernel's queue.
     pub connections_max: usize,
+    /// The same over the Unix socket.
+    pub socket_connections_max: usize,
     /// Most event streams at a time. Further ones are refused as busy.
     pub streams_max: usize,
     /// How long an event stream may be silent; then it sends a comment. Less than [`Config::connection_timeout`], after
@@ -49,6 +51,7 @@ impl Config {
             body_timeout: Duration::from_secs(10),
             connection_timeout: Duration::from_secs(120),
             connections_max: 128,
+            socket_connections_max: 128,
             streams_max: 32,
             heartbeat: Duration::from_secs(15),
             stop_timeout: Duration::from_secs(1),

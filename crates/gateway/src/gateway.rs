@@ -50,13 +50,21 @@ impl Gateway {
         let address_file = files::write_address(&files::address(&config.home), address)?;
 
         let config = Arc::new(config);
+        let connections_max = config.connections_max;
         let tasks = vec![
-            tokio::spawn(listener::serve(unix, app.clone(), Arc::clone(&config), stopped.clone())),
+            tokio::spawn(listener::serve(
+                unix,
+                config.socket_connections_max,
+                app.clone(),
+                Arc::clone(&config),
+                stopped.clone(),
+            )),
             match acceptor {
                 Some(acceptor) => {
-                    tokio::spawn(listener::serve(TlsListener { tcp, acceptor }, app, config, stopped))
+                    let tls = TlsListener { tcp, acceptor };
+                    tokio::spawn(listener::serve(tls, connections_max, app, config, stopped))
                 }
-                None => tokio::spawn(listener::serve(tcp, app, config, stopped)),
+                None => tokio::spawn(listener::serve(tcp, connections_max, app, config, stopped)),
             },
         ];
         tracing::info!(%address, socket = %socket.display(), "the local API is up");

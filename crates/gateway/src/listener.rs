@@ -83,14 +83,15 @@ impl Accept for UnixListener {
     }
 }
 
-/// Serves connections until `stop` changes, then lets answers under way finish within the stop timeout.
+/// Serves at most `connections_max` connections at a time until `stop` changes, then lets answers under way finish within the stop timeout.
 pub(crate) async fn serve<L: Accept>(
     listener: L,
+    connections_max: usize,
     app: Router,
     config: Arc<Config>,
     mut stop: watch::Receiver<()>,
 ) {
-    let slots = Arc::new(Semaphore::new(config.connections_max.max(1)));
+    let slots = Arc::new(Semaphore::new(connections_max.max(1)));
     let mut connections = JoinSet::new();
     let mut failing = false;
     loop {

@@ -20,9 +20,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::accept_book::{AcceptBook, Pair};
 use crate::dial::BoxIo;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Side};
 use crate::exposure::{Exposure, Exposures};
 use crate::log::CallLog;
+use crate::meter::{Ending, Meter};
 use crate::prefixed::Prefixed;
 use crate::serve::{Asking, Signed, respond};
 use crate::{Limits, mux};
@@ -55,6 +56,7 @@ struct Shared {
     began: Instant,
     log: CallLog,
     evidence: mpsc::Sender<Evidence>,
+    meter: Meter,
 }
 
 /// What other nodes do here.
@@ -110,7 +112,7 @@ impl Callee {
         now: Arc<dyn Fn() -> Millis + Send + Sync>,
         exposures: Exposures,
         limits: Limits,
-        (log, evidence): (CallLog, mpsc::Sender<Evidence>),
+        (log, meter, evidence): (CallLog, Meter, mpsc::Sender<Evidence>),
     ) -> io::Result<Self> {
         let epoch = RatingEpoch::of(now(), network.genesis());
         Ok(Self(Arc::new(Shared {
@@ -127,6 +129,7 @@ impl Callee {
             limits,
             log,
             evidence,
+            meter,
         })))
     }
 
@@ -141,9 +144,14 @@ impl Callee {
 
     /// Serves one call.
     pub async fn serve_call(&self, mut io: BoxIo, from: NodeId) {
+        let metered = self.0.meter.begin(Side::Callee);
         match timeout(HEAD_WITHIN, self.take(&mut io, from)).await {
-            Ok(Ok((asking, front))) => self.pass_on(io, front, asking).await,
+            Ok(Ok((mut asking, front))) => {
+                asking.metered = Some(metered);
+                self.pass_on(io, front, asking).await;
+            }
             Ok(Err(NotTaken::Refused(answer))) => {
+                metered.ends(Ending::Refused);
                 tracing::debug!(?answer, node = %from, "a call was not taken");
                 let farewell = async {
                     io.write_all(&answer.encode()).await?;
@@ -184,6 +192,7 @@ impl Callee {
                 accept: Box::new(accept),
                 evidence: shared.evidence.clone(),
             }),
+            metered: None,
             log: shared.log.clone(),
             now: Arc::clone(&shared.now),
             body_max: shared.limits.request_bytes_max,
@@ -318,7 +327,18 @@ impl Callee {
         };
         let now = Arc::clone(&self.0.now);
         let (log, body_max) = (self.0.log.clone(), self.0.limits.request_bytes_max);
-        Ok(Asking { caller: None, node: from, exposure, _seat: seat, signed: None, log, now, body_max })
+        let metered = Some(self.0.meter.begin(Side::Callee));
+        Ok(Asking {
+            caller: None,
+            node: from,
+            exposure,
+            _seat: seat,
+            signed: None,
+            metered,
+            log,
+            now,
+            body_max,
+        })
     }
 
     pub(crate) fn exposures(&self) -> &Exposures {

@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 use crate::call_stream::{CallStream, Told, Unsigned};
 use crate::dial::{Dial, DialError, Place};
 use crate::evidence::{Evidence, Outcome, Side};
+use crate::meter::{Ending, Meter, Metered};
 use crate::sessions::Sessions;
 use crate::{Body, BodyError, Limits};
 
@@ -47,6 +48,7 @@ struct Shared {
     calls: Arc<Semaphore>,
     calls_max: usize,
     evidence: mpsc::Sender<Evidence>,
+    meter: Meter,
 }
 
 impl fmt::Debug for Caller {
@@ -122,6 +124,16 @@ impl CallError {
     }
 }
 
+impl CallError {
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Dial(_) | Self::TooMany(_) | Self::Refused { .. } | Self::Busy { .. } => Ending::Refused,
+            Self::Timeout { .. } => Ending::Timeout,
+            Self::Nonsense { .. } | Self::Broken { .. } => Ending::Broken,
+        }
+    }
+}
+
 impl Caller {
     /// A caller at this node. What proves its calls goes to `evidence`; when that is full, it is lost and counted by
     /// nobody.
@@ -131,7 +143,7 @@ impl Caller {
         node: NodeId,
         now: Arc<dyn Fn() -> Millis + Send + Sync>,
         limits: &Limits,
-        evidence: mpsc::Sender<Evidence>,
+        (meter, evidence): (Meter, mpsc::Sender<Evidence>),
     ) -> Self {
         Self(Arc::new(Shared {
             sessions: Sessions::new(dial),
@@ -141,6 +153,7 @@ impl Caller {
             calls: Arc::new(Semaphore::new(limits.calls_out_max)),
             calls_max: limits.calls_out_max,
             evidence,
+            meter,
         }))
     }
 
@@ -157,6 +170,27 @@ impl Caller {
         request: Request<Body>,
         within: Duration,
     ) -> Result<Response<Body>, CallError> {
+        let metered = self.0.meter.begin(Side::Caller);
+        let answer = self.begin(by, callee, place, request, within).await;
+        match answer {
+            Ok(response) => {
+                Ok(response.map(|answering| Answering { metered: Some(metered), ..answering }.boxed_unsync()))
+            }
+            Err(error) => {
+                metered.ends(error.ending());
+                Err(error)
+            }
+        }
+    }
+
+    async fn begin(
+        &self,
+        by: &Identity,
+        callee: AgentId,
+        place: Place,
+        request: Request<Body>,
+        within: Duration,
+    ) -> Result<Response<Answering>, CallError> {
         let shared = &self.0;
         let permit = Arc::clone(&shared.calls).try_acquire_owned();
         let permit = permit.map_err(|_| CallError::TooMany(shared.calls_max))?;
@@ -220,7 +254,7 @@ impl Caller {
             evidence: shared.evidence.clone(),
             now: Arc::clone(&shared.now),
         });
-        Ok(response.map(|body| Answering { body, end, _driver: driver, _permit: permit }.boxed_unsync()))
+        Ok(response.map(|body| Answering { body, end, metered: None, _driver: driver, _permit: permit }))
     }
 
     fn keep(&self, told: Option<Told>, outcome: Outcome, began: Instant, response_hash: Option<Digest>) {
@@ -265,8 +299,22 @@ impl Drop for Driver {
 struct Answering {
     body: Incoming,
     end: Option<End>,
+    metered: Option<Metered>,
     _driver: Driver,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Answering {
+    fn ended(&mut self, whole: bool) {
+        if let Some(end) = self.end.take() {
+            end.keep(whole);
+        }
+        if let Some(metered) = self.metered.take()
+            && whole
+        {
+            metered.ends(Ending::Answered);
+        }
+    }
 }
 
 struct End {
@@ -311,23 +359,17 @@ impl hyper::body::Body for Answering {
                 if let (Some(part), Some(end)) = (frame.data_ref(), &mut self.end) {
                     end.hash.update(part);
                 }
-                if self.body.is_end_stream()
-                    && let Some(end) = self.end.take()
-                {
-                    end.keep(true);
+                if self.body.is_end_stream() {
+                    self.ended(true);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
-                if let Some(end) = self.end.take() {
-                    end.keep(false);
-                }
+                self.ended(false);
                 Poll::Ready(Some(Err(cause_of(&error).into())))
             }
             None => {
-                if let Some(end) = self.end.take() {
-                    end.keep(true);
-                }
+                self.ended(true);
                 Poll::Ready(None)
             }
         }

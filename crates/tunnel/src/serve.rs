@@ -19,6 +19,7 @@ use crate::callee::Seat;
 use crate::evidence::{Evidence, Outcome, Side};
 use crate::exposure::Exposure;
 use crate::log::{CallLine, CallLog};
+use crate::meter::{Ending, Metered};
 use crate::origin::OriginError;
 use crate::{Body, BodyError, body};
 
@@ -44,6 +45,7 @@ pub(crate) struct Asking {
     pub(crate) exposure: Arc<Exposure>,
     pub(crate) _seat: Seat,
     pub(crate) signed: Option<Signed>,
+    pub(crate) metered: Option<Metered>,
     pub(crate) log: CallLog,
     pub(crate) now: Arc<dyn Fn() -> Millis + Send + Sync>,
     pub(crate) body_max: u64,
@@ -212,6 +214,9 @@ impl Drop for Telling {
     fn drop(&mut self) {
         self.line.ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.line.ended = (self.asking.now)();
+        if let Some(metered) = self.asking.metered.as_ref().filter(|_| self.line.whole) {
+            metered.ends(Ending::Answered);
+        }
         self.asking.log.tell(self.line.clone());
         if let Some(signed) = &self.asking.signed {
             let evidence = Evidence {

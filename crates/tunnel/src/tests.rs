@@ -79,6 +79,7 @@ struct Pair {
     pipes: Arc<Pipes>,
     exposures: Exposures,
     log: CallLog,
+    meter: Meter,
     evidence: mpsc::Receiver<Evidence>,
     evidence_there: mpsc::Receiver<Evidence>,
     _dir: TempDir,
@@ -102,6 +103,7 @@ fn pair(
 ) -> Pair {
     let dir = tempfile::tempdir().unwrap();
     let (network, exposures, log) = (Network::builtin(), Exposures::default(), CallLog::default());
+    let meter = Meter::default();
     let (caller_node, node) = (NodeKey::from_seed(&[3; 32]).node(), NodeKey::from_seed(&[4; 32]).node());
     let (by, callee_key) = (Arc::new(AgentKey::from_seed(&[1; 32])), Arc::new(AgentKey::from_seed(&[2; 32])));
     let now: Arc<dyn Fn() -> Millis + Send + Sync> = Arc::new(|| NOW);
@@ -115,7 +117,7 @@ fn pair(
         Arc::clone(&now),
         exposures.clone(),
         limits.clone(),
-        (log.clone(), keep_there),
+        (log.clone(), meter.clone(), keep_there),
     )
     .unwrap();
     exposures.insert(Exposure {
@@ -137,9 +139,21 @@ fn pair(
         cut: Mutex::default(),
     });
     let dial: Arc<dyn Dial> = pipes.clone();
-    let caller = Caller::new(dial, network.id(), caller_node, now, &limits, keep);
+    let caller = Caller::new(dial, network.id(), caller_node, now, &limits, (meter.clone(), keep));
     let by = Identity { agent: by.agent(), key: by };
-    Pair { caller, by, callee: callee_key, node, pipes, exposures, log, evidence, evidence_there, _dir: dir }
+    Pair {
+        caller,
+        by,
+        callee: callee_key,
+        node,
+        pipes,
+        exposures,
+        log,
+        meter,
+        evidence,
+        evidence_there,
+        _dir: dir,
+    }
 }
 
 impl Pair {
@@ -387,6 +401,16 @@ async fn a_thousand_calls_leak_nothing() {
         assert!(line.whole && line.error.is_none(), "{line:?}");
     }
     assert_eq!(pair.exposures.of(pair.callee.agent()).unwrap().calls.available_permits(), 4_096);
+    for side in [Side::Caller, Side::Callee] {
+        timeout(SOON, async {
+            while pair.meter.under_way(side) > 0 {
+                tokio::task::yield_now().await
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(pair.meter.ended(side, Ending::Answered), 1_000);
+    }
 }
 
 #[tokio::test]
@@ -438,7 +462,7 @@ async fn a_stranger_cannot_call_in_anothers_name() {
         pair.pipes.from,
         Arc::new(|| NOW),
         &Limits::default(),
-        keep,
+        (Meter::default(), keep),
     );
     let place = Place { node: pair.node, addresses: Vec::new() };
     let request = Request::post("/").body(full("x")).unwrap();

@@ -65,6 +65,20 @@ impl Runs {
         }
     }
 
+    /// Adds the same of two ways to do one thing, and what the second adds to the first.
+    pub(crate) fn added(&mut self, name: &str, first: (&str, Vec<f64>), second: (&str, Vec<f64>)) {
+        let (mut ways, mut number) = ([first, second], 0);
+        for (way, samples) in &mut ways {
+            samples.sort_by(f64::total_cmp);
+            number = samples.len();
+            self.times(&format!("{name} {way}"), samples.clone());
+        }
+        for (label, share) in [("p50", 0.5), ("p99", 0.99)] {
+            let [before, after] = ways.each_ref().map(|(_, samples)| percentile(samples, share));
+            self.one(&format!("{name}, added {label}"), "ms", after - before, number);
+        }
+    }
+
     /// The figures, in the order in which they were first added.
     pub(crate) fn figures(self) -> Vec<Figure> {
         self.figures

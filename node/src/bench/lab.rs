@@ -12,6 +12,8 @@ pub(crate) struct Lab {
     pub(crate) program: PathBuf,
     pub(crate) runs: usize,
     pub(crate) nodes: usize,
+    pub(crate) streams: usize,
+    pub(crate) mib: usize,
 }
 
 impl Lab {
@@ -20,7 +22,8 @@ impl Lab {
         std::fs::create_dir(&dir).map_err(|error| {
             BenchError::Unexpected(format!("cannot make the directory {}: {error}", dir.display()))
         })?;
-        Ok(Self { dir, program: plan.program.clone(), runs: plan.runs, nodes: plan.nodes })
+        let (program, runs) = (plan.program.clone(), plan.runs);
+        Ok(Self { dir, program, runs, nodes: plan.nodes, streams: plan.streams, mib: plan.mib })
     }
 
     /// The directory.
@@ -30,7 +33,22 @@ impl Lab {
 
     /// A network of fresh nodes that see each other.
     pub(crate) async fn network(&self, name: &str, nodes: usize) -> Result<Testnet, BenchError> {
-        let plan = althing_testnet::Plan { program: self.program.clone(), dir: self.dir.join(name), nodes };
+        self.start(althing_testnet::Plan::new(&self.program, self.dir.join(name), nodes), nodes).await
+    }
+
+    /// The same, of nodes that are started with these options.
+    pub(crate) async fn network_with(
+        &self,
+        name: &str,
+        nodes: usize,
+        options: &[&str],
+    ) -> Result<Testnet, BenchError> {
+        let plan = althing_testnet::Plan::new(&self.program, self.dir.join(name), nodes);
+        let options = options.iter().map(|word| (*word).to_owned()).collect();
+        self.start(althing_testnet::Plan { options, ..plan }, nodes).await
+    }
+
+    async fn start(&self, plan: althing_testnet::Plan, nodes: usize) -> Result<Testnet, BenchError> {
         let mut testnet = Testnet::create(&plan)?;
         if let Err(error) = testnet.launch(nodes, &mut |_| {}).await {
             testnet.stop().await?;

@@ -156,6 +156,9 @@ Its card is taken back; its key and its local name stay. Calls under way go on."
     },
     /// Measure this build on this machine, with real nodes
     Bench(Bench),
+    /// The agent that `bench call` calls; ends with its standard input
+    #[command(hide = true)]
+    BenchAgent,
     /// Local networks of real nodes
     Testnet {
         #[command(subcommand)]
@@ -205,6 +208,12 @@ pub(crate) struct Settings {
     /// Where to serve the local API; port 0 lets the system choose [default: 127.0.0.1:0]
     #[arg(long, value_name = "ADDR:PORT")]
     api: Option<SocketAddr>,
+    /// Most clients of the local API over TCP at once [default: 128]
+    #[arg(long, value_name = "N")]
+    api_connections: Option<u32>,
+    /// Most calls of one node to agents here under way at once [default: 2048]
+    #[arg(long, value_name = "N")]
+    calls_per_peer: Option<u32>,
     /// The network's genesis file [default: the network this home is in already, or else the built-in one]
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
@@ -245,6 +254,8 @@ impl Settings {
             (Key::Join, many(&self.join)),
             (Key::Listen, many(&self.listen)),
             (Key::ApiListen, one(self.api.map(|address| address.to_string()))),
+            (Key::ApiConnections, one(self.api_connections.map(|number| number.to_string()))),
+            (Key::CallsPerPeer, one(self.calls_per_peer.map(|number| number.to_string()))),
             (Key::Genesis, one(self.genesis.as_ref().map(|path| path.display().to_string()))),
             (Key::Profile, one(self.profile.as_ref().and_then(name))),
             (Key::Mdns, one(self.mdns.map(|on| on.to_string()))),
@@ -487,6 +498,12 @@ pub(crate) struct Bench {
     /// How many nodes the network of `find` has
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=60))]
     pub(crate) nodes: u16,
+    /// How many streams of events `call` keeps open
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=16_000))]
+    pub(crate) streams: u16,
+    /// How long the long bodies of `call` are, in MiB
+    #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) mib: u16,
 }
 
 /// A path that may be the empty one.

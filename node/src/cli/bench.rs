@@ -1,22 +1,44 @@
+use std::io::Write;
+
 use althing_testnet::TestnetError;
+use futures::FutureExt;
 
 use super::args;
 use super::failure::{Exit, Failure};
 use super::page::{Page, Text, clean, note};
 use super::testnet::this_program;
-use crate::bench::{BenchError, Benchmark, Plan, Results, bench as measure};
+use crate::bench::{BenchError, Benchmark, Plan, Results, bench as measure, serve_agent};
 
 /// Measures and prints a table.
 pub(crate) async fn bench(args: args::Bench) -> Result<Page, Failure> {
     let benchmarks = if args.benchmarks.is_empty() { Benchmark::ALL.to_vec() } else { args.benchmarks };
-    let plan =
-        Plan { program: this_program()?, benchmarks, runs: args.runs.into(), nodes: args.nodes.into() };
+    let plan = Plan {
+        program: this_program()?,
+        benchmarks,
+        runs: args.runs.into(),
+        nodes: args.nodes.into(),
+        streams: args.streams.into(),
+        mib: args.mib.into(),
+    };
     if cfg!(debug_assertions) {
         note("warning: this is a debug build; its figures say nothing about a release build");
     }
     let results = measure(&plan, &mut |line| note(&clean(&line))).await?;
     let text = table(&results);
     Page::new(&results, text)
+}
+
+/// Serves the agent that `bench call` calls, for as long as that runs.
+pub(crate) async fn agent() -> Result<Page, Failure> {
+    let ready = |address| writeln!(std::io::stdout(), "{address}");
+    let (ends, ended) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        // Whatever comes, it is for nobody.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        drop(ends);
+    });
+    serve_agent(ended.map(|_| ()), ready).await.map_err(|error| Failure::new(Exit::Failed, error))?;
+    Ok(Page::nothing())
 }
 
 impl From<BenchError> for Failure {

@@ -16,7 +16,7 @@ const SHORTENED: [(&str, &str); 6] = [
 
 fn leaves(command: &Command, found: &mut Vec<Command>) {
     if command.has_subcommands() {
-        command.get_subcommands().for_each(|below| leaves(below, found));
+        command.get_subcommands().filter(|below| !below.is_hide_set()).for_each(|below| leaves(below, found));
     } else {
         found.push(command.clone());
     }

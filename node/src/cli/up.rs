@@ -56,6 +56,8 @@ pub(crate) fn up(
         api: settings.api_listen,
         api_tls: settings.api_tls.clone(),
         api_hosts: settings.api_hosts.clone(),
+        api_connections: settings.api_connections,
+        calls_per_peer: settings.calls_per_peer,
         genesis: genesis.map(network::read).transpose()?,
         profile: settings.profile,
         mdns: settings.mdns,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use althing_net::{Channel, Multiaddr, Net, OpenError, StreamKind};
 use althing_record::{Millis, Network, NodeId};
 use althing_tunnel::{
-    BoxIo, CallLog, Callee, Caller, Dial, DialError, Evidence, Exposures, Limits, Line, Place,
+    BoxIo, CallLog, Callee, Caller, Dial, DialError, Evidence, Exposures, Limits, Line, Meter, Place,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -106,9 +106,11 @@ impl Tunnel {
         (network, home): (&Network, &Path),
         is_new: bool,
         net: &Net,
+        meter: Meter,
+        limits: Limits,
         clock: Clock,
     ) -> Result<Self, RunError> {
-        let (exposures, log, limits) = (Exposures::default(), CallLog::default(), Limits::default());
+        let (exposures, log) = (Exposures::default(), CallLog::default());
         let (keep, evidence) = mpsc::channel(EVIDENCE_MAX);
         let now: Arc<dyn Fn() -> Millis + Send + Sync> = Arc::new(move || clock.now().wall);
         let book = home.join("store").join("accepts");
@@ -119,11 +121,11 @@ impl Tunnel {
             Arc::clone(&now),
             exposures.clone(),
             limits.clone(),
-            (log.clone(), keep.clone()),
+            (log.clone(), meter.clone(), keep.clone()),
         )
         .map_err(|cause| RunError::File { path: book, cause })?;
         let dial = Arc::new(SwarmDial { net: net.clone(), callee: callee.clone() });
-        let caller = Caller::new(dial, network.id(), net.id(), now, &limits, keep);
+        let caller = Caller::new(dial, network.id(), net.id(), now, &limits, (meter, keep));
         Ok(Self { callee, caller, exposures, log, limits, tls: tls(), evidence })
     }
 }

@@ -138,14 +138,20 @@ fn texts(key: Key, value: &Spanned<DeValue<'_>>, origin: &Origin) -> Result<Vec<
         origin: origin.clone(),
         key,
         found: found.type_str(),
-        expected: match (key.is_list(), key.is_switch()) {
-            (true, _) => "an array of strings",
-            (false, true) => "true or false",
-            (false, false) => "a string",
+        expected: match key {
+            key if key.is_list() => "an array of strings",
+            key if key.is_switch() => "true or false",
+            key if key.is_number() => "a whole number",
+            _ => "a string",
         },
     };
     match value.get_ref() {
-        DeValue::String(text) if !key.is_list() && !key.is_switch() => Ok(vec![text.to_string()]),
+        DeValue::String(text) if !key.is_list() && !key.is_switch() && !key.is_number() => {
+            Ok(vec![text.to_string()])
+        }
+        DeValue::Integer(number) if key.is_number() && number.radix() == 10 => {
+            Ok(vec![number.as_str().to_owned()])
+        }
         DeValue::Boolean(on) if key.is_switch() => Ok(vec![on.to_string()]),
         DeValue::Array(items) if key.is_list() => items
             .iter()

@@ -31,6 +31,10 @@ pub(crate) enum Key {
     ApiPrivate,
     /// Names under which clients may ask the API.
     ApiHosts,
+    /// How many clients of the API there may be at once.
+    ApiConnections,
+    /// How many calls of one node may be under way here.
+    CallsPerPeer,
     /// What is logged.
     LogFilter,
     /// How it is written.
@@ -39,7 +43,7 @@ pub(crate) enum Key {
 
 impl Key {
     /// All, in the order in which they are shown: those of no table first.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Home,
         Self::Join,
         Self::Listen,
@@ -54,6 +58,8 @@ impl Key {
         Self::ApiCertificate,
         Self::ApiPrivate,
         Self::ApiHosts,
+        Self::ApiConnections,
+        Self::CallsPerPeer,
         Self::LogFilter,
         Self::LogFormat,
     ];
@@ -75,6 +81,8 @@ impl Key {
             Self::ApiCertificate => "api.certificate",
             Self::ApiPrivate => "api.private_key",
             Self::ApiHosts => "api.hosts",
+            Self::ApiConnections => "api.connections",
+            Self::CallsPerPeer => "calls.per_peer",
             Self::LogFilter => "log.filter",
             Self::LogFormat => "log.format",
         }
@@ -101,6 +109,11 @@ impl Key {
     /// Whether it is true or false.
     pub(crate) fn is_switch(self) -> bool {
         matches!(self, Self::Mdns | Self::Relay | Self::Upnp)
+    }
+
+    /// Whether it is a whole number.
+    pub(crate) fn is_number(self) -> bool {
+        matches!(self, Self::ApiConnections | Self::CallsPerPeer)
     }
 
     /// The setting of this dotted name.
