@@ -1,5 +1,7 @@
+mod door;
 mod error;
 mod events;
+mod sse;
 mod store;
 mod wire;
 
@@ -7,10 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 
+pub use self::door::{DOOR_EVENT_BYTES_MAX, DoorAnswer, DoorEvents, DoorRequest};
 pub use self::error::ClientError;
 pub use self::events::EventReader;
+pub use self::sse::SseEvent;
 use self::wire::{Reply, Upload, Wire};
 use crate::api::{
     Ballot, BallotRequest, Card, Document, EventsQuery, Evidence, Find, FindQuery, Health, ListQuery, Peers,
@@ -166,7 +171,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn card(&self, did: &str) -> Result<Card, ClientError> {
-        self.fetch(format!("/v1/cards/{}", encoded(did))).await
+        self.fetch(format!("/v1/cards/{}", percent_encoded(did))).await
     }
 
     /// Takes the card of a hosted agent back: `DELETE /v1/cards/{did}`.
@@ -174,7 +179,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn retract_card(&self, did: &str) -> Result<Retracted, ClientError> {
-        document(done(self.call(Method::DELETE, format!("/v1/cards/{}", encoded(did)), None).await?)?)
+        document(done(self.call(Method::DELETE, format!("/v1/cards/{}", percent_encoded(did)), None).await?)?)
     }
 
     /// Which agents match a query: `GET /v1/find`.
@@ -215,7 +220,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn vote(&self, proposal: &str) -> Result<Vote, ClientError> {
-        self.fetch(format!("/v1/votes/{}", encoded(proposal))).await
+        self.fetch(format!("/v1/votes/{}", percent_encoded(proposal))).await
     }
 
     /// Signs and publishes one ballot: `POST /v1/votes/{id}/ballots`.
@@ -223,7 +228,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn cast(&self, proposal: &str, request: &BallotRequest) -> Result<Ballot, ClientError> {
-        self.send(format!("/v1/votes/{}/ballots", encoded(proposal)), written(request)?).await
+        self.send(format!("/v1/votes/{}/ballots", percent_encoded(proposal)), written(request)?).await
     }
 
     /// The certificate file of a decided proposal: `GET /v1/votes/{id}/certificate`.
@@ -231,7 +236,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn certificate(&self, proposal: &str) -> Result<Vec<u8>, ClientError> {
-        let target = format!("/v1/votes/{}/certificate", encoded(proposal));
+        let target = format!("/v1/votes/{}/certificate", percent_encoded(proposal));
         let reply = done(self.call(Method::GET, target, None).await?)?;
         match reply.content_type.as_str() {
             "application/cbor" => Ok(reply.body),
@@ -264,8 +269,14 @@ impl Client {
             ("follow", query.follow.map(|follow| follow.to_string())),
         ];
         let target = with_query("/v1/events", &pairs);
+        let mut headers = HeaderMap::new();
+        if let Some(id) = last_id {
+            let id = HeaderValue::from_str(id)
+                .map_err(|error| ClientError::Protocol(format!("cannot write the request: {error}")))?;
+            headers.insert("last-event-id", id);
+        }
         let begin = async {
-            let (connection, response) = self.wire.begin(Method::GET, &target, None, last_id).await?;
+            let (connection, response) = self.wire.begin(Method::GET, &target, None, headers).await?;
             if response.status().is_success() {
                 let last_id = last_id.or(query.after.as_deref()).map(str::to_owned);
                 return Ok(EventReader::new(connection, response.into_body(), last_id));
@@ -359,13 +370,14 @@ fn written<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, ClientError> {
 fn with_query(path: &str, pairs: &[(&str, Option<String>)]) -> String {
     let query: Vec<String> = pairs
         .iter()
-        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={}", encoded(value))))
+        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={}", percent_encoded(value))))
         .collect();
     if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
-fn encoded(text: &str) -> String {
+#[must_use]
+pub fn percent_encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -383,7 +395,7 @@ mod tests {
 
     #[test]
     fn targets_are_encoded() {
-        assert_eq!(encoded("did:key:z6Mk/..?#é"), "did%3Akey%3Az6Mk%2F..%3F%23%C3%A9");
+        assert_eq!(percent_encoded("did:key:z6Mk/..?#é"), "did%3Akey%3Az6Mk%2F..%3F%23%C3%A9");
         assert_eq!(
             with_query("/v1/find", &[("skill", Some("a&b=c".into())), ("limit", None)]),
             "/v1/find?skill=a%26b%3Dc"

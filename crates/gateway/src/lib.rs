@@ -56,7 +56,10 @@ mod tls;
 mod token;
 
 pub use backend::{Asked, Backend, PeerInfo, Pinged};
-pub use client::{Client, ClientError, EventReader};
+pub use client::{
+    Client, ClientError, DOOR_EVENT_BYTES_MAX, DoorAnswer, DoorEvents, DoorRequest, EventReader, SseEvent,
+    percent_encoded,
+};
 pub use config::Config;
 pub use gateway::{Gateway, Running};
 pub use record_list::RecordBytes;
