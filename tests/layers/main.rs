@@ -26,6 +26,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "node",
         &[
+            "a2a",
             "ballot",
             "card",
             "engine",
