@@ -3,6 +3,7 @@
 mod agent;
 mod args;
 mod bench;
+mod call;
 mod card;
 mod completions;
 mod config;
@@ -22,8 +23,10 @@ mod node;
 mod page;
 mod ping;
 mod rep;
+mod send;
 mod session;
 mod store;
+mod task;
 mod testnet;
 mod up;
 mod usage;
@@ -50,7 +53,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::explain(&error, &words),
     };
-    let screen = Screen { json: cli.json || detach::is_child() };
+    let screen = Screen { json: cli.json || cli.command.wants_json() || detach::is_child() };
     match run(cli, screen) {
         Ok(page) => screen.show(&page),
         Err(failure) => screen.fail(&failure),
@@ -99,6 +102,8 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
             session.ask(rep::receipts(usize::from(limit), &session))
         }
         Command::Unexpose { name } => session.ask(expose::unexpose(&name, &session)),
+        Command::Send(args) => send::send(args, &session, screen).map_err(Failure::of_call),
+        Command::Task { command } => task::task(command, &session, screen).map_err(Failure::of_call),
         Command::Find(args) if args.watch => session.block_on(find::watch(args, &session, screen)),
         Command::Find(args) => session.ask(find::find(args, &session)),
         Command::Vote { command } => session.ask(vote::vote(command, &session, screen)),

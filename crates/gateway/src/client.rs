@@ -1,4 +1,5 @@
 mod calls;
+mod door;
 mod error;
 mod events;
 mod sse;
@@ -9,11 +10,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 
 pub use self::calls::CallReader;
+pub use self::door::{DOOR_EVENT_BYTES_MAX, DoorAnswer, DoorEvents, DoorRequest};
 pub use self::error::ClientError;
 pub use self::events::EventReader;
+pub use self::sse::SseEvent;
 use self::wire::{Reply, Upload, Wire};
 use crate::api::{
     Ballot, BallotRequest, CallProofs, CallsQuery, Card, Document, EventsQuery, Evidence, ExposeRequest,
@@ -169,7 +173,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn card(&self, did: &str) -> Result<Card, ClientError> {
-        self.fetch(format!("/v1/cards/{}", encoded(did))).await
+        self.fetch(format!("/v1/cards/{}", percent_encoded(did))).await
     }
 
     /// Takes the card of a hosted agent back: `DELETE /v1/cards/{did}`.
@@ -177,7 +181,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn retract_card(&self, did: &str) -> Result<Retracted, ClientError> {
-        document(done(self.call(Method::DELETE, format!("/v1/cards/{}", encoded(did)), None).await?)?)
+        document(done(self.call(Method::DELETE, format!("/v1/cards/{}", percent_encoded(did)), None).await?)?)
     }
 
     /// Which agents match a query: `GET /v1/find`.
@@ -218,7 +222,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn vote(&self, proposal: &str) -> Result<Vote, ClientError> {
-        self.fetch(format!("/v1/votes/{}", encoded(proposal))).await
+        self.fetch(format!("/v1/votes/{}", percent_encoded(proposal))).await
     }
 
     /// Signs and publishes one ballot: `POST /v1/votes/{id}/ballots`.
@@ -226,7 +230,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn cast(&self, proposal: &str, request: &BallotRequest) -> Result<Ballot, ClientError> {
-        self.send(format!("/v1/votes/{}/ballots", encoded(proposal)), written(request)?).await
+        self.send(format!("/v1/votes/{}/ballots", percent_encoded(proposal)), written(request)?).await
     }
 
     /// The certificate file of a decided proposal: `GET /v1/votes/{id}/certificate`.
@@ -234,7 +238,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn certificate(&self, proposal: &str) -> Result<Vec<u8>, ClientError> {
-        let target = format!("/v1/votes/{}/certificate", encoded(proposal));
+        let target = format!("/v1/votes/{}/certificate", percent_encoded(proposal));
         let reply = done(self.call(Method::GET, target, None).await?)?;
         match reply.content_type.as_str() {
             "application/cbor" => Ok(reply.body),
@@ -267,8 +271,14 @@ impl Client {
             ("follow", query.follow.map(|follow| follow.to_string())),
         ];
         let target = with_query("/v1/events", &pairs);
+        let mut headers = HeaderMap::new();
+        if let Some(id) = last_id {
+            let id = HeaderValue::from_str(id)
+                .map_err(|error| ClientError::Protocol(format!("cannot write the request: {error}")))?;
+            headers.insert("last-event-id", id);
+        }
         let begin = async {
-            let (connection, response) = self.wire.begin(Method::GET, &target, None, last_id).await?;
+            let (connection, response) = self.wire.begin(Method::GET, &target, None, headers).await?;
             if response.status().is_success() {
                 let last_id = last_id.or(query.after.as_deref()).map(str::to_owned);
                 return Ok(EventReader::new(connection, response.into_body(), last_id));
@@ -314,7 +324,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn unexpose(&self, name: &str) -> Result<Unexposed, ClientError> {
-        let target = format!("/v1/exposures/{}", encoded(name));
+        let target = format!("/v1/exposures/{}", percent_encoded(name));
         document(done(self.call(Method::DELETE, target, None).await?)?)
     }
 
@@ -330,7 +340,7 @@ impl Client {
         ];
         let target = with_query("/v1/calls", &pairs);
         let begin = async {
-            let (connection, response) = self.wire.begin(Method::GET, &target, None, None).await?;
+            let (connection, response) = self.wire.begin(Method::GET, &target, None, HeaderMap::new()).await?;
             if response.status().is_success() {
                 return Ok(CallReader::new(connection, response.into_body()));
             }
@@ -418,13 +428,14 @@ fn written<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, ClientError> {
 fn with_query(path: &str, pairs: &[(&str, Option<String>)]) -> String {
     let query: Vec<String> = pairs
         .iter()
-        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={}", encoded(value))))
+        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={}", percent_encoded(value))))
         .collect();
     if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
-fn encoded(text: &str) -> String {
+#[must_use]
+pub fn percent_encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -442,7 +453,7 @@ mod tests {
 
     #[test]
     fn targets_are_encoded() {
-        assert_eq!(encoded("did:key:z6Mk/..?#é"), "did%3Akey%3Az6Mk%2F..%3F%23%C3%A9");
+        assert_eq!(percent_encoded("did:key:z6Mk/..?#é"), "did%3Akey%3Az6Mk%2F..%3F%23%C3%A9");
         assert_eq!(
             with_query("/v1/find", &[("skill", Some("a&b=c".into())), ("limit", None)]),
             "/v1/find?skill=a%26b%3Dc"

@@ -59,7 +59,10 @@ mod token;
 
 pub use backend::{Asked, Backend, PeerInfo, Pinged};
 pub use call_desk::{CallDesk, Calls, Doing};
-pub use client::{CallReader, Client, ClientError, EventReader};
+pub use client::{
+    CallReader, Client, ClientError, DOOR_EVENT_BYTES_MAX, DoorAnswer, DoorEvents, DoorRequest, EventReader,
+    SseEvent, percent_encoded,
+};
 pub use config::Config;
 pub use gateway::{Gateway, Running};
 pub use record_list::RecordBytes;

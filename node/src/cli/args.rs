@@ -1,5 +1,7 @@
+mod call;
 mod card;
 mod find;
+mod parts;
 mod store;
 mod testnet;
 mod vote;
@@ -16,8 +18,10 @@ use althing_record::AgentId;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::call::{How, Output, Secret, Send, Task, TaskWords, one_of};
 pub(crate) use self::card::Card;
 pub(crate) use self::find::Find;
+pub(crate) use self::parts::{Content, Part, Parts};
 pub(crate) use self::store::Store;
 pub(crate) use self::testnet::{Testnet, TestnetDir};
 pub(crate) use self::vote::Vote;
@@ -36,6 +40,7 @@ Examples:
   althing up --home /tmp/b --join /ip4/…/p2p/…   start a second one
   althing card publish card.json                 sign and publish an agent card
   althing find --skill text/translate            who can translate?
+  althing send did:key:z6Mk… --text \"hello\"     call an agent
   althing testnet demo                           see all of it happen
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 node down or unreachable, 4 not allowed,
@@ -127,6 +132,13 @@ Its card is taken back; its key and its local name stay. Calls under way go on."
     },
     /// Find agents by skill, tag and what their cards say
     Find(Find),
+    /// Send a message to an agent, and show what it answers
+    Send(Send),
+    /// Get, list, cancel and follow the tasks of agents
+    Task {
+        #[command(subcommand)]
+        command: Task,
+    },
     /// Put questions, vote, and get or verify certificates
     Vote {
         #[command(subcommand)]
@@ -168,6 +180,20 @@ Its card is taken back; its key and its local name stay. Calls under way go on."
     Completions(completions::Completions),
     /// Print this program's man page, or write the pages of all commands
     Man(completions::Man),
+}
+
+impl Command {
+    /// Whether the command's own options ask for JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        let how = if let Self::Send(send) = self {
+            &send.how
+        } else if let Self::Task { command } = self {
+            command.how()
+        } else {
+            return false;
+        };
+        how.output == Some(Output::Json)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -530,6 +556,36 @@ mod tests {
     }
 
     #[test]
+    fn agents_are_named_in_one_of_three_ways() {
+        let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+        let target = |words: &[&str]| {
+            let command = Cli::try_parse_from([&["althing"], words].concat()).unwrap().command;
+            if let Command::Send(send) = command {
+                return send.target().map(|target| target.to_string());
+            }
+            let Command::Task { command: Task::Get { task, .. } } = command else { panic!("{command:?}") };
+            task.read().map(|(target, task)| format!("{target} {task}"))
+        };
+        assert_eq!(target(&["send", did, "--text", "x"]).unwrap(), did);
+        assert_eq!(target(&["send", "--agent-card", "babel", "--text", "x"]).unwrap(), "babel");
+        assert_eq!(
+            target(&["send", "--skill", "Text/Translate", "--text", "x"]).unwrap(),
+            "--skill text/translate"
+        );
+        assert!(target(&["send", did, "--skill", "text", "--text", "x"]).is_err());
+        assert_eq!(target(&["task", "get", "babel", "7"]).unwrap(), "babel 7");
+        assert_eq!(target(&["task", "get", "7", "-a", "babel"]).unwrap(), "babel 7");
+        assert_eq!(target(&["task", "get", "--skill", "text", "7"]).unwrap(), "--skill text 7");
+        for words in [
+            &["task", "get", "7"][..],
+            &["task", "get", "a", "7", "--skill", "text"],
+            &["task", "get", "a/", "7"],
+        ] {
+            assert!(target(words).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
     fn wrong_values_are_usage_errors() {
         let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
         for words in [
@@ -546,6 +602,19 @@ mod tests {
             vec!["events", "--after", "57"],
             vec!["events", "--types", "vot"],
             vec!["events", "--limit", "100001"],
+            vec!["send", did],
+            vec!["send", "--text", "x"],
+            vec!["send", "http://127.0.0.1:9999", "--text", "x"],
+            vec!["send", did, "--text", "x", "--async", "--stream"],
+            vec!["send", did, "--text", "x", "--metadata", "[1]"],
+            vec!["send", did, "--text", "x", "--task-id", ""],
+            vec!["send", did, "--text", "x", "--svc-param", "althing-caller:me"],
+            vec!["send", did, "--text", "x", "--transport", "GRPC"],
+            vec!["send", did, "--text", "x", "-o", "yaml"],
+            vec!["send", "-a", "babel", "--skill", "text", "--text", "x"],
+            vec!["task", "get"],
+            vec!["task", "get", did, "7", "8"],
+            vec!["task", "list", did, "--status", "done"],
             vec![],
         ] {
             let error = Cli::try_parse_from(std::iter::once("althing").chain(words.clone())).unwrap_err();

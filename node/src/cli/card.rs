@@ -1,4 +1,5 @@
 mod history;
+mod verify;
 mod watch;
 
 use std::fs::File;
@@ -20,7 +21,7 @@ const FILE_BYTES_MAX: u64 = 256 * 1_024;
 pub(crate) async fn card(command: args::Card, session: &Session) -> Result<Page, Failure> {
     match command {
         args::Card::Publish { file, agent } => {
-            let json = read(&file)?;
+            let json = read(&file, FILE_BYTES_MAX)?;
             let agent = agent.map(|agent| agent.to_string());
             let published = session.client().await?.publish_card(&json, agent.as_deref()).await?;
             publish_page(&published)
@@ -37,6 +38,7 @@ pub(crate) async fn card(command: args::Card, session: &Session) -> Result<Page,
             retract_page(&client.retract_card(&agent).await?)
         }
         args::Card::History { agent } => history::history(agent, session).await,
+        args::Card::Verify { card } => verify::verify(&card, session).await,
         args::Card::Watch { agent } => watch(agent, session, Screen { json: false }).await,
         args::Card::Get { agent, raw } => {
             let card = session.client().await?.card(&agent.to_string()).await?;
@@ -46,17 +48,17 @@ pub(crate) async fn card(command: args::Card, session: &Session) -> Result<Page,
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+fn read(file: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
     let mut json = Vec::new();
     let read = if file == Path::new("-") {
-        io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_end(&mut json)
+        io::stdin().lock().take(bytes_max + 1).read_to_end(&mut json)
     } else {
-        File::open(file).and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_end(&mut json))
+        File::open(file).and_then(|open| open.take(bytes_max + 1).read_to_end(&mut json))
     };
     read.map_err(|error| Failure::file("read the card", file, &error))?;
-    if json.len() as u64 > FILE_BYTES_MAX {
+    if json.len() as u64 > bytes_max {
         let cause = format!(
-            "card {} has more than {FILE_BYTES_MAX} bytes of JSON, at most {JSON_BYTES_MAX} are allowed",
+            "card {} has more than {bytes_max} bytes of JSON, at most {JSON_BYTES_MAX} are allowed",
             file.display()
         );
         return Err(

@@ -6,6 +6,7 @@ use althing_gateway::api::{Document, Problem, ProblemKind};
 use althing_testnet::TestnetError;
 use serde_json::Value;
 
+use super::call::Envelope;
 use crate::settings::SettingsError;
 
 /// How a command ended, as its exit code.
@@ -47,6 +48,8 @@ pub(crate) struct Failure {
     problem: Box<Problem>,
     /// What was wrong, with a mark at the place.
     diagram: Option<String>,
+    /// How the A2A command line writes it, for commands that follow its specification.
+    envelope: Option<Envelope>,
 }
 
 impl Failure {
@@ -71,13 +74,13 @@ impl Failure {
             line: None,
             column: None,
         };
-        Self { exit, problem: Box::new(problem), diagram: None }
+        Self { exit, problem: Box::new(problem), diagram: None, envelope: None }
     }
 
     /// Something that the user named and that is not known here.
     pub(crate) fn not_found(cause: impl Into<String>) -> Self {
         let problem = Box::new(Problem::new(ProblemKind::NotFound, cause));
-        Self { exit: Exit::Failed, problem, diagram: None }
+        Self { exit: Exit::Failed, problem, diagram: None, envelope: None }
     }
 
     /// A file that could not be handled.
@@ -103,6 +106,23 @@ impl Failure {
         self
     }
 
+    /// The same failure, named as A2A does.
+    pub(crate) fn envelope(mut self, envelope: Envelope) -> Self {
+        self.envelope = Some(envelope);
+        self
+    }
+
+    /// The same failure of a command that follows the specification of the A2A command line.
+    pub(crate) fn of_call(mut self) -> Self {
+        self.envelope.get_or_insert_with(|| Envelope::of(self.exit));
+        self
+    }
+
+    /// Whether its document stands on one line, as after lines of a stream.
+    pub(crate) fn is_line(&self) -> bool {
+        self.envelope.is_some()
+    }
+
     pub(crate) fn marked(&self) -> impl Iterator<Item = &str> {
         self.diagram.iter().flat_map(|diagram| diagram.lines())
     }
@@ -120,8 +140,11 @@ impl Failure {
         self.problem.hint.as_deref()
     }
 
-    /// The problem document, with the exit code as its last field.
+    /// The problem document, with the exit code as its last field; of a call, the error object of A2A.
     pub(crate) fn json(&self) -> Value {
+        if let Some(envelope) = self.envelope {
+            return envelope.json(self.cause(), self.next_step());
+        }
         let mut json = serde_json::to_value(&self.problem).unwrap_or_default();
         json["exit"] = Value::from(self.exit.code());
         json
@@ -144,7 +167,7 @@ impl From<ClientError> for Failure {
             );
         }
         match error {
-            ClientError::Problem(problem) => Self { exit, problem, diagram: None }.hint(hint),
+            ClientError::Problem(problem) => Self { exit, problem, diagram: None, envelope: None }.hint(hint),
             ClientError::NotRunning { .. }
             | ClientError::Unreachable { .. }
             | ClientError::Auth { .. }

@@ -82,7 +82,8 @@ impl Screen {
     pub(crate) fn fail(self, failure: &Failure) -> ExitCode {
         if self.json {
             // The exit code says it too, if nobody reads this.
-            let _ = print(&document(&failure.json()));
+            let json = failure.json();
+            let _ = print(&if failure.is_line() { line(&json) } else { document(&json) });
         }
         note(&format!("{} {}", label("error:", "1;31"), clean(failure.cause())));
         failure.marked().for_each(|line| note(&format!("  {}", clean(line))));
@@ -134,6 +135,11 @@ impl Text {
         self
     }
 
+    /// All of it.
+    pub(crate) fn into_string(self) -> String {
+        self.0
+    }
+
     /// Names and values, the values in one column.
     pub(crate) fn pairs(&mut self, pairs: &[(&str, String)]) -> &mut Self {
         let width = pairs.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
@@ -179,6 +185,13 @@ fn width(text: &str) -> usize {
 
 fn document(json: &Value) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(json).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// A document that is a line of its own.
+pub(crate) fn line(json: &Value) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(json).unwrap_or_default();
     bytes.push(b'\n');
     bytes
 }

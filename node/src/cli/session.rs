@@ -44,6 +44,11 @@ impl Session {
         self.timeout.unwrap_or(usual)
     }
 
+    /// How long the user wants to wait, if anything was said.
+    pub(crate) fn given_timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
     /// Connects to the node.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
         let home = self.home()?;
@@ -85,7 +90,7 @@ impl Session {
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "_./-+,:@".contains(char);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -1,15 +1,17 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
 use serde_json::json;
 
+use super::args::Cli;
 use super::failure::{Exit, Failure};
 use super::page::{Page, Screen, Text, note};
 
 /// Prints what clap has to say: help or the version on standard output, a wrong command line on standard error.
 pub(crate) fn explain(error: &clap::Error, words: &[OsString]) -> ExitCode {
-    let screen = Screen { json: words.iter().any(|word| word == "--json") };
+    let screen = Screen { json: wants_json(words) };
     let asked = if error.kind() == ErrorKind::DisplayHelp {
         Some(json!({"schema": "althing.help/v1", "text": rendered(error)}))
     } else if error.kind() == ErrorKind::DisplayVersion {
@@ -27,6 +29,7 @@ pub(crate) fn explain(error: &clap::Error, words: &[OsString]) -> ExitCode {
             let _ = error.print();
             ExitCode::SUCCESS
         }
+        None if screen.json && is_call(words) => screen.fail(&failure(error).of_call()),
         None if screen.json => screen.fail(&failure(error)),
         None if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
@@ -41,6 +44,18 @@ pub(crate) fn explain(error: &clap::Error, words: &[OsString]) -> ExitCode {
             code
         }
     }
+}
+
+fn wants_json(words: &[OsString]) -> bool {
+    let is_output = |word: &OsString| word == "-o" || word == "--output";
+    words.iter().any(|word| ["--json", "-ojson", "-o=json", "--output=json"].iter().any(|json| word == *json))
+        || words.windows(2).any(|pair| is_output(&pair[0]) && pair[1] == "json")
+}
+
+/// Whether the command is one that follows the specification of the A2A command line.
+fn is_call(words: &[OsString]) -> bool {
+    let matches = Cli::command().ignore_errors(true).try_get_matches_from(words);
+    matches.is_ok_and(|matches| matches.subcommand_name().is_some_and(|name| matches!(name, "send" | "task")))
 }
 
 /// Clap's message is paragraphs: the cause, tips, the usage, and where to find help.
@@ -69,7 +84,6 @@ fn one_line(text: &str) -> String {
 mod tests {
     use clap::Parser;
 
-    use super::super::args::Cli;
     use super::*;
 
     fn failure_of(words: &[&str]) -> Failure {
@@ -83,6 +97,21 @@ mod tests {
         assert_eq!(failure.exit, Exit::Usage);
         assert_eq!(failure.cause(), "unrecognized subcommand 'statsu'");
         assert!(failure.next_step().unwrap().contains("'status'"), "{failure:?}");
+    }
+
+    #[test]
+    fn calls_are_known_and_so_is_how_they_want_their_errors() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for (text, call, json) in [
+            ("althing --home /tmp/task send -o json", true, true),
+            ("althing task get --json", true, true),
+            ("althing task gte --output=json", true, true),
+            ("althing send babel --text json", true, false),
+            ("althing card get --json", false, true),
+            ("althing --home send", false, false),
+        ] {
+            assert_eq!((is_call(&words(text)), wants_json(&words(text))), (call, json), "{text}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -29,7 +29,7 @@ pub(super) struct Wire {
 }
 
 /// What a request carries.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Upload {
     pub(super) content_type: &'static str,
     pub(super) bytes: Vec<u8>,
@@ -51,17 +51,17 @@ impl Wire {
         target: &str,
         body: Option<Upload>,
     ) -> Result<Reply, ClientError> {
-        let (connection, response) = self.begin(method, target, body, None).await?;
+        let (connection, response) = self.begin(method, target, body, HeaderMap::new()).await?;
         connection.read(response).await
     }
 
-    /// The same up to the head of the answer.
+    /// The same up to the head of the answer, with further headers.
     pub(super) async fn begin(
         &self,
         method: Method,
         target: &str,
         body: Option<Upload>,
-        last_event_id: Option<&str>,
+        headers: HeaderMap,
     ) -> Result<(Connection, http::Response<Incoming>), ClientError> {
         let mut connection = self.open().await?;
         let mut request =
@@ -69,8 +69,8 @@ impl Wire {
         if let Some(body) = &body {
             request = request.header(CONTENT_TYPE, body.content_type);
         }
-        if let Some(id) = last_event_id {
-            request = request.header("last-event-id", id);
+        for (name, value) in &headers {
+            request = request.header(name, value);
         }
         if target.starts_with("/v1/") {
             let mut bearer = HeaderValue::from_str(&self.token.bearer()).map_err(unsendable)?;
@@ -181,22 +181,25 @@ impl Connection {
     /// Reads the rest of an answer.
     pub(super) async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
         let (head, body) = response.into_parts();
-        let body = match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
-            Ok(whole) => whole.to_bytes().into(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                let cause = format!("expected an answer of at most {ANSWER_BYTES_MAX} bytes");
-                return Err(ClientError::Protocol(cause));
-            }
-            Err(error) => {
-                return Err(ClientError::Unreachable {
-                    address: self.address.clone(),
-                    cause: io::Error::other(error),
-                });
-            }
-        };
+        let body = self.whole(body).await?;
         let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
         let content_type = String::from_utf8_lossy(content_type).into_owned();
         Ok(Reply { status: head.status, content_type, body })
+    }
+
+    /// Reads all of a body.
+    pub(super) async fn whole(&self, body: Incoming) -> Result<Vec<u8>, ClientError> {
+        match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
+            Ok(whole) => Ok(whole.to_bytes().into()),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let cause = format!("expected an answer of at most {ANSWER_BYTES_MAX} bytes");
+                Err(ClientError::Protocol(cause))
+            }
+            Err(error) => {
+                let address = self.address.clone();
+                Err(ClientError::Unreachable { address, cause: io::Error::other(error) })
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@ use althing_gateway::api::{
     AgentReach, BallotRequest, Direction, FindQuery, HealthState, ListQuery, ProblemKind, ProposeRequest,
     Source, VoteState,
 };
-use althing_gateway::{Client, ClientError};
+use althing_gateway::{Client, ClientError, DoorRequest};
 
 use crate::samples::{BALLOT, CARD, CARD_JSON, CERTIFICATE, HOSTED, NOON, NOON_TEXT, OTHER, PROPOSAL};
 use crate::scripted::{Node, Script, private_dir};
@@ -310,4 +310,20 @@ async fn the_store_is_read_and_written_in_pieces() {
 
     assert_eq!(client.compact().await.unwrap().bytes_before, 9);
     assert_eq!(client.compaction().await.unwrap().bytes_after, 4);
+}
+
+#[tokio::test]
+async fn a_door_is_asked_for_its_own_paths_alone() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    // The API is not reached past its token.
+    for path in ["/v1/status", "a2a/agents/x/", "", "/"] {
+        let refused = client.door(DoorRequest::get(path)).await.unwrap_err();
+        assert!(matches!(refused, ClientError::Protocol(_)), "{path}: {refused}");
+    }
+    assert!(DoorRequest::get("/a2a/agents/x/").header("x y", "z").is_err());
+    assert!(DoorRequest::get("/a2a/agents/x/").header("x", "y\r\nz: 1").is_err());
+    let answer = client.door(DoorRequest::post("/a2a/agents/", b"{}".to_vec())).await.unwrap();
+    assert_eq!((answer.status(), answer.media_type().as_str()), (404, "application/problem+json"));
+    assert!(answer.bytes().await.unwrap().starts_with(b"{\"schema\":\"althing.problem/v1\""));
 }

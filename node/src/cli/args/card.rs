@@ -66,4 +66,19 @@ Examples:
         #[arg(value_name = "DID")]
         agent: AgentId,
     },
+    /// Check the signatures of an A2A card
+    #[command(after_help = "\
+Examples:
+  althing card verify card.json
+  althing card verify did:key:z6Mk…
+  curl -s https://example.org/.well-known/agent-card.json | althing card verify -
+
+A signature is checked if its key is in it, as in those of althing (EdDSA, did:key). Of an agent its published card is
+taken from the node, with the record that carries it and, if the agent answers, the owner's card that it stands for.
+Exit code 6: a signature is not valid, or the card is not what the record or the agent says.")]
+    Verify {
+        /// The card's JSON, - for standard input, or an agent
+        #[arg(value_name = "FILE|DID")]
+        card: PathBuf,
+    },
 }
