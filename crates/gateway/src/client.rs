@@ -340,7 +340,8 @@ impl Client {
         ];
         let target = with_query("/v1/calls", &pairs);
         let begin = async {
-            let (connection, response) = self.wire.begin(Method::GET, &target, None, HeaderMap::new()).await?;
+            let (connection, response) =
+                self.wire.begin(Method::GET, &target, None, HeaderMap::new()).await?;
             if response.status().is_success() {
                 return Ok(CallReader::new(connection, response.into_body()));
             }

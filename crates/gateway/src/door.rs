@@ -73,7 +73,10 @@ async fn answer(edge: &Edge, life: Life, request: Request, style: &Style) -> Res
                 })?
             }
         };
-        return card::serve(edge, agent, &local).await;
+        return match address.wants_origin() {
+            true => card::serve_origin(edge, agent).await,
+            false => card::serve(edge, agent, &local).await,
+        };
     }
     let mut incoming = Incoming::read(request, address.target.clone()).await?;
     style.learn(incoming.rpc_id());

@@ -348,7 +348,9 @@ impl Sim {
             Answer::Proposed { proposal, .. } => Promise::Record(*proposal),
             Answer::Cast { ballot, .. } => Promise::Record(*ballot),
             Answer::Certificate(bytes) => return self.certify(node, bytes),
-            Answer::Status(_)
+            Answer::Hosted(_)
+            | Answer::Spread { .. }
+            | Answer::Status(_)
             | Answer::Card(_)
             | Answer::Found(_)
             | Answer::Vote(_)

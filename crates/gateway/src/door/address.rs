@@ -56,6 +56,13 @@ impl Address {
         Ok(Self { asked: Asked::Skill(skill), base, target })
     }
 
+    /// Whether the owner's card is asked for, byte for byte, and not the view of it.
+    pub(super) fn wants_origin(&self) -> bool {
+        self.target
+            .split_once('?')
+            .is_some_and(|(_, query)| query.split('&').any(|pair| pair == "card=origin"))
+    }
+
     /// Whether the agent's card is asked for: where cards are, or at the address itself by who accepts JSON.
     pub(super) fn is_card(&self, method: &Method, headers: &HeaderMap) -> bool {
         let path = self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path);

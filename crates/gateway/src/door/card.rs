@@ -4,7 +4,7 @@ use althing_a2a::{CARD_BYTES_MAX, OriginCard, local_view, sign};
 use althing_record::AgentId;
 use althing_tunnel::{empty, read};
 use axum::response::Response;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 
 use super::ANSWER_WITHIN;
 use super::failure::{Cause, Failure};
@@ -21,6 +21,18 @@ pub(super) async fn serve(edge: &Edge, agent: AgentId, base: &str) -> Result<Res
     let view = key.and_then(|key| sign(&view, key).ok()).unwrap_or(view);
     let mut response = Response::new(axum::body::Body::from(view.to_string()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// Says that a card is the owner's.
+const CARD_HEADER: HeaderName = HeaderName::from_static("althing-card");
+
+/// The owner's card, byte for byte.
+pub(super) async fn serve_origin(edge: &Edge, agent: AgentId) -> Result<Response, Failure> {
+    let origin = origin(edge, agent).await?;
+    let mut response = Response::new(axum::body::Body::from(origin.bytes().to_vec()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CARD_HEADER, HeaderValue::from_static("origin"));
     Ok(response)
 }
 

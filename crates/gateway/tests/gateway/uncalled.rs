@@ -6,7 +6,7 @@ use althing_engine::Refusal;
 use althing_gateway::api::{ExposeRequest, Exposed, Unexposed};
 use althing_gateway::{CallDesk, Calls, Doing};
 use althing_record::{AgentId, Millis, Network, NodeKey};
-use althing_tunnel::{BoxIo, CallLog, Caller, Dial, DialError, Exposures, Limits, Line, Place};
+use althing_tunnel::{BoxIo, CallLog, Caller, Dial, DialError, Exposures, Limits, Line, Meter, Place};
 use tokio::sync::mpsc;
 
 use crate::samples::{self, HOSTED};
@@ -79,7 +79,14 @@ pub(crate) fn calls(script: &Arc<Mutex<Script>>) -> Calls {
     let now: Arc<dyn Fn() -> Millis + Send + Sync> = Arc::new(|| samples::NOON);
     Calls {
         network,
-        caller: Caller::new(Arc::new(Nowhere), network, node, now, &Limits::default(), keep),
+        caller: Caller::new(
+            Arc::new(Nowhere),
+            network,
+            node,
+            now,
+            &Limits::default(),
+            (Meter::default(), keep),
+        ),
         exposures: Exposures::default(),
         log: CallLog::default(),
         identity: None,
