@@ -21,23 +21,15 @@ const EDGES: &[(&str, &[&str])] = &[
     ("keystore", &["record"]),
     ("net", &["record"]),
     ("telemetry", &[]),
-<<<<<<< HEAD
     ("tunnel", &["a2a", "record", "route", "trust"]),
-    ("gateway", &["a2a", "card", "engine", "record", "route", "trust", "tunnel"]),
-=======
-    ("tunnel", &["a2a", "record", "trust"]),
     ("agent", &["tunnel"]),
-    ("gateway", &["engine", "record"]),
->>>>>>> b2bc32f (agent: run small A2A agents inside the node)
+    ("gateway", &["a2a", "card", "engine", "record", "route", "trust", "tunnel"]),
     ("testnet", &["gateway", "record"]),
     (
         "node",
         &[
-<<<<<<< HEAD
             "a2a",
-=======
             "agent",
->>>>>>> b2bc32f (agent: run small A2A agents inside the node)
             "ballot",
             "card",
             "engine",

@@ -1,5 +1,6 @@
 //! Exposing agents: finding the card, trying the agent, publishing, and coming back after a restart.
 
+mod builtin;
 mod find;
 mod kept;
 mod names;
@@ -350,6 +351,7 @@ impl Shared {
     async fn source(&self, wish: &ExposeRequest) -> Result<Source, Refusal> {
         match (&wish.url, &wish.exec, wish.echo) {
             (Some(url), None, false) => self.http_source(url).await,
+            (None, Some(_), false) | (None, None, true) => builtin::source(wish),
             _ => Err(refuse(RefusalKind::Invalid, "expected one of a URL, a command and echo", None)),
         }
     }
