@@ -42,13 +42,13 @@ async fn first_lookups(gone: usize, newcomers: usize) -> Vec<Duration> {
 #[tokio::test(flavor = "multi_thread")]
 async fn newcomers_do_not_wait_for_nodes_that_were_killed() {
     let mut medians = Vec::new();
-    for gone in [0, 1, 5] {
+    for gone in [0, 5] {
         let mut took = first_lookups(gone, 7).await;
         took.sort_unstable();
         println!("{gone} gone: {took:?}");
         medians.push(took[took.len() / 2]);
     }
     // Waiting for one silent dial would take 3 s, and every newcomer would wait for each. What the machine is busy with
-    // concerns all three alike.
-    assert!(medians[1..].iter().all(|median| *median < medians[0] + Duration::from_secs(1)), "{medians:?}");
+    // concerns both alike.
+    assert!(medians[1] < medians[0] + Duration::from_secs(1), "{medians:?}");
 }

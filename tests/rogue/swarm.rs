@@ -8,6 +8,7 @@ use althing_record::{NetworkId, NodeId, NodeKey};
 use libp2p::{Multiaddr, PeerId};
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub(crate) const NETWORK: NetworkId = NetworkId([7; 32]);
@@ -117,15 +118,19 @@ pub(crate) async fn honest(count: usize) -> Vec<Swarm> {
         swarms.push(Swarm::start(before).await);
     }
     // Each announces something of its own, as nodes do; so they get to know each other.
-    for number in 0..2 {
-        for swarm in &mut swarms {
-            let key = random();
-            swarm.routed(1).await;
-            swarm.provide(key).await;
-            if number == 1 {
-                swarm.routed(count * 3 / 4).await;
-            }
+    for enough in [1, count * 3 / 4] {
+        let mut tasks = JoinSet::new();
+        for (number, mut swarm) in swarms.drain(..).enumerate() {
+            tasks.spawn(async move {
+                swarm.routed(1).await;
+                swarm.provide(random()).await;
+                swarm.routed(enough).await;
+                (number, swarm)
+            });
         }
+        let mut done = tasks.join_all().await;
+        done.sort_unstable_by_key(|(number, _)| *number);
+        swarms.extend(done.into_iter().map(|(_, swarm)| swarm));
     }
     swarms
 }

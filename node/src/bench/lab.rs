@@ -90,6 +90,13 @@ pub(crate) async fn clients(testnet: &Testnet) -> Result<Vec<Client>, BenchError
 
 /// An A2A card with one skill.
 pub(crate) fn card(name: &str, skill: &str) -> Vec<u8> {
+    card_of(name, &[skill.to_owned()])
+}
+
+/// An A2A card with some skills.
+pub(crate) fn card_of(name: &str, skills: &[String]) -> Vec<u8> {
+    let skill =
+        |id: &String| serde_json::json!({"id": id, "name": id, "description": "A skill.", "tags": ["bench"]});
     serde_json::json!({
         "name": name,
         "description": "Made to be measured; as long as a description usually is, and no longer.",
@@ -102,7 +109,7 @@ pub(crate) fn card(name: &str, skill: &str) -> Vec<u8> {
         "capabilities": {"streaming": true},
         "defaultInputModes": ["text/plain"],
         "defaultOutputModes": ["text/plain"],
-        "skills": [{"id": skill, "name": skill, "description": "A skill.", "tags": ["bench"]}],
+        "skills": skills.iter().map(skill).collect::<Vec<_>>(),
     })
     .to_string()
     .into_bytes()

@@ -510,7 +510,7 @@ Examples:
 Examples:
   althing bench
   althing bench vote --runs 10
-  althing bench find --nodes 50 --json > figures.json
+  althing bench find --nodes 20 --json > figures.json
 
 Every figure has one number a run; shown are the median of the runs and the smallest and largest. Close other programs:
 the figures are of the whole machine.")]
@@ -522,7 +522,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) runs: u16,
     /// How many nodes the network of `find` has
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=60))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(2..=60))]
     pub(crate) nodes: u16,
     /// How many streams of events `call` keeps open
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=16_000))]
