@@ -11,6 +11,7 @@ use althing_trust::{
     Accept, AcceptBody, Answer, Call, CallFrame, HEAD_BYTES_MAX, Progress, RatingEpoch, Reason, Refusal,
     head_end, request_head_hash,
 };
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,6 +26,8 @@ use crate::exposure::{Exposure, Exposures};
 use crate::log::CallLog;
 use crate::prefixed::Prefixed;
 use crate::serve::{Asking, Signed, respond};
+use crate::taken::Taken;
+use crate::webhooks::Webhooks;
 use crate::{Limits, mux};
 
 /// How long a caller may take for its call and the request's head.
@@ -32,6 +35,13 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// Calls of one session under way at once.
 const CALLS_PER_SESSION_MAX: u32 = 16_384;
+
+/// The head of a request that any call may have, and calls at once that may have a longer one.
+const USUAL_HEAD_BYTES: usize = 8 * 1_024;
+pub(crate) const LONG_HEADS_MAX: usize = 256;
+
+/// Bytes of a call's HTTP that are read ahead of whoever takes them; its head fits.
+const READ_AHEAD_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
 
 /// Nodes whose rates are remembered.
 const PEERS_MAX: usize = 4_096;
@@ -50,7 +60,10 @@ struct Shared {
     exposures: Exposures,
     limits: Limits,
     calls: Arc<Semaphore>,
+    long_heads: Arc<Semaphore>,
     peers: Arc<Mutex<Peers>>,
+    taken: Mutex<Taken>,
+    webhooks: Webhooks,
     /// When its clock for rates began.
     began: Instant,
     log: CallLog,
@@ -64,6 +77,12 @@ struct Peers {
     rates: Buckets<NodeId>,
 }
 
+impl Shared {
+    fn ticks(&self) -> Ticks {
+        Ticks(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
 impl fmt::Debug for Callee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callee").field("exposures", &self.0.exposures).finish_non_exhaustive()
@@ -75,7 +94,18 @@ pub(crate) struct Seat {
     peers: Arc<Mutex<Peers>>,
     node: NodeId,
     _all: OwnedSemaphorePermit,
-    _agent: OwnedSemaphorePermit,
+    /// The place among the agent's, once it is known who is called.
+    agent: Option<OwnedSemaphorePermit>,
+}
+
+impl Seat {
+    /// Takes a place among the calls to an agent.
+    fn take_agent(&mut self, exposure: &Exposure) -> Result<(), NotTaken> {
+        let agent = Arc::clone(&exposure.calls).try_acquire_owned();
+        let limit = exposure.calls_max;
+        self.agent = Some(agent.map_err(|_| busy(format!("{limit} calls to this agent are under way")))?);
+        Ok(())
+    }
 }
 
 impl Drop for Seat {
@@ -119,10 +149,13 @@ impl Callee {
             now,
             exposures,
             calls: Arc::new(Semaphore::new(limits.calls_in_max)),
+            long_heads: Arc::new(Semaphore::new(LONG_HEADS_MAX)),
             peers: Arc::new(Mutex::new(Peers {
                 under_way: BTreeMap::new(),
                 rates: Buckets::new(limits.rate_per_peer, PEERS_MAX),
             })),
+            taken: Mutex::default(),
+            webhooks: Webhooks::new(&limits),
             began: Instant::now(),
             limits,
             log,
@@ -160,7 +193,8 @@ impl Callee {
     /// Reads a call and its request's head, and answers with an Accept if all is well.
     async fn take(&self, io: &mut BoxIo, from: NodeId) -> Result<(Asking, Vec<u8>), NotTaken> {
         let shared = &self.0;
-        let ahead = self.read(io, from).await?;
+        let mut seat = self.seat(from)?;
+        let ahead = self.read(io).await?;
         let call = &ahead.call;
         call.admit(from, (shared.now)())?;
         // Without the history of the agent's keys only its first one is believed.
@@ -168,7 +202,14 @@ impl Callee {
             return Err(Refusal::WrongAgent.into());
         }
         let exposure = shared.exposures.of(call.callee).ok_or(Refusal::NotExposed)?;
-        let seat = self.seat(from, &exposure)?;
+        seat.take_agent(&exposure)?;
+        let is_new = {
+            let mut taken = shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.note(call.caller, call.task, shared.ticks())
+        };
+        if !is_new {
+            return Err(Refusal::Repeated.into());
+        }
         let skill = if exposure.skills.contains(&ahead.skill) { ahead.skill.as_str() } else { "" };
         let (answer, accept) = self.accept(call, skill, &exposure).await;
         io.write_all(&answer.encode()).await?;
@@ -187,11 +228,12 @@ impl Callee {
             log: shared.log.clone(),
             now: Arc::clone(&shared.now),
             body_max: shared.limits.request_bytes_max,
+            webhooks: shared.webhooks.clone(),
         };
         Ok((asking, ahead.bytes))
     }
 
-    async fn read(&self, io: &mut BoxIo, _: NodeId) -> Result<Ahead, NotTaken> {
+    async fn read(&self, io: &mut BoxIo) -> Result<Ahead, NotTaken> {
         let malformed = |cause: String| {
             let reason = Reason::new(&cause);
             NotTaken::Refused(Answer::Refused { refusal: Refusal::Malformed, reason })
@@ -209,19 +251,33 @@ impl Callee {
         let call =
             Call::verify(&call.0, self.0.network.id()).map_err(|error| malformed(error.to_string()))?;
         let mut looked = 0_usize;
+        let mut long = None;
         let end = loop {
-            let from = looked.saturating_sub(3);
-            if let Some(end) = head_end(&bytes[from..]) {
-                break from + end;
+            // The head would end there, and what is read as one after it would have been signed by nobody.
+            if matches!(bytes.first(), Some(b'\r' | b'\n')) {
+                return Err(malformed("the request's head begins with an empty line".to_owned()));
             }
-            looked = bytes.len();
+            let from = looked.saturating_sub(3);
+            let end = head_end(&bytes[from..]).map(|end| from + end);
+            looked = end.unwrap_or(bytes.len());
             if looked > HEAD_BYTES_MAX {
                 return Err(malformed(format!("the request's head has more than {HEAD_BYTES_MAX} bytes")));
+            }
+            if let Some(end) = end {
+                break end;
+            }
+            if looked > USUAL_HEAD_BYTES && long.is_none() {
+                let permit = self.0.long_heads.try_acquire();
+                long = Some(permit.map_err(|_| busy(format!("{LONG_HEADS_MAX} long heads are being read")))?);
             }
             more(io, &mut bytes).await?;
         };
         if request_head_hash(&bytes[..end]) != call.request_head_hash {
             return Err(malformed("the request's head is not the one that the call names".to_owned()));
+        }
+        let length = header(&bytes[..end], CONTENT_LENGTH.as_str());
+        if length.is_some() && header(&bytes[..end], TRANSFER_ENCODING.as_str()).is_some() {
+            return Err(malformed("the request says twice how long it is".to_owned()));
         }
         let skill = header(&bytes[..end], SKILL_HEADER).unwrap_or_default();
         Ok(Ahead { call, bytes, skill })
@@ -248,20 +304,13 @@ impl Callee {
         }
     }
 
-    /// A place for one more call of a node to an agent.
-    fn seat(&self, node: NodeId, exposure: &Exposure) -> Result<Seat, NotTaken> {
+    /// A place for one more call of a node.
+    fn seat(&self, node: NodeId) -> Result<Seat, NotTaken> {
         let shared = &self.0;
-        let busy = |cause: String| {
-            NotTaken::Refused(Answer::Refused { refusal: Refusal::Busy, reason: Reason::new(&cause) })
-        };
         let all = Arc::clone(&shared.calls).try_acquire_owned();
         let all = all.map_err(|_| busy(format!("{} calls are under way", shared.limits.calls_in_max)))?;
-        let agent = Arc::clone(&exposure.calls).try_acquire_owned();
-        let agent =
-            agent.map_err(|_| busy(format!("{} calls to this agent are under way", exposure.calls_max)))?;
         let mut peers = shared.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Ticks(u64::try_from(shared.began.elapsed().as_millis()).unwrap_or(u64::MAX));
-        if peers.rates.take(&node, 1, now).is_err() {
+        if peers.rates.take(&node, 1, shared.ticks()).is_err() {
             let rate = shared.limits.rate_per_peer.per_second;
             return Err(busy(format!("more than {rate} calls a second from one node")));
         }
@@ -271,7 +320,7 @@ impl Callee {
             return Err(busy(format!("{limit} calls from one node are under way")));
         }
         *under_way += 1;
-        Ok(Seat { peers: Arc::clone(&shared.peers), node, _all: all, _agent: agent })
+        Ok(Seat { peers: Arc::clone(&shared.peers), node, _all: all, agent: None })
     }
 
     async fn pass_on(&self, io: BoxIo, front: Vec<u8>, asking: Asking) {
@@ -280,6 +329,7 @@ impl Callee {
         let served = Builder::new()
             .timer(TokioTimer::new())
             .keep_alive(false)
+            .max_buf_size(READ_AHEAD_BYTES_MAX)
             .preserve_header_case(true)
             .serve_connection(TokioIo::new(Prefixed::new(front, io)), service)
             .await;
@@ -298,6 +348,7 @@ impl Callee {
         let served = Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_WITHIN)
+            .max_buf_size(READ_AHEAD_BYTES_MAX)
             .preserve_header_case(true)
             .serve_connection(TokioIo::new(io), service)
             .await;
@@ -308,14 +359,22 @@ impl Callee {
 
     /// What a plain request needs to be passed on to an agent that is exposed here.
     pub(crate) fn asking(&self, from: NodeId, exposure: Arc<Exposure>) -> Result<Asking, Answer> {
-        let seat = match self.seat(from, &exposure) {
-            Ok(seat) => seat,
-            Err(NotTaken::Refused(answer)) => return Err(answer),
-            Err(NotTaken::Gone(_)) => return Err(Answer::Busy),
-        };
-        let now = Arc::clone(&self.0.now);
-        let (log, body_max) = (self.0.log.clone(), self.0.limits.request_bytes_max);
-        Ok(Asking { caller: None, node: from, exposure, _seat: seat, signed: None, log, now, body_max })
+        let seat = self.seat(from).and_then(|mut seat| seat.take_agent(&exposure).map(|()| seat));
+        let seat = seat.map_err(|not_taken| match not_taken {
+            NotTaken::Refused(answer) => answer,
+            NotTaken::Gone(_) => Answer::Busy,
+        })?;
+        Ok(Asking {
+            caller: None,
+            node: from,
+            exposure,
+            _seat: seat,
+            signed: None,
+            log: self.0.log.clone(),
+            now: Arc::clone(&self.0.now),
+            body_max: self.0.limits.request_bytes_max,
+            webhooks: self.0.webhooks.clone(),
+        })
     }
 
     pub(crate) fn exposures(&self) -> &Exposures {
@@ -328,6 +387,10 @@ enum NotTaken {
     Refused(Answer),
     /// There is nobody to tell.
     Gone(io::Error),
+}
+
+fn busy(cause: String) -> NotTaken {
+    NotTaken::Refused(Answer::Refused { refusal: Refusal::Busy, reason: Reason::new(&cause) })
 }
 
 impl From<Refusal> for NotTaken {
