@@ -54,5 +54,5 @@ pub use origin::{CARD_BYTES_MAX, Form, OriginCard};
 pub use portable::check_portable;
 pub use reading::Reading;
 pub use remote_url::RemoteUrl;
-pub use target::{BasePath, TARGET_BYTES_MAX, TargetError};
+pub use target::{BasePath, TARGET_BYTES_MAX, TargetError, join_queries};
 pub use view::local_view;

@@ -54,6 +54,46 @@ pub enum TargetError {
     /// `#`, which is for the client alone.
     #[error("target contains a fragment")]
     Fragment,
+    /// A parameter that the exposed URL has too: servers differ in which of the two counts.
+    #[error("target sets a parameter of the exposed URL anew")]
+    Parameter,
+}
+
+/// The query of a request on the origin: that of the exposed URL stays, and that of the request follows it.
+///
+/// # Errors
+/// When the request names a parameter that the exposed URL has, in whatever spelling.
+pub fn join_queries(own: Option<&str>, asked: Option<&str>) -> Result<Option<String>, TargetError> {
+    let (Some(own), Some(asked)) = (own, asked) else {
+        return Ok(own.or(asked).map(ToOwned::to_owned));
+    };
+    let fixed = parameters(own)?;
+    if parameters(asked)?.iter().any(|name| fixed.contains(name)) {
+        return Err(TargetError::Parameter);
+    }
+    Ok(Some(format!("{own}&{asked}")))
+}
+
+/// The names of a query's parameters as the most lenient of servers reads them: in any case, decoded to the end, without
+/// what marks them as parts of a list or a map.
+fn parameters(query: &str) -> Result<Vec<Vec<u8>>, TargetError> {
+    let mut names = Vec::new();
+    for parameter in query.split(['&', ';', '?']) {
+        let mut name = parameter.split('=').next().unwrap_or_default().as_bytes().to_vec();
+        for round in 0.. {
+            let decoded = decode(&name)?;
+            if decoded == name {
+                break;
+            }
+            if round == ENCODINGS_MAX {
+                return Err(TargetError::Encoding);
+            }
+            name = decoded;
+        }
+        let end = name.iter().position(|byte| matches!(byte, b'[' | b'.')).unwrap_or(name.len());
+        names.push(name[..end].trim_ascii().to_ascii_lowercase());
+    }
+    Ok(names)
 }
 
 impl BasePath {

@@ -22,6 +22,9 @@ pub enum Refusal {
     /// The node is about to stop.
     #[error("the callee is stopping")]
     Stopping,
+    /// The callee has taken a call of this caller with this task already.
+    #[error("the call was taken before")]
+    Repeated,
     /// A reason of a newer version, with its number.
     #[error("the call is refused for reason {0}, which this version does not know")]
     Other(u8),
@@ -29,7 +32,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All that this version knows.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NotExposed,
         Self::Busy,
         Self::NotAllowed,
@@ -37,6 +40,7 @@ impl Refusal {
         Self::Clock,
         Self::WrongAgent,
         Self::Stopping,
+        Self::Repeated,
     ];
 
     /// Its number.
@@ -50,6 +54,7 @@ impl Refusal {
             Self::Clock => 5,
             Self::WrongAgent => 6,
             Self::Stopping => 7,
+            Self::Repeated => 8,
             Self::Other(code) => code,
         }
     }
@@ -66,7 +71,7 @@ impl Refusal {
     pub fn is_of_the_node(self) -> bool {
         match self {
             Self::NotExposed | Self::Busy | Self::Stopping | Self::Clock => true,
-            Self::NotAllowed | Self::Malformed | Self::WrongAgent | Self::Other(_) => false,
+            Self::NotAllowed | Self::Malformed | Self::WrongAgent | Self::Repeated | Self::Other(_) => false,
         }
     }
 }
@@ -81,7 +86,7 @@ mod tests {
             assert_eq!(Refusal::from_code(code).code(), code);
         }
         let codes: Vec<_> = Refusal::ALL.into_iter().map(Refusal::code).collect();
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(Refusal::from_code(9), Refusal::Other(9));
     }
 }

@@ -133,13 +133,21 @@ impl CallStream {
             Ok(Progress::Done { frame, used }) => (frame, used),
             Err(error) => return Err(self.refuse(Told::Nonsense(error.to_string()))),
         };
+        self.rest = bytes[used..].to_vec();
+        self.answer = None;
+        let taken = match frame {
+            Answer::Accepted(bytes) => Ok(bytes),
+            Answer::Ahead(reason) => Err(reason),
+            // A callee without room says so before it reads anything.
+            answer @ (Answer::Refused { .. } | Answer::Busy) => {
+                return Err(self.refuse(Told::NotTaken(answer)));
+            }
+        };
         let Some(call) = self.call.clone().map(Box::new) else {
             return Err(self.refuse(Told::Nonsense("it answered before it was asked".to_owned())));
         };
-        self.rest = bytes[used..].to_vec();
-        self.answer = None;
-        match frame {
-            Answer::Accepted(bytes) => {
+        match taken {
+            Ok(bytes) => {
                 let accept = Accept::verify(&bytes, call.network)
                     .map_err(|error| error.to_string())
                     .and_then(|accept| match accept.answers(&call) {
@@ -151,10 +159,7 @@ impl CallStream {
                     Err(cause) => return Err(self.refuse(Told::Nonsense(cause))),
                 }
             }
-            Answer::Ahead(reason) => self.tell(Told::Taken { call, accept: Err(reason.to_string()) }),
-            answer @ (Answer::Refused { .. } | Answer::Busy) => {
-                return Err(self.refuse(Told::NotTaken(answer)));
-            }
+            Err(reason) => self.tell(Told::Taken { call, accept: Err(reason.to_string()) }),
         }
         Ok(true)
     }

@@ -11,6 +11,7 @@ use althing_trust::{
     Accept, AcceptBody, Answer, Call, CallFrame, HEAD_BYTES_MAX, Progress, RatingEpoch, Reason, Refusal,
     head_end, request_head_hash,
 };
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,6 +27,8 @@ use crate::log::CallLog;
 use crate::meter::{Ending, Meter};
 use crate::prefixed::Prefixed;
 use crate::serve::{Asking, Signed, respond};
+use crate::taken::Taken;
+use crate::webhooks::Webhooks;
 use crate::{Limits, mux};
 
 /// How long a caller may take for its call and the request's head.
@@ -33,6 +36,13 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// Calls of one session under way at once.
 const CALLS_PER_SESSION_MAX: u32 = 16_384;
+
+/// The head of a request that any call may have, and calls at once that may have a longer one.
+const USUAL_HEAD_BYTES: usize = 8 * 1_024;
+pub(crate) const LONG_HEADS_MAX: usize = 256;
+
+/// Bytes of a call's HTTP that are read ahead of whoever takes them; its head fits.
+const READ_AHEAD_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
 
 /// Nodes whose rates are remembered.
 const PEERS_MAX: usize = 4_096;
@@ -51,7 +61,10 @@ struct Shared {
     exposures: Exposures,
     limits: Limits,
     calls: Arc<Semaphore>,
+    long_heads: Arc<Semaphore>,
     peers: Arc<Mutex<Peers>>,
+    taken: Mutex<Taken>,
+    webhooks: Webhooks,
     /// When its clock for rates began.
     began: Instant,
     log: CallLog,
@@ -66,6 +79,12 @@ struct Peers {
     rates: Buckets<NodeId>,
 }
 
+impl Shared {
+    fn ticks(&self) -> Ticks {
+        Ticks(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
 impl fmt::Debug for Callee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callee").field("exposures", &self.0.exposures).finish_non_exhaustive()
@@ -77,7 +96,21 @@ pub(crate) struct Seat {
     peers: Arc<Mutex<Peers>>,
     node: NodeId,
     _all: OwnedSemaphorePermit,
-    _agent: OwnedSemaphorePermit,
+    /// The place among the agent's, once it is known who is called.
+    agent: Option<OwnedSemaphorePermit>,
+}
+
+impl Seat {
+    /// Takes a place among the calls to an agent.
+    fn take_agent(&mut self, exposure: &Exposure, now: Ticks) -> Result<(), NotTaken> {
+        if let Some(Err(wait_ms)) = exposure.rate.as_ref().map(|rate| rate.take(now)) {
+            return Err(busy(format!("this agent is called too often; again in {wait_ms} ms")));
+        }
+        let agent = Arc::clone(&exposure.calls).try_acquire_owned();
+        let limit = exposure.calls_max;
+        self.agent = Some(agent.map_err(|_| busy(format!("{limit} calls to this agent are under way")))?);
+        Ok(())
+    }
 }
 
 impl Drop for Seat {
@@ -121,10 +154,13 @@ impl Callee {
             now,
             exposures,
             calls: Arc::new(Semaphore::new(limits.calls_in_max)),
+            long_heads: Arc::new(Semaphore::new(LONG_HEADS_MAX)),
             peers: Arc::new(Mutex::new(Peers {
                 under_way: BTreeMap::new(),
                 rates: Buckets::new(limits.rate_per_peer, PEERS_MAX),
             })),
+            taken: Mutex::default(),
+            webhooks: Webhooks::new(&limits),
             began: Instant::now(),
             limits,
             log,
@@ -168,7 +204,8 @@ impl Callee {
     /// Reads a call and its request's head, and answers with an Accept if all is well.
     async fn take(&self, io: &mut BoxIo, from: NodeId) -> Result<(Asking, Vec<u8>), NotTaken> {
         let shared = &self.0;
-        let ahead = self.read(io, from).await?;
+        let mut seat = self.seat(from)?;
+        let ahead = self.read(io).await?;
         let call = &ahead.call;
         call.admit(from, (shared.now)())?;
         // Without the history of the agent's keys only its first one is believed.
@@ -176,7 +213,14 @@ impl Callee {
             return Err(Refusal::WrongAgent.into());
         }
         let exposure = shared.exposures.of(call.callee).ok_or(Refusal::NotExposed)?;
-        let seat = self.seat(from, &exposure)?;
+        seat.take_agent(&exposure, shared.ticks())?;
+        let is_new = {
+            let mut taken = shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.note(call.caller, call.task, shared.ticks())
+        };
+        if !is_new {
+            return Err(Refusal::Repeated.into());
+        }
         let skill = if exposure.skills.contains(&ahead.skill) { ahead.skill.as_str() } else { "" };
         let (answer, accept) = self.accept(call, skill, &exposure).await;
         io.write_all(&answer.encode()).await?;
@@ -196,11 +240,12 @@ impl Callee {
             log: shared.log.clone(),
             now: Arc::clone(&shared.now),
             body_max: shared.limits.request_bytes_max,
+            webhooks: shared.webhooks.clone(),
         };
         Ok((asking, ahead.bytes))
     }
 
-    async fn read(&self, io: &mut BoxIo, _: NodeId) -> Result<Ahead, NotTaken> {
+    async fn read(&self, io: &mut BoxIo) -> Result<Ahead, NotTaken> {
         let malformed = |cause: String| {
             let reason = Reason::new(&cause);
             NotTaken::Refused(Answer::Refused { refusal: Refusal::Malformed, reason })
@@ -218,19 +263,33 @@ impl Callee {
         let call =
             Call::verify(&call.0, self.0.network.id()).map_err(|error| malformed(error.to_string()))?;
         let mut looked = 0_usize;
+        let mut long = None;
         let end = loop {
-            let from = looked.saturating_sub(3);
-            if let Some(end) = head_end(&bytes[from..]) {
-                break from + end;
+            // The head would end there, and what is read as one after it would have been signed by nobody.
+            if matches!(bytes.first(), Some(b'\r' | b'\n')) {
+                return Err(malformed("the request's head begins with an empty line".to_owned()));
             }
-            looked = bytes.len();
+            let from = looked.saturating_sub(3);
+            let end = head_end(&bytes[from..]).map(|end| from + end);
+            looked = end.unwrap_or(bytes.len());
             if looked > HEAD_BYTES_MAX {
                 return Err(malformed(format!("the request's head has more than {HEAD_BYTES_MAX} bytes")));
+            }
+            if let Some(end) = end {
+                break end;
+            }
+            if looked > USUAL_HEAD_BYTES && long.is_none() {
+                let permit = self.0.long_heads.try_acquire();
+                long = Some(permit.map_err(|_| busy(format!("{LONG_HEADS_MAX} long heads are being read")))?);
             }
             more(io, &mut bytes).await?;
         };
         if request_head_hash(&bytes[..end]) != call.request_head_hash {
             return Err(malformed("the request's head is not the one that the call names".to_owned()));
+        }
+        let length = header(&bytes[..end], CONTENT_LENGTH.as_str());
+        if length.is_some() && header(&bytes[..end], TRANSFER_ENCODING.as_str()).is_some() {
+            return Err(malformed("the request says twice how long it is".to_owned()));
         }
         let skill = header(&bytes[..end], SKILL_HEADER).unwrap_or_default();
         Ok(Ahead { call, bytes, skill })
@@ -257,23 +316,13 @@ impl Callee {
         }
     }
 
-    /// A place for one more call of a node to an agent.
-    fn seat(&self, node: NodeId, exposure: &Exposure) -> Result<Seat, NotTaken> {
+    /// A place for one more call of a node.
+    fn seat(&self, node: NodeId) -> Result<Seat, NotTaken> {
         let shared = &self.0;
-        let busy = |cause: String| {
-            NotTaken::Refused(Answer::Refused { refusal: Refusal::Busy, reason: Reason::new(&cause) })
-        };
         let all = Arc::clone(&shared.calls).try_acquire_owned();
         let all = all.map_err(|_| busy(format!("{} calls are under way", shared.limits.calls_in_max)))?;
-        let agent = Arc::clone(&exposure.calls).try_acquire_owned();
-        let agent =
-            agent.map_err(|_| busy(format!("{} calls to this agent are under way", exposure.calls_max)))?;
-        let now = Ticks(u64::try_from(shared.began.elapsed().as_millis()).unwrap_or(u64::MAX));
-        if let Some(Err(wait_ms)) = exposure.rate.as_ref().map(|rate| rate.take(now)) {
-            return Err(busy(format!("this agent is called too often; again in {wait_ms} ms")));
-        }
         let mut peers = shared.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        if peers.rates.take(&node, 1, now).is_err() {
+        if peers.rates.take(&node, 1, shared.ticks()).is_err() {
             let rate = shared.limits.rate_per_peer.per_second;
             return Err(busy(format!("more than {rate} calls a second from one node")));
         }
@@ -283,7 +332,7 @@ impl Callee {
             return Err(busy(format!("{limit} calls from one node are under way")));
         }
         *under_way += 1;
-        Ok(Seat { peers: Arc::clone(&shared.peers), node, _all: all, _agent: agent })
+        Ok(Seat { peers: Arc::clone(&shared.peers), node, _all: all, agent: None })
     }
 
     async fn pass_on(&self, io: BoxIo, front: Vec<u8>, asking: Asking) {
@@ -292,6 +341,7 @@ impl Callee {
         let served = Builder::new()
             .timer(TokioTimer::new())
             .keep_alive(false)
+            .max_buf_size(READ_AHEAD_BYTES_MAX)
             .preserve_header_case(true)
             .serve_connection(TokioIo::new(Prefixed::new(front, io)), service)
             .await;
@@ -310,6 +360,7 @@ impl Callee {
         let served = Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_WITHIN)
+            .max_buf_size(READ_AHEAD_BYTES_MAX)
             .preserve_header_case(true)
             .serve_connection(TokioIo::new(io), service)
             .await;
@@ -320,24 +371,23 @@ impl Callee {
 
     /// What a plain request needs to be passed on to an agent that is exposed here.
     pub(crate) fn asking(&self, from: NodeId, exposure: Arc<Exposure>) -> Result<Asking, Answer> {
-        let seat = match self.seat(from, &exposure) {
-            Ok(seat) => seat,
-            Err(NotTaken::Refused(answer)) => return Err(answer),
-            Err(NotTaken::Gone(_)) => return Err(Answer::Busy),
-        };
-        let now = Arc::clone(&self.0.now);
-        let (log, body_max) = (self.0.log.clone(), self.0.limits.request_bytes_max);
-        let metered = Some(self.0.meter.begin(Side::Callee));
+        let seat =
+            self.seat(from).and_then(|mut seat| seat.take_agent(&exposure, self.0.ticks()).map(|()| seat));
+        let seat = seat.map_err(|not_taken| match not_taken {
+            NotTaken::Refused(answer) => answer,
+            NotTaken::Gone(_) => Answer::Busy,
+        })?;
         Ok(Asking {
             caller: None,
             node: from,
             exposure,
             _seat: seat,
             signed: None,
-            metered,
-            log,
-            now,
-            body_max,
+            metered: Some(self.0.meter.begin(Side::Callee)),
+            log: self.0.log.clone(),
+            now: Arc::clone(&self.0.now),
+            body_max: self.0.limits.request_bytes_max,
+            webhooks: self.0.webhooks.clone(),
         })
     }
 
@@ -351,6 +401,10 @@ enum NotTaken {
     Refused(Answer),
     /// There is nobody to tell.
     Gone(io::Error),
+}
+
+fn busy(cause: String) -> NotTaken {
+    NotTaken::Refused(Answer::Refused { refusal: Refusal::Busy, reason: Reason::new(&cause) })
 }
 
 impl From<Refusal> for NotTaken {

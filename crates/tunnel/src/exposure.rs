@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use althing_a2a::{BasePath, Binding, OriginCard, Protocol, TargetError};
+use althing_a2a::{BasePath, Binding, OriginCard, Protocol, TargetError, join_queries};
 use althing_record::{AgentId, AgentKey};
 use althing_route::{Bucket, Rate, Ticks};
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::Origin;
+use crate::operation::Operation;
 
 /// An agent that other nodes may call, and what is behind it.
 #[derive(Clone, Debug)]
@@ -71,22 +72,30 @@ struct Door {
 struct Interface {
     path: BasePath,
     query: Option<String>,
+    /// The first segment of its paths may name this.
+    tenant: Option<String>,
 }
 
 impl Interface {
-    fn of(url: &Url) -> Self {
-        Self { path: BasePath::of(url), query: url.query().map(ToOwned::to_owned) }
+    fn of(url: &Url, tenant: Option<String>) -> Self {
+        Self { path: BasePath::of(url), query: url.query().map(ToOwned::to_owned), tenant }
     }
 
     fn target(&self, method: &str, target: &str) -> Result<String, TargetError> {
         let on_origin = self.path.on_origin(method, target)?;
-        Ok(match (&self.query, on_origin.split_once('?')) {
-            (None, _) => on_origin,
-            (Some(query), None) => format!("{on_origin}?{query}"),
-            // That of the interface stays, and that of the request follows it.
-            (Some(query), Some((path, asked))) => format!("{path}?{query}&{asked}"),
-        })
+        let (path, asked) =
+            on_origin.split_once('?').map_or((&*on_origin, None), |(path, asked)| (path, Some(asked)));
+        let query = join_queries(self.query.as_deref(), asked)?;
+        Ok(query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")))
     }
+}
+
+/// Where a request goes, and what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Path and query on the origin.
+    pub(crate) target: String,
+    pub(crate) operation: Operation,
 }
 
 impl Doors {
@@ -103,7 +112,7 @@ impl Doors {
                 Binding::HttpJson => &mut door.rest,
                 Binding::Grpc | Binding::Other(_) => continue,
             };
-            place.get_or_insert_with(|| Interface::of(&url));
+            place.get_or_insert_with(|| Interface::of(&url, interface.tenant.clone()));
         }
         Self(doors)
     }
@@ -127,17 +136,17 @@ impl Doors {
         Some((method, protocol.version(), target))
     }
 
-    /// Where a request goes on the origin, if there is an interface for it. `version`: what `A2A-Version` says; without it
-    /// a request is one of 0.3.
+    /// Where a request goes on the origin, if there is an interface for it and it is an operation of A2A. `version`: what
+    /// `A2A-Version` says; without it a request is one of 0.3.
     ///
     /// # Errors
     /// When the target is none that may be asked for.
-    pub(crate) fn target(
+    pub(crate) fn way(
         &self,
         version: Option<&str>,
         method: &str,
         target: &str,
-    ) -> Result<Option<String>, TargetError> {
+    ) -> Result<Option<Way>, TargetError> {
         let wanted = version.map_or(Some(Protocol::V0), Protocol::of);
         let door = wanted.and_then(|wanted| self.0.get(&wanted)).or_else(|| self.0.values().next());
         let Some(door) = door else { return Ok(None) };
@@ -145,8 +154,9 @@ impl Doors {
         let interface = if path == "/" { &door.rpc } else { &door.rest };
         // Whatever it is for, a target has to be one that stays below what is exposed.
         let checked = interface.as_ref().or(door.rpc.as_ref()).or(door.rest.as_ref());
-        let on_origin = checked.map(|interface| interface.target(method, target)).transpose()?;
-        Ok(interface.as_ref().and(on_origin))
+        let target = checked.map(|interface| interface.target(method, target)).transpose()?;
+        let operation = interface.as_ref().and_then(|found| Operation::of(path, found.tenant.as_deref()));
+        Ok(target.zip(operation).map(|(target, operation)| Way { target, operation }))
     }
 }
 

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -64,8 +66,11 @@ pub struct HttpOrigin(Arc<Shared>);
 struct Shared {
     site: Site,
     tls: TlsConnector,
-    pin: Mutex<Option<Pin>>,
+    pin: Option<Pin>,
     idle: Mutex<Vec<SendRequest<Body>>>,
+    had_trouble: AtomicBool,
+    /// Is told of trouble.
+    trouble: Arc<Notify>,
 }
 
 impl fmt::Debug for HttpOrigin {
@@ -81,13 +86,24 @@ impl HttpOrigin {
     /// An agent at this site. Without a pin nothing is checked: that is for finding the card.
     #[must_use]
     pub fn new(site: Site, tls: TlsConnector, pin: Option<Pin>) -> Self {
-        Self(Arc::new(Shared { site, tls, pin: Mutex::new(pin), idle: Mutex::default() }))
+        Self::build(site, tls, pin, Arc::default())
     }
 
-    /// Pins another card from now on.
-    pub fn repin(&self, pin: Pin) {
-        *self.0.pin.lock().unwrap_or_else(PoisonError::into_inner) = Some(pin);
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// The same, which tells when it could not be asked something.
+    #[must_use]
+    pub fn telling(self, trouble: Arc<Notify>) -> Self {
+        Self::build(self.0.site.clone(), self.0.tls.clone(), self.0.pin.clone(), trouble)
+    }
+
+    /// Whether it could not be asked something since this was called the last time.
+    #[must_use]
+    pub fn had_trouble(&self) -> bool {
+        self.0.had_trouble.swap(false, Ordering::Relaxed)
+    }
+
+    fn build(site: Site, tls: TlsConnector, pin: Option<Pin>, trouble: Arc<Notify>) -> Self {
+        let (idle, had_trouble) = (Mutex::default(), AtomicBool::new(false));
+        Self(Arc::new(Shared { site, tls, pin, idle, had_trouble, trouble }))
     }
 
     /// Fetches a document of at most [`CARD_BYTES_MAX`] bytes. A redirect is not followed.
@@ -209,6 +225,13 @@ impl Shared {
 
     /// A connection whose other end has shown the pinned card.
     async fn connection(&self) -> Result<SendRequest<Body>, OriginError> {
+        self.pinned().await.inspect_err(|_| {
+            self.had_trouble.store(true, Ordering::Relaxed);
+            self.trouble.notify_one();
+        })
+    }
+
+    async fn pinned(&self) -> Result<SendRequest<Body>, OriginError> {
         loop {
             let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match kept {
@@ -218,8 +241,7 @@ impl Shared {
             }
         }
         let mut connection = self.connect().await?;
-        let pin = self.pin.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(pin) = pin {
+        if let Some(pin) = &self.pin {
             let other = || OriginError::OtherCard { origin: self.site.base.clone() };
             let card = match fetch(&mut connection, &self.site, &pin.target).await {
                 Ok(card) => card,

@@ -10,7 +10,7 @@
 //! is called with a stream for each call. `docs/spec/calls.md` is the protocol for people.
 //!
 //! What may be reached is an [`Exposure`] and nothing else: two doors and a card. Nothing is sent to an origin whose card is
-//! not the pinned one. This crate deliberately knows no libp2p ([`Dial`] opens streams), finds nobody, chooses nobody, and
+//! not the pinned one, nor a request that would have it send push notifications into its own network. This crate deliberately knows no libp2p ([`Dial`] opens streams), finds nobody, chooses nobody, and
 //! never sends a request again.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
@@ -28,13 +28,16 @@ mod limits;
 mod log;
 mod meter;
 mod mux;
+mod operation;
 mod origin;
 mod plain;
 mod prefixed;
 mod serve;
 mod sessions;
+mod taken;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 pub use body::{Body, BodyError, ReadError, empty, full, read};
 pub use callee::Callee;

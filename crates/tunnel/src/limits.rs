@@ -15,6 +15,10 @@ pub struct Limits {
     pub calls_per_agent_max: usize,
     /// Longest body of a request, in bytes; of requests without a length what is over it is cut off.
     pub request_bytes_max: u64,
+    /// Longest body of a request that has to be read before it is passed on, because it may set a push notification.
+    pub read_bytes_max: usize,
+    /// All such bodies that are read at once, in bytes; short ones are not counted.
+    pub read_bytes_all_max: usize,
 }
 
 impl Default for Limits {
@@ -26,6 +30,8 @@ impl Default for Limits {
             rate_per_peer: Rate { per_second: 20_000, burst: 20_000 },
             calls_per_agent_max: 4_096,
             request_bytes_max: 16 * 1_024 * 1_024 * 1_024,
+            read_bytes_max: 16 * 1_024 * 1_024,
+            read_bytes_all_max: 256 * 1_024 * 1_024,
         }
     }
 }

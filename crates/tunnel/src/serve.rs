@@ -20,7 +20,9 @@ use crate::evidence::{Evidence, Outcome, Side};
 use crate::exposure::Exposure;
 use crate::log::{CallLine, CallLog};
 use crate::meter::{Ending, Metered};
+use crate::operation::Operation;
 use crate::origin::OriginError;
+use crate::webhooks::Webhooks;
 use crate::{Body, BodyError, body};
 
 /// How long an agent may take until its response begins.
@@ -49,6 +51,7 @@ pub(crate) struct Asking {
     pub(crate) log: CallLog,
     pub(crate) now: Arc<dyn Fn() -> Millis + Send + Sync>,
     pub(crate) body_max: u64,
+    pub(crate) webhooks: Webhooks,
 }
 
 /// What both sides signed, and where it goes when the call has ended.
@@ -102,6 +105,16 @@ impl Failure {
         Self { status, name, cause: cause.into() }
     }
 
+    #[cfg(test)]
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    #[cfg(test)]
+    pub(crate) fn cause(&self) -> &str {
+        &self.cause
+    }
+
     /// A problem document (RFC 9457).
     pub(crate) fn response(&self) -> Response<Body> {
         // Built by hand: two texts, of which one is ours.
@@ -148,17 +161,18 @@ async fn pass_on(asking: &Asking, request: Request<Incoming>) -> Result<Response
     let exposure = &asking.exposure;
     let target = head.uri.to_string();
     let version = head.headers.get("a2a-version").and_then(|version| version.to_str().ok());
-    let to = exposure.doors.target(version, head.method.as_str(), &target);
-    let to = to.map_err(|error| refused(error.to_string()))?;
+    let way = exposure.doors.way(version, head.method.as_str(), &target);
+    let way = way.map_err(|error| refused(error.to_string()))?;
     if CARD_TARGETS.contains(&head.uri.path()) {
         return card(&head.method, exposure);
     }
-    let to = to.ok_or_else(|| {
+    let way = way.ok_or_else(|| {
         let path: String = head.uri.path().chars().take(200).collect();
         let cause = format!("{} has no interface for {path}", exposure.agent);
         Failure::new(StatusCode::NOT_FOUND, "target", cause)
     })?;
-    head.uri = to.parse().map_err(|error| refused(format!("{to} is no target: {error}")))?;
+    head.uri =
+        way.target.parse().map_err(|error| refused(format!("{} is no target: {error}", way.target)))?;
     strip(&mut head.headers);
     head.headers.remove(HOST);
     if let Some(caller) = asking.caller {
@@ -167,6 +181,12 @@ async fn pass_on(asking: &Asking, request: Request<Incoming>) -> Result<Response
     head.headers.insert(CALLER_NODE_HEADER, text(&asking.node)?);
     let body_max = usize::try_from(asking.body_max).unwrap_or(usize::MAX);
     let body = Limited::new(body.map_err(BodyError::from), body_max).boxed_unsync();
+    let body = match way.operation {
+        Operation::Rpc | Operation::Message | Operation::Push => {
+            body::full(asking.webhooks.admit(way.operation, &head.headers, body).await?)
+        }
+        Operation::Other => body,
+    };
     let answer = exposure.origin.ask(Request::from_parts(head, body));
     let mut response = timeout(ANSWER_WITHIN, answer).await.unwrap_or_else(|_| {
         let limit_ms = u64::try_from(ANSWER_WITHIN.as_millis()).unwrap_or(u64::MAX);

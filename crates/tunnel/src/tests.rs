@@ -284,7 +284,7 @@ async fn a_client_that_goes_away_cancels_the_request_at_the_agent() {
     let told = Arc::clone(&gone);
     let pair = pair(Limits::default(), false, move |request| {
         let gone = Gone(Arc::clone(&told));
-        if request.uri().path() == "/v1/waits" {
+        if request.uri().path() == "/v1/tasks/waits" {
             return async move {
                 let _gone = gone;
                 std::future::pending().await
@@ -299,11 +299,12 @@ async fn a_client_that_goes_away_cancels_the_request_at_the_agent() {
         async move { Ok(Response::new(StreamBody::new(stream).boxed_unsync())) }.boxed()
     });
     // Before the response has begun.
-    let call = pair.send(Request::get("/waits").body(empty()).unwrap());
+    let call = pair.send(Request::get("/tasks/waits").body(empty()).unwrap());
     assert!(timeout(Duration::from_millis(200), call).await.is_err());
     timeout(SOON, gone.notified()).await.expect("the agent is told");
     // And in its middle.
-    let mut body = pair.send(Request::get("/streams").body(empty()).unwrap()).await.unwrap().into_body();
+    let mut body =
+        pair.send(Request::get("/tasks/streams").body(empty()).unwrap()).await.unwrap().into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "one");
     drop(body);
     timeout(SOON, gone.notified()).await.expect("the agent is told");
@@ -317,7 +318,8 @@ async fn a_callee_that_dies_ends_the_stream_with_an_error_at_once() {
         let stream = first.chain(futures::stream::pending());
         async move { Ok(Response::new(StreamBody::new(stream).boxed_unsync())) }.boxed()
     });
-    let mut body = pair.send(Request::get("/streams").body(empty()).unwrap()).await.unwrap().into_body();
+    let mut body =
+        pair.send(Request::get("/tasks/streams").body(empty()).unwrap()).await.unwrap().into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "one");
     for serving in pair.pipes.cut.lock().unwrap().drain(..) {
         serving.abort();
@@ -326,7 +328,7 @@ async fn a_callee_that_dies_ends_the_stream_with_an_error_at_once() {
     let kept = timeout(SOON, pair.evidence.recv()).await.unwrap().unwrap();
     assert_eq!(kept.outcome, Outcome::Broken);
     // The next call begins a new session.
-    assert_eq!(pair.send(Request::get("/x").body(empty()).unwrap()).await.unwrap().status(), 200);
+    assert_eq!(pair.send(Request::get("/tasks/x").body(empty()).unwrap()).await.unwrap().status(), 200);
     assert_eq!(pair.pipes.dialed.load(Ordering::Relaxed), 2);
 }
 
@@ -426,7 +428,7 @@ async fn a_large_body_passes_in_bounded_memory_both_ways() {
         count.fetch_add(1, Ordering::Relaxed);
         Ok::<_, BodyError>(Frame::data(copy.clone()))
     });
-    let request = Request::post("/big").body(StreamBody::new(parts).boxed_unsync()).unwrap();
+    let request = Request::post("/tasks/big").body(StreamBody::new(parts).boxed_unsync()).unwrap();
     let mut body = pair.send(request).await.unwrap().into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     // Nobody reads on: what is under way stays within the windows of two streams and some buffers.
@@ -469,3 +471,5 @@ async fn a_stranger_cannot_call_in_anothers_name() {
     let refused = caller.call(&pair.by, pair.callee.agent(), place, request, SOON).await.unwrap_err();
     assert!(matches!(refused, CallError::Refused { refusal: Refusal::WrongAgent, .. }), "{refused}");
 }
+
+mod hostile;

@@ -114,6 +114,33 @@ fn targets_over_8_kib_are_refused() {
     assert_eq!(on("/a", &(longest + "x")), Err(TargetError::TooLong { found: TARGET_BYTES_MAX + 1 }));
 }
 
+#[test]
+fn a_request_cannot_set_a_parameter_of_the_exposed_url_anew() {
+    let own = Some("assistant_id=7&x");
+    for asked in [
+        "assistant_id=8",
+        "a=1&assistant_id=8",
+        "a;assistant_id=8",
+        "a?assistant_id=8",
+        "ASSISTANT_ID=8",
+        "assistant%5Fid=8",
+        "assistant%255fid=8",
+        "assistant_id[]=8",
+        "assistant_id%5b0%5d=8",
+        "assistant_id.a=8",
+        " x=8",
+        "x",
+    ] {
+        assert_eq!(join_queries(own, Some(asked)), Err(TargetError::Parameter), "{asked}");
+    }
+    assert_eq!(join_queries(own, Some("%2525252541=1")).err(), Some(TargetError::Encoding));
+    let joined = join_queries(own, Some("id=8&y=assistant_id")).unwrap();
+    assert_eq!(joined.as_deref(), Some("assistant_id=7&x&id=8&y=assistant_id"));
+    assert_eq!(join_queries(own, None), Ok(own.map(str::to_owned)));
+    assert_eq!(join_queries(None, Some("a=1&a=2")).unwrap().as_deref(), Some("a=1&a=2"));
+    assert_eq!(join_queries(None, None), Ok(None));
+}
+
 proptest! {
     /// Whatever passes means the same to a URL parser, below the base.
     #[test]

@@ -9,7 +9,9 @@ use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// JSON-RPC's internal error: those beyond are A2A's own.
+/// JSON-RPC's errors for requests that the agent's node does not pass on, and for all else: those beyond are A2A's own.
+const INVALID_REQUEST: i64 = -32_600;
+const INVALID_PARAMS: i64 = -32_602;
 const INTERNAL_ERROR: i64 = -32_603;
 
 /// Why a node answers in an agent's place.
@@ -23,6 +25,9 @@ pub(crate) enum Cause {
     Stopping,
     Refused,
     Target,
+    Malformed,
+    PushUrl,
+    TooLarge,
     Timeout,
     ConnectionLost,
     OriginUnreachable,
@@ -33,7 +38,7 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 18] = [
         Self::AgentNotFound,
         Self::AgentUnreachable,
         Self::NotExposed,
@@ -42,6 +47,9 @@ impl Cause {
         Self::Stopping,
         Self::Refused,
         Self::Target,
+        Self::Malformed,
+        Self::PushUrl,
+        Self::TooLarge,
         Self::Timeout,
         Self::ConnectionLost,
         Self::OriginUnreachable,
@@ -71,6 +79,9 @@ impl Cause {
             Self::Stopping => ("stopping", StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::Refused => ("refused", StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
             Self::Target => ("target", StatusCode::BAD_REQUEST, "INVALID_ARGUMENT"),
+            Self::Malformed => ("malformed", StatusCode::BAD_REQUEST, "INVALID_ARGUMENT"),
+            Self::PushUrl => ("push-url", StatusCode::BAD_REQUEST, "INVALID_ARGUMENT"),
+            Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "INVALID_ARGUMENT"),
             Self::Timeout => ("timeout", StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
             Self::ConnectionLost => ("connection-lost", StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
             Self::OriginUnreachable => ("origin-unreachable", StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
@@ -79,6 +90,35 @@ impl Cause {
             Self::OriginTimeout => ("origin-timeout", StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
             Self::OriginBroke => ("origin-broke", StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
         }
+    }
+
+    /// The code of its JSON-RPC error.
+    fn rpc_code(self) -> i64 {
+        match self {
+            Self::Malformed => INVALID_REQUEST,
+            Self::PushUrl => INVALID_PARAMS,
+            Self::AgentNotFound
+            | Self::AgentUnreachable
+            | Self::NotExposed
+            | Self::NotAllowed
+            | Self::Busy
+            | Self::Stopping
+            | Self::Refused
+            | Self::Target
+            | Self::TooLarge
+            | Self::Timeout
+            | Self::ConnectionLost
+            | Self::OriginUnreachable
+            | Self::OriginChanged
+            | Self::OriginBusy
+            | Self::OriginTimeout
+            | Self::OriginBroke => INTERNAL_ERROR,
+        }
+    }
+
+    /// Whether the request itself is at fault: it says nothing about the agent, and no other would take it.
+    pub(super) fn is_of_the_request(self) -> bool {
+        matches!(self, Self::Target | Self::Malformed | Self::PushUrl | Self::TooLarge)
     }
 
     /// Whether it is certain that the agent has seen nothing of the request.
@@ -93,6 +133,9 @@ impl Cause {
             | Self::Stopping
             | Self::Refused
             | Self::Target
+            | Self::Malformed
+            | Self::PushUrl
+            | Self::TooLarge
             | Self::OriginUnreachable
             | Self::OriginChanged
             | Self::OriginBusy => true,
@@ -145,7 +188,7 @@ impl Failure {
         match style {
             Style::Rpc(id) => {
                 let id = id.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let error = json!({"code": INTERNAL_ERROR, "message": self.message, "data": details});
+                let error = json!({"code": self.cause.rpc_code(), "message": self.message, "data": details});
                 json!({"jsonrpc": "2.0", "id": id, "error": error})
             }
             Style::Rest => json!({"error": {
@@ -171,9 +214,11 @@ impl From<CallError> for Failure {
                 Refusal::Busy => Cause::Busy,
                 Refusal::NotAllowed => Cause::NotAllowed,
                 Refusal::Stopping => Cause::Stopping,
-                Refusal::Malformed | Refusal::Clock | Refusal::WrongAgent | Refusal::Other(_) => {
-                    Cause::Refused
-                }
+                Refusal::Malformed
+                | Refusal::Clock
+                | Refusal::WrongAgent
+                | Refusal::Repeated
+                | Refusal::Other(_) => Cause::Refused,
             },
             CallError::Nonsense { .. } => Cause::Refused,
             CallError::Timeout { .. } => Cause::Timeout,

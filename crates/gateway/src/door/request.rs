@@ -144,7 +144,7 @@ pub(super) async fn attempt(
         match sent.map_err(Failure::from) {
             Ok(response) if response.headers().contains_key(&ERROR_HEADER) => {
                 let failure = failure_in(response).await;
-                if !failure.undelivered {
+                if !failure.undelivered || failure.cause.is_of_the_request() {
                     return Err(failure);
                 }
                 last = Some(failure);

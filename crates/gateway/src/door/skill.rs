@@ -215,9 +215,10 @@ pub(super) async fn send(
                 return Ok(response::pass(response, style.clone(), life, Some(learner)));
             }
             Err(failure) => {
-                turn.end(Outcome::Failure);
+                let is_of_the_request = failure.cause.is_of_the_request();
+                turn.end(if is_of_the_request { Outcome::Dropped } else { Outcome::Failure });
                 left.retain(|other| *other != agent);
-                let ends = !failure.undelivered;
+                let ends = !failure.undelivered || is_of_the_request;
                 last = failure;
                 if ends {
                     break;

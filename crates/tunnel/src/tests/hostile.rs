@@ -1,0 +1,261 @@
+//! What a peer could send instead of a call.
+
+use althing_trust::{Answer, Call, CallBody, CallFrame, HEAD_BYTES_MAX, Progress, TaskId, request_head_hash};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use super::*;
+
+const POST: &str = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n";
+
+/// A pair whose agent counts what it is asked.
+fn counting() -> (Pair, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let pair = pair(Limits::default(), false, move |request| {
+        count.fetch_add(1, Ordering::Relaxed);
+        echo(request)
+    });
+    (pair, asked)
+}
+
+impl Pair {
+    fn body(&self, head: &[u8], task: u8) -> CallBody {
+        CallBody {
+            network: Network::builtin().id(),
+            caller: self.by.agent,
+            callee: self.callee.agent(),
+            task: TaskId([task; 16]),
+            caller_node: self.pipes.from,
+            request_head_hash: request_head_hash(head),
+            made: NOW,
+            key: None,
+        }
+    }
+
+    /// A stream to the callee.
+    fn stream(&self) -> DuplexStream {
+        let (near, far) = tokio::io::duplex(1_024 * 1_024);
+        let (callee, from) = (self.pipes.callee.clone(), self.pipes.from);
+        tokio::spawn(async move { callee.serve_call(Box::new(far), from).await });
+        near
+    }
+
+    /// What comes back for these bytes: the answer, if there is one, and what follows.
+    async fn exchange(&self, bytes: &[u8]) -> (Option<Answer>, String) {
+        let mut stream = self.stream();
+        // A callee that has heard enough does not read on.
+        let _ = stream.write_all(bytes).await;
+        let mut came = Vec::new();
+        let _ = timeout(Duration::from_secs(60), stream.read_to_end(&mut came)).await.expect("an end");
+        match Answer::decode(&came) {
+            Ok(Progress::Done { frame, used }) => {
+                (Some(frame), String::from_utf8_lossy(&came[used..]).into_owned())
+            }
+            Ok(Progress::Needs(_)) => (None, String::new()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// A signed call for a request that begins with `head`, and the whole of it.
+    fn signed(&self, body: CallBody, request: &[u8]) -> Vec<u8> {
+        let call = Call::sign(body, &self.by.key).unwrap();
+        [CallFrame(call.bytes().to_vec()).encode().as_slice(), request].concat()
+    }
+
+    async fn ask(&self, head: &str, more: &str) -> (Option<Answer>, String) {
+        let body = self.body(head.as_bytes(), 1);
+        self.exchange(&self.signed(body, format!("{head}{more}").as_bytes())).await
+    }
+}
+
+fn refusal(answer: Option<Answer>) -> Refusal {
+    match answer {
+        Some(Answer::Refused { refusal, .. }) => refusal,
+        other => panic!("expected a refusal, found {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn calls_that_are_not_what_they_say_are_refused_by_name() {
+    let (pair, asked) = counting();
+    let request = format!("{POST}hi");
+    let good = |task| pair.body(POST.as_bytes(), task);
+    let minutes = |minutes: u64| minutes * Millis::MINUTE;
+    let cases = [
+        (Refusal::Malformed, CallBody { network: althing_record::NetworkId([9; 32]), ..good(2) }),
+        (Refusal::WrongAgent, CallBody { caller_node: pair.node, ..good(3) }),
+        (Refusal::WrongAgent, CallBody { caller: AgentKey::from_seed(&[8; 32]).agent(), ..good(4) }),
+        (Refusal::Clock, CallBody { made: NOW.minus(minutes(11) + 1), ..good(5) }),
+        (Refusal::Clock, CallBody { made: NOW.plus(minutes(11) + 1), ..good(6) }),
+        (Refusal::NotExposed, CallBody { callee: pair.by.agent, ..good(7) }),
+        (Refusal::Malformed, CallBody { request_head_hash: request_head_hash(b"x"), ..good(8) }),
+    ];
+    for (expected, body) in cases {
+        let (answer, _) = pair.exchange(&pair.signed(body.clone(), request.as_bytes())).await;
+        assert_eq!(refusal(answer), expected, "{body:?}");
+    }
+    for frame in [vec![0, 0], vec![255, 255], [vec![0, 9], vec![b'x'; 9]].concat(), vec![0, 9, 1]] {
+        let mut stream = pair.stream();
+        stream.write_all(&frame).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut came = Vec::new();
+        stream.read_to_end(&mut came).await.unwrap();
+        assert!(came.is_empty() || came[0] == 3, "{frame:?}: {came:?}");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    // A minute less, and it is taken.
+    let timely = CallBody { made: NOW.minus(minutes(11)), ..good(9) };
+    let (answer, _) = pair.exchange(&pair.signed(timely, request.as_bytes())).await;
+    assert!(matches!(answer, Some(Answer::Accepted(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_is_sent_again_is_not_taken_again() {
+    let (pair, asked) = counting();
+    let bytes = pair.signed(pair.body(POST.as_bytes(), 1), format!("{POST}hi").as_bytes());
+    let (answer, said) = pair.exchange(&bytes).await;
+    assert!(matches!(answer, Some(Answer::Accepted(_))) && said.starts_with("HTTP/1.1 200"), "{said}");
+    for _ in 0..3 {
+        assert_eq!(refusal(pair.exchange(&bytes).await.0), Refusal::Repeated);
+    }
+    // Another request in the name of the same task neither.
+    let head = POST.replace('/', "/?x");
+    let other = pair.signed(pair.body(head.as_bytes(), 1), format!("{head}hi").as_bytes());
+    assert_eq!(refusal(pair.exchange(&other).await.0), Refusal::Repeated);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    // What was refused was not taken: it may come again.
+    let exposure = pair.exposures.of(pair.callee.agent()).unwrap();
+    pair.exposures.remove(exposure.agent);
+    let bytes = pair.signed(pair.body(POST.as_bytes(), 2), format!("{POST}hi").as_bytes());
+    assert_eq!(refusal(pair.exchange(&bytes).await.0), Refusal::NotExposed);
+    pair.exposures.insert(exposure.as_ref().clone());
+    assert!(matches!(pair.exchange(&bytes).await.0, Some(Answer::Accepted(_))));
+}
+
+#[tokio::test]
+async fn requests_that_two_readers_read_differently_reach_nobody() {
+    let (pair, asked) = counting();
+    let head = |line: &str, headers: &str| format!("{line}\r\nhost: x\r\n{headers}\r\n");
+    let post = "POST / HTTP/1.1";
+    for (number, (head, more)) in [
+        (head(post, "content-length: 2\r\ntransfer-encoding: chunked\r\n"), "2\r\nhi\r\n0\r\n\r\n"),
+        (head(post, "content-length: 2\r\ncontent-length: 3\r\n"), "hi!"),
+        (head(post, "content-length: 2, 3\r\n"), "hi!"),
+        (head(post, "content-length: +2\r\n"), "hi"),
+        (head(post, "transfer-encoding: chunked, identity\r\n"), "2\r\nhi\r\n0\r\n\r\n"),
+        (head(post, "x: a\r\n content-length: 2\r\n"), "hi"),
+        (head(post, "content-length : 2\r\n"), "hi"),
+        (head(post, "a\0b: c\r\n"), ""),
+        (head("POST / HTTP/1.0", "transfer-encoding: chunked\r\n"), "2\r\nhi\r\n0\r\n\r\n"),
+        (head("CONNECT localhost:22 HTTP/1.1", ""), ""),
+        (head("OPTIONS * HTTP/1.1", ""), ""),
+        (head("GET http://169.254.169.254/latest HTTP/1.1", ""), ""),
+        (head("GET /../secret HTTP/1.1", ""), ""),
+        (head("GET /tasks/%2e%2e/%2e%2e/secret HTTP/1.1", ""), ""),
+        (head("GET /tasks/..%2f..%2fsecret HTTP/1.1", ""), ""),
+        (head("GET //evil.example/tasks HTTP/1.1", ""), ""),
+        (head("GET /tasks/%00 HTTP/1.1", ""), ""),
+        (head("GET /tasks/\0 HTTP/1.1", ""), ""),
+        (head("GET /metrics HTTP/1.1", ""), ""),
+        (head("POST /?assistant=8 HTTP/1.1", "content-length: 0\r\n"), ""),
+        ("\r\n\r\n".to_owned(), "POST / HTTP/1.1\r\nhost: x\r\n\r\n"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = pair.body(head.as_bytes(), u8::try_from(number).unwrap());
+        let (answer, said) = pair.exchange(&pair.signed(body, format!("{head}{more}").as_bytes())).await;
+        let refused = matches!(answer, Some(Answer::Refused { refusal: Refusal::Malformed, .. }))
+            || said.starts_with("HTTP/1.1 4")
+            || said.is_empty();
+        assert!(refused, "{head:?}: {answer:?} {said}");
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "{head:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_stream_carries_one_request_as_it_was_signed() {
+    let (pair, asked) = counting();
+    let caller = pair.by.agent.to_string();
+    let twice = format!("hi{POST}no");
+    let (_, said) = pair
+        .ask(&POST.replace("host: x", "althing-caller: did:key:forged\r\nALTHING_caller: x"), &twice)
+        .await;
+    assert!(said.ends_with(&format!("POST /rpc?assistant=7 {caller} hi")), "{said}");
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn heads_that_are_too_long_or_never_end_cost_little() {
+    let (pair, asked) = counting();
+    let long = format!("POST / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(HEAD_BYTES_MAX));
+    assert_eq!(refusal(pair.ask(&long, "").await.0), Refusal::Malformed);
+    // Nothing more comes: after ten seconds the stream is gone, whatever was sent.
+    let signed = pair.signed(pair.body(POST.as_bytes(), 2), POST.as_bytes());
+    for length in [0, 1, 100, signed.len() - 1] {
+        let (answer, said) = pair.exchange(&signed[..length]).await;
+        assert!(answer.is_none() && said.is_empty(), "{answer:?} {said}");
+    }
+    // So many of them are read at once, and no more; other calls pass.
+    let part =
+        [&signed[..signed.len() - POST.len()], "POST / HTTP/1.1\r\nx: ".as_bytes(), &[b'x'; 10_000]].concat();
+    let mut held = Vec::new();
+    for _ in 0..crate::callee::LONG_HEADS_MAX {
+        let mut stream = pair.stream();
+        stream.write_all(&part).await.unwrap();
+        held.push(stream);
+    }
+    tokio::task::yield_now().await;
+    assert_eq!(refusal(pair.exchange(&part).await.0), Refusal::Busy);
+    // The disk, which an Accept waits for, has a clock of its own.
+    tokio::time::resume();
+    let (answer, _) = pair.ask(POST, "hi").await;
+    assert!(matches!(answer, Some(Answer::Accepted(_))), "{answer:?}");
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn calls_that_say_nothing_are_counted_against_their_node() {
+    let limits = Limits { calls_per_peer_max: 3, ..Limits::default() };
+    let pair = pair(limits, false, echo);
+    let held: Vec<_> = (0..3).map(|_| pair.stream()).collect();
+    tokio::task::yield_now().await;
+    assert_eq!(refusal(pair.exchange(b"").await.0), Refusal::Busy);
+    drop(held);
+    while pair.post("/", "x").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn push_notifications_go_to_the_public_network_only() {
+    let (pair, asked) = counting();
+    let set = |url: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"CreateTaskPushNotificationConfig","params":{{"taskId":"t","url":"{url}"}}}}"#
+        )
+    };
+    let send = async |target: &str, body: String| {
+        let response = pair.send(Request::post(target).body(full(body)).unwrap()).await.unwrap();
+        let error = response.headers().get(&ERROR_HEADER).map(|name| name.to_str().unwrap().to_owned());
+        let status = response.status().as_u16();
+        let said = response.into_body().collect().await.unwrap().to_bytes();
+        (status, error.unwrap_or_default(), String::from_utf8(said.to_vec()).unwrap())
+    };
+    for target in ["/", "/tasks/t/pushNotificationConfigs", "/v1/tasks/t%2FpushNotificationConfigs"] {
+        let (status, error, said) = send(target, set("http://127.1/hook")).await;
+        assert_eq!((status, error.as_str()), (400, "push-url"), "{target} {said}");
+    }
+    let config = r#"{"message":{},"configuration":{"taskPushNotificationConfig":{"url":"http://[::ffff:127.0.0.1]/"}}}"#;
+    for target in ["/message:send", "/message%3Asend", "/message:stream"] {
+        assert_eq!(send(target, config.to_owned()).await.1, "push-url", "{target}");
+    }
+    assert_eq!(send("/", format!("[{}]", set("https://1.1.1.1/"))).await.1, "malformed");
+    assert_eq!(send("/", set("https://1.1.1.1/").replace(":1,", ":1;")).await.1, "malformed");
+    assert_eq!(asked.load(Ordering::Relaxed), 0, "the agent was asked nothing");
+    let body = set("https://1.1.1.1/hook");
+    let (status, _, said) = send("/", body.clone()).await;
+    assert!(status == 200 && said.ends_with(&body), "byte for byte: {said}");
+    // What streams elsewhere is not looked at.
+    assert_eq!(send("/tasks/t:cancel", config.to_owned()).await.0, 200);
+}
