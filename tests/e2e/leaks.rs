@@ -15,7 +15,7 @@ const CLIENTS: usize = 8;
 /// Connections to the agent that a node keeps for the next call: at most two for each client here.
 const KEPT_MAX: usize = 2 * CLIENTS;
 
-/// An agent that answers POST at once, and GET with a stream that ends after three events or, at `/rest/waits`, never.
+/// An agent that answers POST at once, and GET with a stream that ends after three events or, at `/rest/tasks/waits`, never.
 struct Agent(String);
 
 impl Agent {
@@ -69,7 +69,7 @@ fn serve(stream: &TcpStream, address: &str) -> Option<()> {
                 "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
             writer.write_all(head.as_bytes()).ok()?;
             writer.write_all(b"9\r\ndata: 1\n\n\r\n").ok()?;
-            if target == "/rest/waits" {
+            if target == "/rest/tasks/waits" {
                 // Ends when the node hangs up.
                 return (reader.read(&mut [0]).ok()? > 0).then_some(());
             }
@@ -137,7 +137,7 @@ impl Client {
 
     /// Reads a stream of events to its end.
     fn follow(&mut self) {
-        let (status, _) = self.ask("GET", "/ends", "");
+        let (status, _) = self.ask("GET", "/tasks/ends", "");
         assert!(status.contains("200"), "{status}");
         let mut events = 0;
         loop {
@@ -155,7 +155,7 @@ impl Client {
 
     /// Begins a stream and goes away once its first event is there.
     fn give_up(mut self) -> Self {
-        let (status, _) = self.ask("GET", "/waits", "");
+        let (status, _) = self.ask("GET", "/tasks/waits", "");
         assert!(status.contains("200"), "{status}");
         let mut line = String::new();
         while !line.starts_with("data: 1") {

@@ -38,6 +38,7 @@ fn value(key: Key, texts: &[String]) -> Value {
     }
     match texts.first() {
         Some(text) if key.is_switch() => text.parse().map_or(Value::Null, Value::Bool),
+        Some(text) if key.is_number() => text.parse::<u64>().map_or(Value::Null, Value::from),
         Some(text) => json!(text),
         None => Value::Null,
     }

@@ -64,10 +64,10 @@ async fn answer(
     let response = match (&head.method, head.uri.path()) {
         (&Method::GET, "/.well-known/agent-card.json") => whole(card(address)),
         (&Method::POST, "/") => whole(ANSWER),
-        (&Method::POST, "/rest/sink") => whole(received.to_string()),
-        (&Method::GET, "/rest/parts") => parts(head.uri.query().and_then(|count| count.parse().ok())),
-        (&Method::GET, "/rest/events") => stream_of(events.subscribe()),
-        (&Method::POST, "/rest/event") => {
+        (&Method::POST, "/rest/tasks/sink") => whole(received.to_string()),
+        (&Method::GET, "/rest/tasks/parts") => parts(head.uri.query().and_then(|count| count.parse().ok())),
+        (&Method::GET, "/rest/tasks/events") => stream_of(events.subscribe()),
+        (&Method::POST, "/rest/tasks/event") => {
             events.send_modify(|number| *number += 1);
             whole(events.receiver_count().to_string())
         }
