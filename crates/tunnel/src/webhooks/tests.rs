@@ -19,7 +19,7 @@ fn webhooks(answers: &'static [&'static [&'static str]]) -> Webhooks {
 }
 
 fn refused(failure: Result<Bytes, Failure>) -> (&'static str, String) {
-    let failure = failure.err().expect("a refusal");
+    let failure = failure.expect_err("a refusal");
     (failure.name(), failure.cause().to_owned())
 }
 
