@@ -58,7 +58,7 @@ mod tls;
 mod token;
 
 pub use backend::{Asked, Backend, PeerInfo, Pinged};
-pub use call_desk::{CallDesk, Calls, Doing};
+pub use call_desk::{CallDesk, Calls, Doing, Hold};
 pub use client::{CallReader, Client, ClientError, EventReader};
 pub use config::Config;
 pub use gateway::{Gateway, Running};

@@ -24,7 +24,8 @@ pub struct ExposeRequest {
     /// The skills of an agent without a card of its own.
     #[serde(default)]
     pub skills: Vec<String>,
-    /// Stay exposed after the client has gone, and after the node starts again.
+    /// Stay exposed after the client has gone, and after the node starts again. Otherwise the agent is exposed for as long as
+    /// a client holds it by `GET /v1/calls?hold=true`, which has to begin within half a minute.
     #[serde(default)]
     pub keep: bool,
     /// Publish what the agent's card changes to, instead of taking no calls until it is exposed again.
@@ -110,7 +111,7 @@ pub struct CallsQuery {
     /// Only calls of this agent, by local name or did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// No longer expose that agent when this stream ends.
+    /// No longer expose that agent when the last stream that holds it ends, unless it is to stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<bool>,
 }
