@@ -5,6 +5,9 @@
 mod background;
 mod bad_input;
 mod bench;
+mod calls_bad_input;
+mod calls_door;
+mod calls_pin;
 mod clocks;
 mod commands;
 mod config;

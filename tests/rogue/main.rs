@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+mod calls;
 mod eclipse;
 mod gone;
 mod scores;

@@ -34,6 +34,15 @@ impl fmt::Debug for Calls {
     }
 }
 
+/// A client for as long as which an agent stays exposed.
+#[derive(Debug)]
+pub struct Hold {
+    /// The agent's local name.
+    pub name: String,
+    /// Which exposure of that name.
+    pub number: u64,
+}
+
 /// Exposes agents, and takes that back.
 pub trait CallDesk: Send + Sync {
     /// Finds an agent's card, tries the agent, signs and publishes, and takes calls from then on.
@@ -41,6 +50,12 @@ pub trait CallDesk: Send + Sync {
 
     /// No longer takes calls for an agent, and takes its card back. By local name or did.
     fn unexpose(&self, name: String) -> Doing<Unexposed>;
+
+    /// Keeps an agent exposed until it is released, if it is exposed. By local name or did.
+    fn hold(&self, name: &str) -> Option<Hold>;
+
+    /// Gives up a hold. What is held by nobody and is not to stay is no longer exposed.
+    fn release(&self, hold: Hold);
 
     /// What is exposed, by local name.
     fn exposed(&self) -> Vec<Exposed>;

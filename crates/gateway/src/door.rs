@@ -130,7 +130,8 @@ fn clean(edge: &Edge, headers: &mut HeaderMap) {
 /// The card of the agent that is this node's face.
 pub(crate) async fn face(State(edge): State<Edge>, request: Request) -> Response {
     let exposed = edge.backend().calls.desk.exposed();
-    let face = exposed.first().and_then(|exposed| exposed.agent.parse().ok());
+    let face = exposed.iter().find(|exposed| exposed.fault.is_none());
+    let face = face.and_then(|exposed| exposed.agent.parse().ok());
     let answer = match face {
         Some(agent) => {
             let local = format!("{}/a2a/agents/{agent}/", base_url(&edge, request.headers()));
@@ -150,6 +151,7 @@ pub(crate) async fn catalog(State(edge): State<Edge>, request: Request) -> Respo
         .desk
         .exposed()
         .into_iter()
+        .filter(|exposed| exposed.fault.is_none())
         .filter_map(|exposed| {
             let agent = exposed.agent.parse().ok()?;
             let card = format!("{base}/a2a/agents/{agent}/.well-known/agent-card.json").parse().ok()?;

@@ -58,7 +58,7 @@ mod tls;
 mod token;
 
 pub use backend::{Asked, Backend, PeerInfo, Pinged};
-pub use call_desk::{CallDesk, Calls, Doing};
+pub use call_desk::{CallDesk, Calls, Doing, Hold};
 pub use client::{
     CallReader, Client, ClientError, DOOR_EVENT_BYTES_MAX, DoorAnswer, DoorEvents, DoorRequest, EventReader,
     SseEvent, percent_encoded,

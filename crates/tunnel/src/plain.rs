@@ -33,6 +33,10 @@ pub(crate) async fn respond(
     }
     let not_found =
         || Failure::new(StatusCode::NOT_FOUND, "not-exposed", "expected /agents/<did>/…").response();
+    if request.uri().scheme().is_some() || request.uri().authority().is_some() {
+        let cause = "target is in absolute form and names a host";
+        return Ok(Failure::new(StatusCode::BAD_REQUEST, "target", cause).response());
+    }
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     let Some((did, rest)) =
         target.strip_prefix(AGENTS).map(|rest| rest.split_once('/').unwrap_or((rest, "")))

@@ -26,7 +26,11 @@ pub(crate) async fn expose(args: args::Expose, session: &Session, screen: Screen
     let query = CallsQuery { agent: Some(exposed.name.clone()), limit: None, hold: Some(true) };
     let mut calls = client.calls(&query).await?;
     screen.show(&page);
-    note("exposed until Ctrl-C; its calls follow");
+    if exposed.kept {
+        note("it stays exposed after Ctrl-C, as it was before; its calls follow");
+    } else {
+        note("exposed until Ctrl-C; its calls follow");
+    }
     tokio::select! {
         ended = follow(&mut calls, screen) => ended?,
         interrupted = tokio::signal::ctrl_c() => {
@@ -34,7 +38,9 @@ pub(crate) async fn expose(args: args::Expose, session: &Session, screen: Screen
         }
     }
     drop(calls);
-    note(&format!("{} is no longer exposed", exposed.name));
+    if !exposed.kept {
+        note(&format!("{} is no longer exposed", exposed.name));
+    }
     Ok(Page::nothing())
 }
 

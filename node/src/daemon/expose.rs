@@ -2,36 +2,34 @@
 
 mod builtin;
 mod find;
+mod http_source;
 mod kept;
+mod look;
 mod names;
 mod probe;
 mod site;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use althing_a2a::{MeshCard, OriginCard, Protocol, mesh_card, sign};
+use althing_a2a::{OriginCard, Protocol, mesh_card, sign};
 use althing_engine::{Answer, Ask, HostedAgent, Refusal, RefusalKind};
 use althing_gateway::api::{ExposeRequest, Exposed, Unexposed};
-use althing_gateway::{Asked, CallDesk, Doing};
+use althing_gateway::{Asked, CallDesk, Doing, Hold};
 use althing_keystore::Keystore;
 use althing_record::{AgentId, NetworkId, recovery_key_hash};
 use althing_tunnel::{Doors, Exposure, Exposures, HttpOrigin, Limits, Origin, Pace, Pin};
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_rustls::TlsConnector;
 
-use self::find::Found;
-use self::kept::Kept;
+use self::kept::{Instead, Kept};
 
 /// Most agents that are exposed at once.
 const EXPOSED_MAX: usize = 256;
-
-/// How often exposed agents are asked for their cards.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// How long a card may take to reach the connected nodes before that is told as it is, and how often they are asked.
 const SPREAD_WITHIN: Duration = Duration::from_secs(3);
@@ -53,8 +51,13 @@ struct Shared {
     tls: TlsConnector,
     limits: Limits,
     open: Mutex<BTreeMap<String, Open>>,
-    /// What stays exposed and cannot be at the moment, by local name: its agent is not up yet.
-    waiting: Mutex<BTreeMap<String, (kept::File, Exposed)>>,
+    /// What was to stay exposed and is not yet, by local name.
+    waiting: Mutex<BTreeMap<String, Waiting>>,
+    /// What is published, and what no longer, is decided by one task at a time.
+    turn: tokio::sync::Mutex<()>,
+    exposures_made: AtomicU64,
+    /// An origin was not what it should be.
+    trouble: Arc<Notify>,
 }
 
 /// What is exposed under a local name.
@@ -65,6 +68,19 @@ struct Open {
     wish: ExposeRequest,
     /// The origin over HTTP and its pin, to look after.
     origin: Option<(HttpOrigin, Pin)>,
+    /// Tells it from what is exposed under this name another time.
+    number: u64,
+    /// Clients for as long as which it stays exposed.
+    holders: usize,
+    since: Instant,
+}
+
+/// What is exposed again as soon as that is possible.
+#[derive(Clone, Debug)]
+struct Waiting {
+    file: kept::File,
+    /// Why it is not.
+    cause: String,
 }
 
 /// Where an agent comes from and what answers for it.
@@ -91,47 +107,62 @@ impl ExposeDesk {
         tls: TlsConnector,
         limits: Limits,
     ) -> Self {
-        let (open, waiting) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Shared { network, home, keystore, asks, exposures, tls, limits, open, waiting }))
+        Self(Arc::new(Shared {
+            network,
+            home,
+            keystore,
+            asks,
+            exposures,
+            tls,
+            limits,
+            open: Mutex::default(),
+            waiting: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            exposures_made: AtomicU64::new(1),
+            trouble: Arc::default(),
+        }))
     }
 
     /// Exposes again what was to stay exposed, and looks after what is exposed from then on.
     pub(super) async fn run(self) {
-        for file in kept::read_all(&self.0.home) {
-            self.0.expose_again(file).await;
-        }
-        if let Err(refusal) = self.0.withdraw_leftovers().await {
-            tracing::warn!(
-                cause = refusal.cause,
-                "cards of agents that are no longer exposed may still be published"
-            );
-        }
-        let mut every = tokio::time::interval(LOOK_EVERY);
-        loop {
-            every.tick().await;
-            let waiting = std::mem::take(&mut *self.0.waiting());
-            for (file, _) in waiting.into_values() {
-                self.0.expose_again(file).await;
-            }
-            self.0.look_after().await;
-        }
+        self.0.look_on().await;
     }
 }
 
 impl CallDesk for ExposeDesk {
     fn expose(&self, wish: ExposeRequest) -> Doing<Exposed> {
         let shared = Arc::clone(&self.0);
-        Box::pin(async move { shared.expose(Kept::first(wish)).await })
+        // A client that goes away in the middle leaves nothing half done.
+        let doing = tokio::spawn(async move { shared.expose(Kept::first(wish)).await });
+        Box::pin(async move {
+            doing.await.unwrap_or_else(|error| Err(refuse(RefusalKind::Internal, error.to_string(), None)))
+        })
     }
 
     fn unexpose(&self, name: String) -> Doing<Unexposed> {
         let shared = Arc::clone(&self.0);
-        Box::pin(async move { shared.unexpose(&name).await })
+        let doing = tokio::spawn(async move { shared.unexpose(&name).await });
+        Box::pin(async move {
+            doing.await.unwrap_or_else(|error| Err(refuse(RefusalKind::Internal, error.to_string(), None)))
+        })
+    }
+
+    fn hold(&self, name: &str) -> Option<Hold> {
+        let mut all = self.0.open();
+        let name = name_of(&all, name);
+        let open = all.get_mut(&name)?;
+        open.holders += 1;
+        Some(Hold { name, number: open.number })
+    }
+
+    fn release(&self, hold: Hold) {
+        let shared = Arc::clone(&self.0);
+        tokio::spawn(async move { shared.release(hold).await });
     }
 
     fn exposed(&self) -> Vec<Exposed> {
-        let mut all: Vec<Exposed> = self.0.open().values().map(|open| open.shown.clone()).collect();
-        all.extend(self.0.waiting().values().map(|(_, shown)| shown.clone()));
+        let mut all: Vec<_> = self.0.open().values().map(|open| open.shown.clone()).collect();
+        all.extend(self.0.shown_waiting());
         // The face first.
         all.sort_by_key(|exposed| !exposed.face);
         all
@@ -139,7 +170,9 @@ impl CallDesk for ExposeDesk {
 
     fn agent(&self, name: &str) -> Option<AgentId> {
         let open = self.0.open().get(name).map(|open| open.agent);
-        open.or_else(|| self.0.waiting().get(name).and_then(|(_, shown)| shown.agent.parse().ok()))
+        let waiting =
+            || self.0.waiting().get(name).and_then(|waiting| waiting.file.agent.as_ref()?.parse().ok());
+        open.or_else(waiting)
     }
 }
 
@@ -148,46 +181,8 @@ impl Shared {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (kept::File, Exposed)>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Exposes what was exposed before, or else keeps it waiting.
-    async fn expose_again(&self, file: kept::File) {
-        let name = file.name.clone().unwrap_or_default();
-        let Err(refusal) = self.expose(Kept::again(file.clone())).await else { return };
-        tracing::warn!(name, cause = refusal.cause, "not exposed again yet");
-        let agent = self.keystore.agent_key(&name).map(|key| key.agent().to_string()).unwrap_or_default();
-        let shown = Exposed {
-            agent,
-            name: name.clone(),
-            origin: file.url.clone().or_else(|| file.exec.clone()).unwrap_or_else(|| "echo".to_owned()),
-            pin: file.pin.clone(),
-            kept: true,
-            fault: Some(refusal.cause),
-            ..Exposed::default()
-        };
-        self.waiting().insert(name, (file, shown));
-    }
-
-    /// Takes back the cards of agents that were exposed when this node ended and are not to be any more.
-    async fn withdraw_leftovers(&self) -> Result<(), Refusal> {
-        let Answer::Status(status) = self.ask(Ask::Status).await? else { return Ok(()) };
-        let waiting: Vec<String> = self.waiting().values().map(|(_, shown)| shown.agent.clone()).collect();
-        for agent in status.agents.into_iter().skip(1) {
-            let is_exposed = self.open().values().any(|open| open.agent == agent);
-            if is_exposed || waiting.contains(&agent.to_string()) {
-                continue;
-            }
-            match self.ask(Ask::Card { agent }).await {
-                Ok(Answer::Card(card)) if MeshCard::parse(&card.json).is_ok() => {
-                    self.ask(Ask::RetractCard { agent }).await?;
-                }
-                // It has none, or one that was published by hand.
-                Ok(_) | Err(_) => {}
-            }
-        }
-        Ok(())
     }
 
     async fn ask(&self, ask: Ask) -> Result<Answer, Refusal> {
@@ -207,8 +202,8 @@ impl Shared {
     }
 
     async fn expose(&self, kept: Kept) -> Result<Exposed, Refusal> {
-        let wish = kept.wish.clone();
-        let source = self.source(&wish).await?;
+        let wish = &kept.wish;
+        let source = self.source(wish).await?;
         let name = names::choose(wish.name.as_deref(), source.card.name())?;
         self.admit(&name, &source)?;
         let pinned = kept.pin.as_ref().is_some_and(|pin| *pin != source.card.digest().to_string());
@@ -221,75 +216,24 @@ impl Shared {
             (false, Some(_)) => Some(probe::probe(&source).await?),
             (true, _) | (false, None) => None,
         };
-        let hosted = self.host(&name).await?;
-        let agent = hosted.agent;
-        let concurrency =
-            wish.concurrency.map_or(self.limits.calls_per_agent_max, |most| most as usize).max(1);
-        let mesh = mesh_card(&source.card, agent, self.network)
-            .and_then(|card| sign(&card, &hosted.key))
-            .map_err(|faults| {
-                refuse(RefusalKind::Invalid, format!("no card can be made of the agent's: {faults}"), None)
-            })?;
-        self.exposures.insert(Exposure {
-            agent,
-            key: Arc::new(hosted.key.clone()),
-            skills: skills(&mesh),
-            doors: source.doors.clone(),
-            card: Bytes::from(source.card.bytes().to_vec()),
-            origin: Arc::clone(&source.origin),
-            rate: wish.rate.map(Pace::per_second),
-            calls: Arc::new(Semaphore::new(concurrency)),
-            calls_max: concurrency,
-        });
-        // Calls are taken before anybody can know of it.
-        let published = self.ask(Ask::PublishCard { agent, json: mesh.to_string().into_bytes() }).await;
-        let published = published.inspect_err(|_| self.exposures.remove(agent))?;
-        let Answer::Published(published) = published else {
-            return Err(refuse(RefusalKind::Internal, "the node answered another question", None));
+        let turn = self.turn.lock().await;
+        self.admit(&name, &source)?;
+        let is_there = match kept.instead_of {
+            None => true,
+            Some(Instead::Open(number)) => self.open().get(&name).is_some_and(|open| open.number == number),
+            Some(Instead::Waiting) => self.waiting().contains_key(&name),
         };
-        let shown = Exposed {
-            schema: String::new(),
-            agent: agent.to_string(),
-            name: name.clone(),
-            title: source.card.name().to_owned(),
-            origin: source.shown.clone(),
-            card: source.card_url.clone(),
-            pin: source.card.digest().to_string(),
-            skills: published.skills,
-            protocols: source
-                .card
-                .protocols()
-                .into_iter()
-                .map(Protocol::version)
-                .map(ToOwned::to_owned)
-                .collect(),
-            url: String::new(),
-            kept: wish.keep,
-            face: wish.face,
-            fault: None,
-            probe_ms,
-            notes: source.notes.clone(),
-            found_by: None,
-            asked: None,
-        };
-        let shown = self.spread(agent, shown).await;
-        let wish = ExposeRequest { name: Some(name.clone()), ..wish };
-        if wish.keep {
-            kept::write(&self.home, &name, &wish, &shown.pin)?;
-        } else {
-            kept::remove(&self.home, &name);
+        if !is_there {
+            return Err(refuse(RefusalKind::Conflict, format!("\"{name}\" is no longer exposed"), None));
         }
-        self.waiting().remove(&name);
-        let mut open = self.open();
-        if wish.face {
-            open.values_mut().for_each(|other| other.shown.face = false);
-        }
-        open.insert(name, Open { agent, shown: shown.clone(), wish, origin: source.http });
-        Ok(shown)
+        let shown = self.publish(name, source, kept.wish, probe_ms).await?;
+        drop(turn);
+        Ok(self.spread(shown).await)
     }
 
     /// Asks connected nodes whether the card has reached them, until it has or the time is over.
-    async fn spread(&self, agent: AgentId, shown: Exposed) -> Exposed {
+    async fn spread(&self, shown: Exposed) -> Exposed {
+        let Ok(agent) = shown.agent.parse() else { return shown };
         let until = Instant::now() + SPREAD_WITHIN;
         loop {
             let Ok(Answer::Spread { asked, found }) = self.ask(Ask::Spread { agent }).await else {
@@ -302,12 +246,112 @@ impl Shared {
         }
     }
 
+    /// Takes calls for an agent and says so to the network. What fails leaves all as it was.
+    async fn publish(
+        &self,
+        name: String,
+        source: Source,
+        wish: ExposeRequest,
+        probe_ms: Option<u64>,
+    ) -> Result<Exposed, Refusal> {
+        let hosted = self.host(&name).await?;
+        let agent = hosted.agent;
+        let concurrency =
+            wish.concurrency.map_or(self.limits.calls_per_agent_max, |most| most as usize).max(1);
+        let mesh = mesh_card(&source.card, agent, self.network)
+            .and_then(|card| sign(&card, &hosted.key))
+            .map_err(|faults| {
+                refuse(RefusalKind::Invalid, format!("no card can be made of the agent's: {faults}"), None)
+            })?;
+        let before = self.open().get(&name).map(|open| (open.shown.kept, open.number, open.holders));
+        // What was to stay exposed stays so until it is unexposed.
+        let keep = wish.keep || before.is_some_and(|(kept, ..)| kept);
+        let wish = ExposeRequest { name: Some(name.clone()), keep, ..wish };
+        let pin = source.card.digest().to_string();
+        if keep {
+            let (agent, origin) = (Some(agent.to_string()), Some(source.shown.clone()));
+            let file = kept::File { wish: wish.clone(), pin: pin.clone(), agent, origin };
+            kept::write(&self.home, &name, &file)?;
+        }
+        let earlier = self.exposures.of(agent);
+        self.exposures.insert(Exposure {
+            agent,
+            key: Arc::new(hosted.key.clone()),
+            skills: skills(&mesh),
+            doors: source.doors.clone(),
+            card: Bytes::from(source.card.bytes().to_vec()),
+            origin: Arc::clone(&source.origin),
+            rate: wish.rate.map(Pace::per_second),
+            calls: Arc::new(Semaphore::new(concurrency)),
+            calls_max: concurrency,
+        });
+        // Calls are taken before anybody can know of it.
+        let published = match self.ask(Ask::PublishCard { agent, json: mesh.to_string().into_bytes() }).await
+        {
+            Ok(Answer::Published(published)) => Ok(published),
+            Ok(_) => Err(refuse(RefusalKind::Internal, "the node answered another question", None)),
+            Err(refusal) => Err(refusal),
+        };
+        let published = published.inspect_err(|_| match earlier {
+            Some(earlier) => self.exposures.insert(earlier.as_ref().clone()),
+            None => self.exposures.remove(agent),
+        });
+        if published.is_err() && before.is_none() {
+            kept::remove(&self.home, &name);
+        }
+        let shown = Exposed {
+            schema: String::new(),
+            agent: agent.to_string(),
+            name: name.clone(),
+            title: source.card.name().to_owned(),
+            origin: source.shown.clone(),
+            card: source.card_url.clone(),
+            pin,
+            skills: published?.skills,
+            protocols: source
+                .card
+                .protocols()
+                .into_iter()
+                .map(Protocol::version)
+                .map(ToOwned::to_owned)
+                .collect(),
+            url: String::new(),
+            kept: keep,
+            face: wish.face,
+            fault: None,
+            probe_ms,
+            notes: source.notes.clone(),
+            found_by: None,
+            asked: None,
+        };
+        let made = self.exposures_made.fetch_add(1, Ordering::Relaxed);
+        let (number, holders) = before.map_or((made, 0), |(_, number, holders)| (number, holders));
+        let open = Open {
+            agent,
+            shown: shown.clone(),
+            wish,
+            origin: source.http,
+            number,
+            holders,
+            since: Instant::now(),
+        };
+        self.waiting().remove(&name);
+        let mut all = self.open();
+        if shown.face {
+            all.values_mut().for_each(|other| other.shown.face = false);
+        }
+        all.insert(name, open);
+        Ok(shown)
+    }
+
     /// Whether one more may be exposed under this name.
     fn admit(&self, name: &str, source: &Source) -> Result<(), Refusal> {
         let open = self.open();
-        match open.get(name) {
-            Some(other) if other.shown.origin != source.shown => {
-                let cause = format!("\"{name}\" exposes {} already", other.shown.origin);
+        let waiting = self.waiting().get(name).and_then(|waiting| waiting.file.origin.clone());
+        let other = open.get(name).map(|other| other.shown.origin.clone()).or(waiting);
+        match other {
+            Some(other) if other != source.shown => {
+                let cause = format!("\"{name}\" exposes {other} already");
                 Err(refuse(
                     RefusalKind::Conflict,
                     cause,
@@ -356,118 +400,92 @@ impl Shared {
         }
     }
 
-    async fn http_source(&self, url: &str) -> Result<Source, Refusal> {
-        let Found { card, target, site, card_url } = find::find(url, &self.tls).await?;
-        let mut notes = Vec::new();
-        let is_there = |interface: &url::Url| site::is_at(interface, &site);
-        for interface in card.interfaces() {
-            match interface.http_url() {
-                Some(url) if !is_there(&url) => {
-                    notes.push(format!("{} is not at {} and is not exposed", interface.url, site.base))
-                }
-                None => {
-                    notes.push(format!("{} ({}) is not carried", interface.url, interface.binding.name()))
-                }
-                Some(_) => {}
-            }
-        }
-        let doors = Doors::of(&card, is_there);
-        if doors.is_empty() {
-            let urls: Vec<_> = card.interfaces().iter().map(|interface| interface.url.as_str()).collect();
-            let cause =
-                format!("the card at {card_url} has no interface at {}: {}", site.base, urls.join(", "));
-            return Err(refuse(RefusalKind::Invalid, cause, Some("expose the address that its card names")));
-        }
-        let pin = Pin { target, sha256: card.digest() };
-        let origin = HttpOrigin::new(site.clone(), self.tls.clone(), Some(pin.clone()));
-        Ok(Source {
-            card,
-            doors,
-            origin: Arc::new(origin.clone()),
-            http: Some((origin, pin)),
-            shown: site.base,
-            card_url: Some(card_url),
-            notes,
-        })
-    }
-
     async fn unexpose(&self, name: &str) -> Result<Unexposed, Refusal> {
-        let found = {
-            let mut open = self.open();
-            let by_did = open.iter().find(|(_, open)| open.shown.agent == name).map(|(name, _)| name.clone());
-            let name = by_did.unwrap_or_else(|| name.to_owned());
-            open.remove(&name).map(|open| (name, open))
+        let _turn = self.turn.lock().await;
+        let known = name_of(&self.open(), name);
+        let waiting = {
+            let mut waiting = self.waiting();
+            let by_did = waiting.iter().find(|(_, waiting)| waiting.file.agent.as_deref() == Some(name));
+            let known = by_did.map_or_else(|| name.to_owned(), |(name, _)| name.clone());
+            waiting.remove(&known).map(|waiting| (known, waiting))
         };
-        let Some((name, open)) = found else {
-            let dropped = {
-                let mut waiting = self.waiting();
-                let by_did =
-                    waiting.iter().find(|(_, (_, shown))| shown.agent == name).map(|(name, _)| name.clone());
-                let name = by_did.unwrap_or_else(|| name.to_owned());
-                waiting.remove(&name).map(|(_, shown)| (name, shown.agent))
-            };
-            if let Some((name, did)) = dropped {
-                kept::remove(&self.home, &name);
-                if let Ok(agent) = did.parse() {
-                    // It may have expired meanwhile.
-                    let _ = self.ask(Ask::RetractCard { agent }).await;
-                }
-                return Ok(Unexposed { schema: "althing.unexposed/v1".to_owned(), agent: did, name });
+        if let Some((name, waiting)) = waiting {
+            kept::remove(&self.home, &name);
+            let agent = self.keystore.agent_key(&name).map(|key| key.agent());
+            if let Ok(agent) = agent {
+                self.retract(agent).await?;
             }
+            let agent = agent.map(|agent| agent.to_string()).ok().or(waiting.file.agent).unwrap_or_default();
+            return Ok(unexposed(agent, name));
+        }
+        if !self.open().contains_key(&known) {
             let shown: String = name.chars().take(80).collect();
             let hint = Some("`althing expose --list` shows what is exposed");
             return Err(refuse(RefusalKind::NotFound, format!("nothing is exposed as \"{shown}\""), hint));
-        };
-        self.exposures.remove(open.agent);
-        kept::remove(&self.home, &name);
-        match self.ask(Ask::RetractCard { agent: open.agent }).await {
-            Ok(_) => {}
-            Err(refusal) if refusal.kind == RefusalKind::NotFound => {}
-            Err(refusal) => return Err(refusal),
         }
-        Ok(Unexposed { schema: "althing.unexposed/v1".to_owned(), agent: open.agent.to_string(), name })
+        self.take_back(known).await
     }
 
-    /// Asks every exposed agent for its card: one that changed is reported, and published if that was wished.
-    async fn look_after(&self) {
-        let open: Vec<_> = self.open().iter().map(|(name, open)| (name.clone(), open.clone())).collect();
-        for (name, open) in open {
-            let Some((origin, pin)) = &open.origin else { continue };
-            let fault = match origin.fetch(&pin.target).await {
-                Ok(card)
-                    if althing_a2a::OriginCard::parse(&card)
-                        .is_ok_and(|card| card.digest() == pin.sha256) =>
-                {
-                    None
-                }
-                Ok(_) if open.wish.follow => {
-                    let kept = Kept::first(ExposeRequest { no_probe: true, ..open.wish.clone() });
-                    match self.expose(kept).await {
-                        Ok(_) => {
-                            tracing::info!(name, "the agent's card changed and is published");
-                            continue;
-                        }
-                        Err(refusal) => {
-                            Some(format!("its card changed and is not published: {}", refusal.cause))
-                        }
-                    }
-                }
-                Ok(_) => {
-                    Some("its card has changed; no calls are taken until it is exposed again".to_owned())
-                }
-                Err(error) => Some(error.to_string()),
-            };
+    /// Takes no more calls for what is exposed under a name, and its card back. Only in one's turn.
+    async fn take_back(&self, name: String) -> Result<Unexposed, Refusal> {
+        let open = self.open().remove(&name);
+        kept::remove(&self.home, &name);
+        let Some(open) = open else { return Ok(unexposed(String::new(), name)) };
+        self.exposures.remove(open.agent);
+        self.retract(open.agent).await?;
+        Ok(unexposed(open.agent.to_string(), name))
+    }
+
+    async fn retract(&self, agent: AgentId) -> Result<(), Refusal> {
+        match self.ask(Ask::RetractCard { agent }).await {
+            Err(refusal) if refusal.kind != RefusalKind::NotFound => Err(refusal),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Gives up a hold.
+    async fn release(&self, hold: Hold) {
+        let holders = {
             let mut all = self.open();
-            let Some(now) = all.get_mut(&name) else { continue };
-            if now.shown.fault != fault {
-                match &fault {
-                    Some(fault) => tracing::warn!(name, fault, "an exposed agent takes no calls"),
-                    None => tracing::info!(name, "an exposed agent takes calls again"),
-                }
-                now.shown.fault = fault;
+            let open = all.get_mut(&hold.name).filter(|open| open.number == hold.number);
+            open.map(|open| {
+                open.holders = open.holders.saturating_sub(1);
+                open.holders
+            })
+        };
+        if holders == Some(0) {
+            self.end_unheld(&hold.name, hold.number).await;
+        }
+    }
+
+    /// Ends an exposure that nobody holds any more and that is not to stay.
+    async fn end_unheld(&self, name: &str, number: u64) {
+        let _turn = self.turn.lock().await;
+        let is_over = |open: &Open| open.number == number && open.holders == 0 && !open.shown.kept;
+        if !self.open().get(name).is_some_and(is_over) {
+            return;
+        }
+        match self.take_back(name.to_owned()).await {
+            Ok(_) => tracing::info!(name, "no longer exposed: its client has gone"),
+            Err(refusal) => {
+                tracing::warn!(
+                    name,
+                    cause = refusal.cause,
+                    "its card stays published although its client has gone"
+                );
             }
         }
     }
+}
+
+/// The local name that is meant by it or by a did.
+fn name_of(open: &BTreeMap<String, Open>, name: &str) -> String {
+    let by_did = open.iter().find(|(_, open)| open.shown.agent == name).map(|(name, _)| name.clone());
+    by_did.unwrap_or_else(|| name.to_owned())
+}
+
+fn unexposed(agent: String, name: String) -> Unexposed {
+    Unexposed { schema: "althing.unexposed/v1".to_owned(), agent, name }
 }
 
 /// The skill paths of a card, as they are published.

@@ -92,7 +92,7 @@ CALLS = [
     rest("no such task", "POST", "/tasks/nothing:cancel"),
     rest("no such task", "POST", "/tasks/nothing:subscribe"),
     rest("no such configuration", "DELETE", "/tasks/nothing/pushNotificationConfigs/nothing"),
-    rest("no such path", "GET", "/nothing/at/all"),
+    rest("no such path", "GET", "/tasks/nothing/at/all"),
     rest("no such method", "PUT", "/tasks"),
 ]
 
@@ -218,6 +218,7 @@ async def bounds(url, control, *caller):
         expect_equal("the calls that reached the origin", await origin.count() - before, 0)
 
     targets = {
+        "beside A2A": f"GET {path}/metrics",
         "above the agent": f"GET {path}/../../../metrics",
         "above the agent, escaped": f"GET {path}/%2e%2e/%2e%2e/metrics",
         "above the agent, escaped slashes": f"GET {path}/tasks/..%2f..%2f..%2fsecret",

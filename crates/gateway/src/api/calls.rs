@@ -24,7 +24,8 @@ pub struct ExposeRequest {
     /// The skills of an agent without a card of its own.
     #[serde(default)]
     pub skills: Vec<String>,
-    /// Stay exposed after the client has gone, and after the node starts again.
+    /// Stay exposed after the client has gone, and after the node starts again. Otherwise the agent is exposed for as long as
+    /// a client holds it by `GET /v1/calls?hold=true`, which has to begin within half a minute.
     #[serde(default)]
     pub keep: bool,
     /// Publish what the agent's card changes to, instead of taking no calls until it is exposed again.
@@ -123,7 +124,7 @@ pub struct CallsQuery {
     /// End after so many calls; without it, the stream does not end by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// No longer expose that agent when this stream ends.
+    /// No longer expose that agent when the last stream that holds it ends, unless it is to stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<bool>,
 }

@@ -18,6 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::Hold;
 use crate::api::{
     CallProofs, CallSeen, CallsQuery, ExposeRequest, Exposed, ExposedList, ListQuery, Problem, ProblemKind,
     Unexposed,
@@ -101,7 +102,7 @@ pub(super) async fn unexpose(
 /// Calls as they end, as server-sent events
 ///
 /// Every `data:` line is one call that ended at an agent exposed here. With `hold=true` the named agent is no longer exposed
-/// when the client goes away.
+/// when the last such client has gone away, unless it was exposed with `keep`.
 #[utoipa::path(
     get,
     path = "/v1/calls",
@@ -129,8 +130,14 @@ pub(super) async fn calls(
         })
     });
     let agent = agent.transpose()?;
+    let slot = edge.stream_slot()?;
     let hold = match (asked.hold, asked.agent) {
-        (Some(true), Some(name)) => Some(Hold { edge: edge.clone(), name }),
+        (Some(true), Some(name)) => {
+            let hold = calls.desk.hold(&name).ok_or_else(|| {
+                Problem::new(ProblemKind::NotFound, format!("nothing is exposed as \"{name}\""))
+            })?;
+            Some(Holding { edge: edge.clone(), hold: Some(hold) })
+        }
         (Some(true), None) => {
             return Err(
                 Problem::new(ProblemKind::Invalid, "hold: expected an agent to hold, found none").into()
@@ -145,7 +152,7 @@ pub(super) async fn calls(
         left: asked.limit.unwrap_or(u64::MAX),
         log: calls.log.follow(),
         agent,
-        _slot: edge.stream_slot()?,
+        _slot: slot,
         life,
         _hold: hold,
     };
@@ -166,20 +173,17 @@ fn on_edge(edge: &Edge, exposed: Exposed) -> Exposed {
     Exposed { schema: "althing.exposed/v1".to_owned(), url, ..exposed }
 }
 
-/// Ends an exposure when it is dropped.
-struct Hold {
+/// Gives a hold up when it is dropped.
+struct Holding {
     edge: Edge,
-    name: String,
+    hold: Option<Hold>,
 }
 
-impl Drop for Hold {
+impl Drop for Holding {
     fn drop(&mut self) {
-        let ending = self.edge.backend().calls.desk.unexpose(std::mem::take(&mut self.name));
-        tokio::spawn(async move {
-            if let Err(refusal) = ending.await {
-                tracing::warn!(cause = refusal.cause, "an agent stays exposed although its client has gone");
-            }
-        });
+        if let Some(hold) = self.hold.take() {
+            self.edge.backend().calls.desk.release(hold);
+        }
     }
 }
 
@@ -191,7 +195,7 @@ struct Lines {
     agent: Option<AgentId>,
     life: Life,
     _slot: OwnedSemaphorePermit,
-    _hold: Option<Hold>,
+    _hold: Option<Holding>,
 }
 
 impl Drop for Lines {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use althing_engine::Refusal;
 use althing_gateway::api::{ExposeRequest, Exposed, Unexposed};
-use althing_gateway::{CallDesk, Calls, Doing};
+use althing_gateway::{CallDesk, Calls, Doing, Hold};
 use althing_record::{AgentId, Millis, Network, NodeKey};
 use althing_tunnel::{BoxIo, CallLog, Caller, Dial, DialError, Exposures, Limits, Line, Meter, Place};
 use tokio::sync::mpsc;
@@ -55,6 +55,17 @@ impl CallDesk for Desk {
             async move { refused.map(|()| Unexposed { schema: "althing.unexposed/v1".into(), agent, name }) },
         )
     }
+
+    fn hold(&self, name: &str) -> Option<Hold> {
+        self.names
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|known| known == name)
+            .then(|| Hold { name: name.into(), number: 1 })
+    }
+
+    fn release(&self, _: Hold) {}
 
     fn exposed(&self) -> Vec<Exposed> {
         let names = self.names.lock().unwrap();

@@ -81,7 +81,7 @@ impl Line {
     /// Reads a body of so many parts.
     pub(super) async fn download(&mut self, parts: usize) -> Result<Duration, BenchError> {
         let start = Instant::now();
-        let target = format!("{}/parts?{parts}", self.way.rest);
+        let target = format!("{}/tasks/parts?{parts}", self.way.rest);
         let mut body = self.ask(Method::GET, target, Full::default().boxed_unsync()).await?.into_body();
         let mut received = 0;
         while let Some(frame) = body.frame().await {
@@ -97,7 +97,7 @@ impl Line {
         let start = Instant::now();
         let part = Bytes::from(vec![0x62; PART]);
         let body = stream::iter((0..parts).map(move |_| Ok(Frame::data(part.clone()))));
-        let target = format!("{}/sink", self.way.rest);
+        let target = format!("{}/tasks/sink", self.way.rest);
         let answer = self.ask(Method::POST, target, StreamBody::new(body).boxed_unsync()).await?;
         let bytes = answer.into_body().collect().await.map_err(|error| BenchError::unexpected(&error))?;
         let received = String::from_utf8_lossy(&bytes.to_bytes()).parse().unwrap_or(0);
@@ -107,7 +107,7 @@ impl Line {
 
     /// Begins a stream of events and waits for the first.
     pub(super) async fn events(mut self) -> Result<Events, BenchError> {
-        let target = format!("{}/events", self.way.rest);
+        let target = format!("{}/tasks/events", self.way.rest);
         let body = self.ask(Method::GET, target, Full::default().boxed_unsync()).await?.into_body();
         let mut events = Events { body, _sender: self.sender };
         events.next().await?;
@@ -116,7 +116,7 @@ impl Line {
 
     /// Makes an event happen on all streams. Gives how many there are.
     pub(super) async fn happen(&mut self) -> Result<usize, BenchError> {
-        let target = format!("{}/event", self.way.rest);
+        let target = format!("{}/tasks/event", self.way.rest);
         let answer = self.ask(Method::POST, target, Full::default().boxed_unsync()).await?;
         let bytes = answer.into_body().collect().await.map_err(|error| BenchError::unexpected(&error))?;
         String::from_utf8_lossy(&bytes.to_bytes()).parse().map_err(|error| BenchError::unexpected(&error))

@@ -21,7 +21,8 @@ pub(super) struct Found {
 /// Finds the card at a URL, or below it.
 pub(super) async fn find(text: &str, tls: &TlsConnector) -> Result<Found, Refusal> {
     let url = OperatorUrl::parse(text).map_err(|error| {
-        let shown: String = text.chars().take(200).collect();
+        // What stands before an @ may be a password.
+        let shown: String = text.rsplit('@').next().unwrap_or_default().chars().take(200).collect();
         refuse(RefusalKind::Invalid, format!("{shown}: {error}"), Some("write it as http://localhost:9999"))
     })?;
     let site = site::resolve(&url).await?;

@@ -21,15 +21,26 @@ pub(super) struct Kept {
     /// The card that was exposed, if it is to be the same.
     pub(super) pin: Option<String>,
     pub(super) is_again: bool,
+    /// What it takes the place of; if that is gone, nothing is exposed.
+    pub(super) instead_of: Option<Instead>,
+}
+
+/// What an exposure takes the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Instead {
+    /// An earlier one, by its number.
+    Open(u64),
+    /// One that waits.
+    Waiting,
 }
 
 impl Kept {
     pub(super) fn first(wish: ExposeRequest) -> Self {
-        Self { wish, pin: None, is_again: false }
+        Self { wish, pin: None, is_again: false, instead_of: None }
     }
 
     pub(super) fn again(file: File) -> Self {
-        Self { wish: file.wish, pin: Some(file.pin), is_again: true }
+        Self { wish: file.wish, pin: Some(file.pin), is_again: true, instead_of: Some(Instead::Waiting) }
     }
 }
 
@@ -39,28 +50,24 @@ pub(super) struct File {
     #[serde(flatten)]
     pub(super) wish: ExposeRequest,
     pub(super) pin: String,
-}
-
-impl std::ops::Deref for File {
-    type Target = ExposeRequest;
-
-    fn deref(&self) -> &ExposeRequest {
-        &self.wish
-    }
+    /// Who it was, and what was behind it: shown while it is not exposed.
+    #[serde(default)]
+    pub(super) agent: Option<String>,
+    #[serde(default)]
+    pub(super) origin: Option<String>,
 }
 
 fn path(home: &Path, name: &str) -> PathBuf {
     home.join("exposed").join(format!("{name}.json"))
 }
 
-pub(super) fn write(home: &Path, name: &str, wish: &ExposeRequest, pin: &str) -> Result<(), Refusal> {
+pub(super) fn write(home: &Path, name: &str, file: &File) -> Result<(), Refusal> {
     let failed = |error: &dyn std::fmt::Display| {
         refuse(RefusalKind::Internal, format!("{} cannot be kept: {error}", path(home, name).display()), None)
     };
     let dir = home.join("exposed");
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|error| failed(&error))?;
-    let file = File { wish: wish.clone(), pin: pin.to_owned() };
-    let json = serde_json::to_vec_pretty(&file).map_err(|error| failed(&error))?;
+    let json = serde_json::to_vec_pretty(file).map_err(|error| failed(&error))?;
     write_whole(&path(home, name), &json).map_err(|error| failed(&error))
 }
 

@@ -1,15 +1,21 @@
+use std::time::Duration;
+
 use althing_a2a::OperatorUrl;
 use althing_engine::{Refusal, RefusalKind};
 use althing_tunnel::Site;
 use http::HeaderValue;
 use rustls::pki_types::ServerName;
 use tokio::net::lookup_host;
+use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::refuse;
 
 /// Most addresses of one name.
 const ADDRESSES_MAX: usize = 8;
+
+/// How long resolving a name may take.
+const RESOLVED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Resolves a URL once; only what it resolves to is dialed from then on.
 pub(super) async fn resolve(url: &OperatorUrl) -> Result<Site, Refusal> {
@@ -19,10 +25,13 @@ pub(super) async fn resolve(url: &OperatorUrl) -> Result<Site, Refusal> {
     let port = url.port_or_known_default().ok_or_else(|| invalid(format!("{url} names no port")))?;
     // Brackets belong to the URL, not to the address.
     let name = host.trim_start_matches('[').trim_end_matches(']');
-    let found = lookup_host((name, port)).await.map_err(|error| {
+    let nowhere = |cause: String| {
         let hint = "check the address; `curl` it from this machine";
-        refuse(RefusalKind::NotFound, format!("{host} has no address: {error}"), Some(hint))
-    })?;
+        refuse(RefusalKind::NotFound, format!("{host} has no address: {cause}"), Some(hint))
+    };
+    let found = timeout(RESOLVED_WITHIN, lookup_host((name, port))).await;
+    let found = found.map_err(|_| nowhere(format!("no answer within {} s", RESOLVED_WITHIN.as_secs())))?;
+    let found = found.map_err(|error| nowhere(error.to_string()))?;
     let mut addresses = Vec::new();
     for address in found.take(ADDRESSES_MAX) {
         OperatorUrl::admits(address.ip()).map_err(|error| invalid(error.to_string()))?;
