@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::relays::{placed, relay};
 use super::*;
-use crate::{Channel, OpenError, Path, StreamKind, Transport};
+use crate::{Channel, Membership, OpenError, Path, StreamKind, Transport};
 
 mod strangers;
 
@@ -400,6 +400,11 @@ async fn streams_run_through_a_relay() {
     let caller = Config { listen: Vec::new(), reachability: ReachMode::Client, ..config(102) };
     let mut caller = Node::start(Config { bootstrap: vec![relay.address()], ..caller }).await;
     caller.connected(relay.id()).await;
+    // A relay carries circuits of members only, and learns from Identify who is one.
+    let (from, is_member) = (caller.id(), Membership::Member);
+    let known =
+        |state: &NetState| state.peers.iter().any(|peer| peer.node == from && peer.membership == is_member);
+    relay.state("the caller is a member", known).await;
     let circuits = callee.net.state().reach.circuits;
     for kind in StreamKind::ALL {
         let opened = within("stream", caller.net.open(callee.id(), circuits.clone(), kind)).await;
