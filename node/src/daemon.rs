@@ -229,8 +229,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
 
     let clock = Clock::start();
     let default_agent = agents.first().map(|hosted| hosted.agent);
-    let identity =
-        agents.first().map(|hosted| Identity { agent: hosted.agent, key: Arc::new(hosted.key.clone()) });
+    let identity = agents.first().map(|hosted| Identity::new(hosted.agent, Arc::new(hosted.key.clone())));
     let config = Config {
         network: network.clone(),
         node_key,

@@ -105,22 +105,38 @@ impl StatementError {
 }
 
 impl<S: Statement> Signed<S> {
-    /// Signs a statement; its `key` is set to what signs. The result went through [`Signed::verify`] like any other.
+    /// Signs a statement; its `key` is set to what signs. The result was read like any other, but for the signature,
+    /// which was made here.
     ///
     /// # Errors
     /// When it would not be valid.
     pub fn sign(statement: S, key: &AgentKey) -> Result<Self, StatementError> {
-        let public = key.public();
+        Self::sign_with(statement, key.public(), |message| key.sign(message))
+    }
+
+    /// The same with whatever signs for the public key.
+    ///
+    /// # Errors
+    /// When it would not be valid.
+    pub fn sign_with(
+        statement: S,
+        public: [u8; 32],
+        sign: impl FnOnce(&[u8]) -> [u8; SIGNATURE_LEN],
+    ) -> Result<Self, StatementError> {
         let other = (public != statement.agent().0).then_some(public);
         let statement = statement.with_key(other);
         let network = statement.network();
         let content = cbor::to_vec(&statement);
-        let signature = key.sign(&message::<S>(&content));
+        let signature = sign(&message::<S>(&content));
         let mut to = Writer::default();
         to.array(2);
         to.bytes(&content);
         to.bytes(&signature);
-        Self::verify(&to.into_bytes(), network)
+        // Of a rotated key's agent it is not known yet whether it can have signed anything.
+        let check = |statement: &S, _: &[u8], _: &[u8; SIGNATURE_LEN]| {
+            statement.key().map_or(Ok(()), |_| admit_key(&statement.agent().0).map(|_| ()))
+        };
+        Self::read(&to.into_bytes(), network, check)
     }
 
     /// Checks a statement as it was received.
@@ -128,6 +144,20 @@ impl<S: Statement> Signed<S> {
     /// # Errors
     /// When the bytes are not a valid statement of `network`.
     pub fn verify(bytes: &[u8], network: NetworkId) -> Result<Self, StatementError> {
+        Self::read(bytes, network, |statement, message, signature| {
+            let agent = statement.agent().0;
+            match statement.key() {
+                None => verify_signature(&agent, message, signature),
+                Some(key) => admit_key(&agent).and_then(|_| verify_signature(&key, message, signature)),
+            }
+        })
+    }
+
+    fn read(
+        bytes: &[u8],
+        network: NetworkId,
+        check: impl FnOnce(&S, &[u8], &[u8; SIGNATURE_LEN]) -> Result<(), SignatureError>,
+    ) -> Result<Self, StatementError> {
         let name = S::NAME;
         if bytes.len() > SIGNED_BYTES_MAX {
             return Err(StatementError::TooLarge { name, found: bytes.len() });
@@ -139,17 +169,14 @@ impl<S: Statement> Signed<S> {
         if found != network {
             return Err(StatementError::ForeignNetwork { name, found, expected: network });
         }
-        let (agent, key) = (statement.agent(), statement.key());
-        if key == Some(agent.0) {
+        if statement.key() == Some(statement.agent().0) {
             return Err(StatementError::Rule { name, rule: "key repeats the agent" });
         }
         if let Some(rule) = statement.fault() {
             return Err(StatementError::Rule { name, rule });
         }
         let message = message::<S>(content);
-        admit_key(&agent.0)
-            .and_then(|_| verify_signature(&key.unwrap_or(agent.0), &message, &signature))
-            .map_err(|error| StatementError::Signature { name, error })?;
+        check(&statement, &message, &signature).map_err(|error| StatementError::Signature { name, error })?;
         Ok(Self { statement, id: Digest(Sha256::digest(&message).into()), bytes: bytes.to_vec() })
     }
 

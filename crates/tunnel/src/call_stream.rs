@@ -3,13 +3,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use althing_record::{AgentId, AgentKey, Millis, NetworkId, NodeId};
+use althing_record::{AgentId, Millis, NetworkId, NodeId};
 use althing_trust::{
     Accept, Answer, Call, CallBody, CallFrame, HEAD_BYTES_MAX, Progress, TaskId, head_end, request_head_hash,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
+use crate::Signer;
 use crate::dial::BoxIo;
 
 /// Longest answer frame, with room to see that one is longer.
@@ -31,7 +32,7 @@ pub(crate) enum Told {
 pub(crate) struct Unsigned {
     pub(crate) network: NetworkId,
     pub(crate) caller: AgentId,
-    pub(crate) key: Arc<AgentKey>,
+    pub(crate) signer: Arc<Signer>,
     pub(crate) callee: AgentId,
     pub(crate) task: TaskId,
     pub(crate) node: NodeId,
@@ -50,7 +51,7 @@ impl Unsigned {
             made: self.made,
             key: None,
         };
-        Call::sign(body, &self.key).map_err(io::Error::other)
+        self.signer.sign(body).map_err(io::Error::other)
     }
 }
 

@@ -310,7 +310,7 @@ impl Callee {
         };
         let skill = skill.try_into().unwrap_or_default();
         let body = AcceptBody { skill, ..AcceptBody::to(call, index, made) };
-        match Accept::sign(body, &exposure.key) {
+        match exposure.signer.sign(body) {
             Ok(accept) => (Answer::Accepted(accept.bytes().to_vec()), Some(accept)),
             Err(error) => (Answer::Ahead(Reason::new(&error.to_string())), None),
         }

@@ -1,6 +1,8 @@
 use std::fmt;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -9,20 +11,20 @@ use althing_trust::{Accept, Answer, Call, Reason, Refusal, TaskId};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::Builder;
 use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::call_stream::{CallStream, Told, Unsigned};
 use crate::dial::{Dial, DialError, Place};
+use crate::driver::{Driver, Sending};
 use crate::evidence::{Evidence, Outcome, Side};
 use crate::meter::{Ending, Meter, Metered};
 use crate::sessions::Sessions;
-use crate::{Body, BodyError, Limits};
+use crate::{Body, BodyError, Limits, Signer};
 
 /// How long reaching the callee's node may take.
 const REACH_WITHIN: Duration = Duration::from_secs(12);
@@ -34,6 +36,15 @@ pub struct Identity {
     pub agent: AgentId,
     /// The key that signs for it.
     pub key: Arc<AgentKey>,
+    signer: Arc<Signer>,
+}
+
+impl Identity {
+    /// An agent, and a key that signs for it.
+    #[must_use]
+    pub fn new(agent: AgentId, key: Arc<AgentKey>) -> Self {
+        Self { agent, signer: Arc::new(Signer::of(&key)), key }
+    }
 }
 
 /// The calling side of the tunnel. Clones share their sessions and limits.
@@ -201,7 +212,7 @@ impl Caller {
         let unsigned = Unsigned {
             network: shared.network,
             caller: by.agent,
-            key: Arc::clone(&by.key),
+            signer: Arc::clone(&by.signer),
             callee,
             task: TaskId(random()?),
             node: shared.node,
@@ -215,12 +226,27 @@ impl Caller {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(error.to_string(), false))?;
-        let driver = Driver(tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a call ended early");
-            }
-        }));
-        let answer = timeout(within, sender.send_request(request)).await;
+        let mut driver = Driver::new(connection);
+        let (head, body) = request.into_parts();
+        let (body, is_sent) = Sending::new(body);
+        let answer = {
+            let mut sending = pin!(sender.send_request(Request::from_parts(head, body)));
+            let driving = poll_fn(|cx| {
+                while driver.poll(cx) {
+                    match sending.as_mut().poll(cx) {
+                        Poll::Pending if matches!(driver, Driver::Waiting(_)) => return Poll::Pending,
+                        Poll::Pending => {}
+                        answer @ Poll::Ready(_) => return answer,
+                    }
+                }
+                sending.as_mut().poll(cx)
+            });
+            timeout(within, driving).await
+        };
+        // A client that is still sending may not read before it is done.
+        if !is_sent.load(Ordering::Relaxed) {
+            driver.spawn();
+        }
         let told = told.try_recv().ok();
         let taken = matches!(told, Some(Told::Taken { .. }));
         let response = match (answer, told) {
@@ -254,7 +280,7 @@ impl Caller {
             evidence: shared.evidence.clone(),
             now: Arc::clone(&shared.now),
         });
-        Ok(response.map(|body| Answering { body, end, metered: None, _driver: driver, _permit: permit }))
+        Ok(response.map(|body| Answering { body, end, metered: None, driver, _permit: permit }))
     }
 
     fn keep(&self, told: Option<Told>, outcome: Outcome, began: Instant, response_hash: Option<Digest>) {
@@ -286,26 +312,32 @@ fn cause_of(error: &dyn std::error::Error) -> String {
     innermost.to_string()
 }
 
-/// Ends a connection when it is dropped.
-struct Driver(JoinHandle<()>);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// The response of a call while it is read. Dropped, the call ends.
 struct Answering {
     body: Incoming,
     end: Option<End>,
     metered: Option<Metered>,
-    _driver: Driver,
+    driver: Driver,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Answering {
-    fn ended(&mut self, whole: bool) {
+    fn poll_body(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = &mut *self;
+        // It is asked first: the connection reads on only for who wants something.
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        if polled.is_pending() && this.driver.poll(cx) {
+            return Pin::new(&mut this.body).poll_frame(cx);
+        }
+        polled
+    }
+
+    fn ended(&mut self, whole: bool, cx: &mut Context<'_>) {
+        // It has the end of this side to send.
+        self.driver.poll(cx);
         if let Some(end) = self.end.take() {
             end.keep(whole);
         }
@@ -354,25 +386,20 @@ impl hyper::body::Body for Answering {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+        let frame = ready!(self.as_mut().poll_body(cx));
+        match &frame {
             Some(Ok(frame)) => {
                 if let (Some(part), Some(end)) = (frame.data_ref(), &mut self.end) {
                     end.hash.update(part);
                 }
                 if self.body.is_end_stream() {
-                    self.ended(true);
+                    self.ended(true, cx);
                 }
-                Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => {
-                self.ended(false);
-                Poll::Ready(Some(Err(cause_of(&error).into())))
-            }
-            None => {
-                self.ended(true);
-                Poll::Ready(None)
-            }
+            Some(Err(_)) => self.ended(false, cx),
+            None => self.ended(true, cx),
         }
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| cause_of(&error).into())))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -2,22 +2,22 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use althing_a2a::{BasePath, Binding, OriginCard, Protocol, TargetError, join_queries};
-use althing_record::{AgentId, AgentKey};
+use althing_record::AgentId;
 use althing_route::{Bucket, Rate, Ticks};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::Origin;
 use crate::operation::Operation;
+use crate::{Origin, Signer};
 
 /// An agent that other nodes may call, and what is behind it.
 #[derive(Clone, Debug)]
 pub struct Exposure {
     /// The agent.
     pub agent: AgentId,
-    /// The key that signs its Accepts.
-    pub key: Arc<AgentKey>,
+    /// What signs its Accepts.
+    pub signer: Arc<Signer>,
     /// Its skill paths; an Accept names the one that was asked for, if it is one of them.
     pub skills: Vec<String>,
     /// What it is reached at.

@@ -8,6 +8,7 @@
 mod client;
 mod server;
 mod stream;
+mod turn;
 
 pub(crate) use self::client::Client;
 pub(crate) use self::server::serve;

@@ -122,7 +122,7 @@ fn pair(
     .unwrap();
     exposures.insert(Exposure {
         agent: callee_key.agent(),
-        key: Arc::clone(&callee_key),
+        signer: Arc::new(Signer::of(&callee_key)),
         skills: vec!["text/upper".to_owned()],
         doors: doors(),
         card: Bytes::from_static(b"{\"name\":\"x\"}"),
@@ -140,7 +140,7 @@ fn pair(
     });
     let dial: Arc<dyn Dial> = pipes.clone();
     let caller = Caller::new(dial, network.id(), caller_node, now, &limits, (meter.clone(), keep));
-    let by = Identity { agent: by.agent(), key: by };
+    let by = Identity::new(by.agent(), by);
     Pair {
         caller,
         by,

@@ -21,7 +21,7 @@ use althing_gateway::api::{ExposeRequest, Exposed, Unexposed};
 use althing_gateway::{Asked, CallDesk, Doing, Hold};
 use althing_keystore::Keystore;
 use althing_record::{AgentId, NetworkId, recovery_key_hash};
-use althing_tunnel::{Doors, Exposure, Exposures, HttpOrigin, Limits, Origin, Pace, Pin};
+use althing_tunnel::{Doors, Exposure, Exposures, HttpOrigin, Limits, Origin, Pace, Pin, Signer};
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_rustls::TlsConnector;
@@ -276,7 +276,7 @@ impl Shared {
         let earlier = self.exposures.of(agent);
         self.exposures.insert(Exposure {
             agent,
-            key: Arc::new(hosted.key.clone()),
+            signer: Arc::new(Signer::of(&hosted.key)),
             skills: skills(&mesh),
             doors: source.doors.clone(),
             card: Bytes::from(source.card.bytes().to_vec()),

@@ -1,3 +1,5 @@
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,6 +10,7 @@ use http::Request;
 use tokio::time::{Instant, sleep_until};
 
 use super::stream::Open;
+use super::turn::Turn;
 use super::{
     HEADERS_BYTES_MAX, MuxStream, PING_AFTER, PONG_WITHIN, SEND_BUFFER, SESSION_WINDOW, STREAM_WINDOW,
 };
@@ -66,7 +69,10 @@ impl Client {
 
 async fn drive(mut connection: Connection<BoxIo, Bytes>, calls: Arc<AtomicUsize>, ended: Arc<AtomicBool>) {
     let mut pings = connection.ping_pong();
-    let mut work = std::pin::pin!(connection);
+    let mut turn = Turn::default();
+    let mut work = std::pin::pin!(poll_fn(|cx| {
+        turn.poll(cx, calls.load(Ordering::Relaxed), |cx| Pin::new(&mut connection).poll(cx))
+    }));
     // Since when there is no call.
     let mut idle = Instant::now();
     let mut next = Instant::now() + PING_AFTER;

@@ -1,11 +1,13 @@
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use h2::server::Builder;
 use http::Response;
 
 use super::stream::Open;
+use super::turn::Turn;
 use super::{HEADERS_BYTES_MAX, MuxStream, SEND_BUFFER, SESSION_WINDOW, STREAM_WINDOW};
 use crate::dial::BoxIo;
 
@@ -26,7 +28,11 @@ pub(crate) async fn serve(io: BoxIo, calls_max: u32, mut serve: impl FnMut(MuxSt
         }
     };
     let open = Arc::new(AtomicUsize::new(0));
-    while let Some(call) = session.accept().await {
+    let mut turn = Turn::default();
+    let mut next = async || {
+        poll_fn(|cx| turn.poll(cx, open.load(Ordering::Relaxed), |cx| session.poll_accept(cx))).await
+    };
+    while let Some(call) = next().await {
         match call {
             Ok((request, mut respond)) => match respond.send_response(Response::new(()), false) {
                 Ok(send) => serve(MuxStream::accepted(send, request.into_body(), Open::new(&open))),
