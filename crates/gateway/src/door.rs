@@ -79,7 +79,7 @@ async fn answer(edge: &Edge, life: Life, request: Request, style: &Style) -> Res
         };
     }
     let mut incoming = Incoming::read(request, address.target.clone()).await?;
-    style.learn(incoming.rpc_id());
+    style.learn(incoming.bytes());
     clean(edge, incoming.headers_mut());
     match address.asked {
         Asked::Agent(name) => {

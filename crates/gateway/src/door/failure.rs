@@ -5,6 +5,7 @@ use althing_tunnel::{CallError, DialError, ERROR_HEADER};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -187,7 +188,7 @@ impl Failure {
         }]);
         match style {
             Style::Rpc(id) => {
-                let id = id.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let id = id.lock().unwrap_or_else(PoisonError::into_inner).read().clone();
                 let error = json!({"code": self.cause.rpc_code(), "message": self.message, "data": details});
                 json!({"jsonrpc": "2.0", "id": id, "error": error})
             }
@@ -228,11 +229,39 @@ impl From<CallError> for Failure {
     }
 }
 
+/// The id of a JSON-RPC request. It is read only for who needs it: most requests do not fail.
+#[derive(Clone, Debug)]
+pub(crate) enum RpcId {
+    /// It is in this body.
+    In(Bytes),
+    Read(Value),
+}
+
+impl Default for RpcId {
+    fn default() -> Self {
+        Self::Read(Value::Null)
+    }
+}
+
+impl RpcId {
+    /// Reads it, and lets the body go.
+    fn read(&mut self) -> &Value {
+        if let Self::In(body) = self {
+            let request: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+            *self = Self::Read(request.get("id").cloned().unwrap_or(Value::Null));
+        }
+        match self {
+            Self::Read(id) => id,
+            Self::In(_) => &Value::Null,
+        }
+    }
+}
+
 /// In which form a client reads errors.
 #[derive(Clone, Debug)]
 pub(crate) enum Style {
     /// JSON-RPC, with the request's id once that is known.
-    Rpc(Arc<Mutex<Value>>),
+    Rpc(Arc<Mutex<RpcId>>),
     /// HTTP+JSON.
     Rest,
 }
@@ -245,9 +274,17 @@ impl Style {
         if *request.method() == Method::POST && is_address { Self::Rpc(Arc::default()) } else { Self::Rest }
     }
 
-    pub(super) fn learn(&self, id: Value) {
-        if let Self::Rpc(known) = self {
-            *known.lock().unwrap_or_else(PoisonError::into_inner) = id;
+    /// The request's body has come.
+    pub(super) fn learn(&self, body: Bytes) {
+        if let Self::Rpc(id) = self {
+            *id.lock().unwrap_or_else(PoisonError::into_inner) = RpcId::In(body);
+        }
+    }
+
+    /// Keeps nothing of the request but its id: a response may take long.
+    pub(super) fn settle(&self) {
+        if let Self::Rpc(id) = self {
+            id.lock().unwrap_or_else(PoisonError::into_inner).read();
         }
     }
 }

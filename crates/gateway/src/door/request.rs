@@ -25,7 +25,6 @@ const PROBLEM_MAX: usize = 16 * 1_024;
 pub(super) struct Incoming {
     head: Parts,
     content: Content,
-    message: Value,
     strategy: Option<String>,
 }
 
@@ -62,27 +61,26 @@ impl Incoming {
                 None => break Content::Whole(read.freeze()),
             }
         };
-        let message = match &content {
-            Content::Whole(bytes) => serde_json::from_slice(bytes).unwrap_or(Value::Null),
-            Content::Flowing(_) => Value::Null,
-        };
         let strategy =
             head.headers.get(STRATEGY_HEADER).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
-        Ok(Self { head, content, message, strategy })
+        Ok(Self { head, content, strategy })
     }
 
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.head.headers
     }
 
-    /// The id of a JSON-RPC request, if it can be read.
-    pub(super) fn rpc_id(&self) -> Value {
-        self.message.get("id").cloned().unwrap_or(Value::Null)
+    /// The body, if it was read whole.
+    pub(super) fn bytes(&self) -> Bytes {
+        match &self.content {
+            Content::Whole(bytes) => bytes.clone(),
+            Content::Flowing(_) => Bytes::new(),
+        }
     }
 
     /// The JSON of the body, if it is JSON and was read.
-    pub(super) fn message(&self) -> &Value {
-        &self.message
+    pub(super) fn message(&self) -> Value {
+        serde_json::from_slice(&self.bytes()).unwrap_or(Value::Null)
     }
 
     /// How the client wants an agent to be chosen.

@@ -27,7 +27,10 @@ pub(super) fn pass(
     let (mut head, body) = response.into_parts();
     althing_tunnel::strip(&mut head.headers);
     life.hold();
-    let events = is_stream.then_some(Events { style, tail: [0; TAIL] });
+    let events = is_stream.then(|| {
+        style.settle();
+        Events { style, tail: [0; TAIL] }
+    });
     Response::from_parts(head, Body::new(Passing { body, events, over: false, life, learner }))
 }
 

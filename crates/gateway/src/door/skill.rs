@@ -243,7 +243,7 @@ fn tasks_in(incoming: &Incoming) -> Vec<String> {
         tasks.push(task.to_owned());
     }
     let body = incoming.message();
-    let params = body.get("params").unwrap_or(body);
+    let params = body.get("params").unwrap_or(&body);
     let message = params.get("message").unwrap_or(&Value::Null);
     for (from, name) in [(message, "taskId"), (message, "contextId"), (params, "id"), (params, "taskId")] {
         if let Some(task) = from.get(name).and_then(Value::as_str) {
