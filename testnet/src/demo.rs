@@ -111,7 +111,8 @@ pub async fn demo(plan: &DemoPlan, say: &mut dyn FnMut(&DemoStep)) -> Result<Dem
         Some(dir) => dir.clone(),
         None => temporary_dir().map_err(early)?,
     };
-    let testnet = Testnet::create(&Plan::new(&plan.program, dir, NODES)).map_err(early)?;
+    let testnet =
+        Testnet::create(&Plan { program: plan.program.clone(), dir, nodes: NODES }).map_err(early)?;
     let mut play = Play::new(testnet, say);
     let result = tokio::select! {
         result = play.all() => result,

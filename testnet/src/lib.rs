@@ -9,7 +9,7 @@
 //! # async fn example() -> Result<(), althing_testnet::TestnetError> {
 //! use althing_testnet::{Plan, down, status, up};
 //!
-//! let plan = Plan::new("target/release/althing", "net", 5);
+//! let plan = Plan { program: "target/release/althing".into(), dir: "net".into(), nodes: 5 };
 //! up(&plan, std::time::Duration::from_secs(60), &mut |line| eprintln!("{line}")).await?;
 //! assert!(status("net".as_ref()).await?.agree);
 //! down("net".as_ref()).await?;

@@ -32,17 +32,6 @@ pub struct Plan {
     pub dir: PathBuf,
     /// How many nodes.
     pub nodes: usize,
-    /// Where and how each node listens, and further options of `althing up`.
-    pub options: Vec<String>,
-}
-
-impl Plan {
-    /// Nodes on loopback, over TCP and QUIC.
-    #[must_use]
-    pub fn new(program: impl Into<PathBuf>, dir: impl Into<PathBuf>, nodes: usize) -> Self {
-        let listen = ["--listen", "/ip4/127.0.0.1/tcp/0", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"];
-        Self { program: program.into(), dir: dir.into(), nodes, options: listen.map(Into::into).into() }
-    }
 }
 
 /// A testnet that this process works on. Dropping it leaves its nodes running.
@@ -81,7 +70,15 @@ impl Testnet {
         fs::write(dir.genesis(), network.to_bytes()).map_err(TestnetError::io("write", &dir.genesis()))?;
         let state = State::new(program, dir.genesis());
         state.save(&dir.state())?;
-        Ok(Self { dir, network, state, children: BTreeMap::new(), options: plan.options.clone() })
+        let options = ["--listen", "/ip4/127.0.0.1/tcp/0", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"];
+        let options = options.map(Into::into).into();
+        Ok(Self { dir, network, state, children: BTreeMap::new(), options })
+    }
+
+    /// Starts nodes from now on with these options of `althing up`, which say where they listen too; without this they
+    /// listen on loopback, over TCP and QUIC.
+    pub fn set_options<T: Into<String>>(&mut self, options: impl IntoIterator<Item = T>) {
+        self.options = options.into_iter().map(Into::into).collect();
     }
 
     /// Starts nodes up to this number and waits until all are ready and each sees a peer.

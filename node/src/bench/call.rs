@@ -46,9 +46,12 @@ pub(crate) async fn call(lab: &Lab, say: &mut dyn FnMut(String)) -> Result<Vec<F
         let agent = Agent::start(&lab.program).await?;
         let of = format!("call: run {run} of {}", lab.runs);
         let places = (lab.streams + CLIENTS + 16).to_string();
-        let options =
-            ["--listen", "/ip4/127.0.0.1/tcp/0", "--api-connections", &places, "--calls-per-peer", &places];
-        let testnet = lab.network_with(&format!("call-{run}"), 2, &options).await?;
+        // The agent's node opens a file for each call, the other one for each client.
+        let options = [
+            vec!["--calls-per-peer".to_owned(), places.clone()],
+            vec!["--api-connections".to_owned(), places.clone()],
+        ];
+        let testnet = lab.network_over_tcp(&format!("call-{run}"), &options).await?;
         lab.on(testnet, async |testnet| {
             let mut pair = Pair::meet(testnet, &agent, places.parse().ok()).await?;
             say(format!("{of}, {CALLS} calls one at a time, each way"));

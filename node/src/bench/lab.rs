@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use althing_gateway::Client;
-use althing_testnet::Testnet;
+use althing_testnet::{Testnet, TestnetError};
 
 use super::{BenchError, Plan};
 
@@ -33,28 +33,33 @@ impl Lab {
 
     /// A network of fresh nodes that see each other.
     pub(crate) async fn network(&self, name: &str, nodes: usize) -> Result<Testnet, BenchError> {
-        self.start(althing_testnet::Plan::new(&self.program, self.dir.join(name), nodes), nodes).await
+        let mut testnet = self.create(name, nodes)?;
+        let launched = testnet.launch(nodes, &mut |_| {}).await;
+        up(testnet, launched).await
     }
 
-    /// The same, of nodes that are started with these options.
-    pub(crate) async fn network_with(
+    /// The same over TCP alone, each node with further options of `althing up`.
+    pub(crate) async fn network_over_tcp(
         &self,
         name: &str,
-        nodes: usize,
-        options: &[&str],
+        options: &[Vec<String>],
     ) -> Result<Testnet, BenchError> {
-        let plan = althing_testnet::Plan::new(&self.program, self.dir.join(name), nodes);
-        let options = options.iter().map(|word| (*word).to_owned()).collect();
-        self.start(althing_testnet::Plan { options, ..plan }, nodes).await
+        let mut testnet = self.create(name, options.len())?;
+        let launched = async {
+            for (number, options) in (1..).zip(options) {
+                let listen = ["--listen", "/ip4/127.0.0.1/tcp/0"].map(str::to_owned);
+                testnet.set_options(listen.into_iter().chain(options.iter().cloned()));
+                testnet.launch(number, &mut |_| {}).await?;
+            }
+            Ok(())
+        };
+        let launched = launched.await;
+        up(testnet, launched).await
     }
 
-    async fn start(&self, plan: althing_testnet::Plan, nodes: usize) -> Result<Testnet, BenchError> {
-        let mut testnet = Testnet::create(&plan)?;
-        if let Err(error) = testnet.launch(nodes, &mut |_| {}).await {
-            testnet.stop().await?;
-            return Err(error.into());
-        }
-        Ok(testnet)
+    fn create(&self, name: &str, nodes: usize) -> Result<Testnet, TestnetError> {
+        let plan = althing_testnet::Plan { program: self.program.clone(), dir: self.dir.join(name), nodes };
+        Testnet::create(&plan)
     }
 
     /// Runs something on a network and ends its nodes in every case.
@@ -77,6 +82,15 @@ impl Drop for Lab {
         // Left behind it is only in the way.
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// The network, if its nodes were launched; or else they are ended.
+async fn up(mut testnet: Testnet, launched: Result<(), TestnetError>) -> Result<Testnet, BenchError> {
+    if let Err(error) = launched {
+        testnet.stop().await?;
+        return Err(error.into());
+    }
+    Ok(testnet)
 }
 
 /// Clients of all nodes.

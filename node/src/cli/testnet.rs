@@ -22,7 +22,7 @@ pub(crate) async fn testnet(
 ) -> Result<Page, Failure> {
     match command {
         args::Testnet::Up { nodes, dir } => {
-            let plan = Plan::new(this_program()?, dir_of(dir)?, nodes.into());
+            let plan = Plan { program: this_program()?, dir: dir_of(dir)?, nodes: nodes.into() };
             let limit = session.timeout_or(UP_LIMIT);
             let report = up(&plan, limit, &mut |line| note(&clean(&line))).await?;
             let mut text = Text::default();

@@ -179,3 +179,27 @@ fn every_setting_has_its_own_name_and_variable() {
         assert_eq!(Key::ALL.iter().filter(|other| other.variable() == key.variable()).count(), 1);
     }
 }
+
+#[test]
+fn bounds_are_whole_numbers_within_bounds_of_their_own() {
+    let read = |text: &str| {
+        let (_dir, sources) = with_file(text);
+        let settings = Settings::read(&sources).unwrap();
+        (settings.api_connections, settings.calls_per_peer)
+    };
+    assert_eq!(read(""), (128, 2_048));
+    assert_eq!(read("api.connections = 10_000\ncalls.per_peer = 1\n"), (10_000, 1));
+    for (text, cause) in [
+        ("api.connections = \"9\"\n", "expected a whole number"),
+        ("api.connections = 0\n", "from 1 to 65536"),
+        ("calls.per_peer = 16385\n", "from 1 to 16384"),
+        ("calls.per_peer = -1\n", "from 1 to 16384"),
+    ] {
+        let (message, _) = said(text);
+        assert!(message.contains(cause), "{text}: {message}");
+    }
+    let mut sources = sources(&[("ALTHING_CALLS_PER_PEER", "70")]);
+    sources.flags.insert(Key::ApiConnections, vec!["60".into()]);
+    let settings = Settings::read(&sources).unwrap();
+    assert_eq!((settings.api_connections, settings.calls_per_peer), (60, 70));
+}

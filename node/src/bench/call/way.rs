@@ -140,7 +140,14 @@ impl Line {
         let answer = self.sender.send_request(request).await;
         let answer = answer.map_err(|error| BenchError::unexpected(&error))?;
         if !answer.status().is_success() {
-            let cause = format!("a call was answered {}", answer.status());
+            let status = answer.status();
+            let body = answer
+                .into_body()
+                .collect()
+                .await
+                .map(http_body_util::Collected::to_bytes)
+                .unwrap_or_default();
+            let cause = format!("a call was answered {status}: {}", String::from_utf8_lossy(&body));
             return Err(BenchError::Unexpected(cause));
         }
         Ok(answer)
