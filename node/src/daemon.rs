@@ -424,7 +424,7 @@ fn protocols(state: &NetState, loop_runs: bool) -> Vec<ProtocolHealth> {
             !state.listen.is_empty(),
             format!("{} addresses, {members} peers", state.listen.len()),
         ),
-        protocol("kademlia", true, format!("{} peers in the routing table", state.routing_table)),
+        protocol("kademlia", true, format!("peers in the routing table: {}", state.routing_table)),
         protocol(
             "gossipsub",
             true,

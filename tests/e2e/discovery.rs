@@ -56,6 +56,7 @@ fn a_card_is_found_by_queries_watched_and_retracted() {
     assert_eq!(retracted["leases_ended"], 1);
     let _ = one.run(&["card", "retract"]).expect(1).says("has no card to retract").says("hint: ");
     poll("it is gone", || found(&two, &["--skill", "text"]).is_empty().then_some(()));
+    let _ = two.run(&["card", "get", &one.agent()]).expect(1).says("was retracted").says("card history");
 
     let expected = ["card.published", "lease.began", "card.updated", "card.retracted", "lease.ended"];
     let events = poll("the other node has seen it all", || {

@@ -6,6 +6,7 @@ use althing_store::{ReadError, Snapshot};
 
 use super::Search;
 use crate::engine::Engine;
+use crate::rows::slot_key;
 use crate::{
     Answer, AskNo, Effect, Key, Now, QueryNo, Refusal, RefusalKind, Request, RequestNo, Response, Source,
 };
@@ -98,12 +99,21 @@ impl<S: Snapshot> Engine<S> {
         let agent = search.agent;
         let answer = match self.card_answer(agent, now)? {
             Some(card) => Answer::Card(Box::new(card)),
+            None if self.slot_record(&slot_key(agent, Kind::Card, ""), now)?.is_some() => {
+                Answer::Refused(Refusal {
+                    kind: RefusalKind::NotFound,
+                    cause: format!("the card of {agent} was retracted"),
+                    hint: Some(format!("`althing card history {agent}` shows when")),
+                })
+            }
             None if search.is_over => Answer::Refused(Refusal {
                 kind: RefusalKind::NotFound,
-                cause: format!(
-                    "no card of {agent} is known here, and {} providers did not have it",
-                    search.providers.len()
-                ),
+                cause: match search.providers.len() {
+                    1 => format!("no card of {agent} is known here, and 1 provider did not have it"),
+                    count => {
+                        format!("no card of {agent} is known here, and {count} providers did not have it")
+                    }
+                },
                 hint: Some("the agent may have published none, or its card expired".into()),
             }),
             None => Answer::Refused(Refusal {

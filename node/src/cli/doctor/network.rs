@@ -112,7 +112,7 @@ pub(super) fn relaying(node: &Running) -> Check {
 pub(super) fn kademlia(node: &Running) -> Check {
     const NAME: &str = "kademlia";
     let reach = &node.reach;
-    let finding = format!("{}, {} peers in the routing table", reach.kademlia, reach.routing_table);
+    let finding = format!("{}, peers in the routing table: {}", reach.kademlia, reach.routing_table);
     let members = node.peers.iter().filter(|peer| peer.same_network == Some(true)).count();
     if members > 0 && reach.routing_table == 0 {
         return Check::warn(
