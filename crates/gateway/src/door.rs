@@ -127,10 +127,10 @@ fn clean(edge: &Edge, headers: &mut HeaderMap) {
     headers.remove(ORIGIN);
 }
 
-/// The card of the agent that is this node's face.
+/// The card of the agent that is this node's face: the one that was chosen, even while it is not there, else any that is.
 pub(crate) async fn face(State(edge): State<Edge>, request: Request) -> Response {
     let exposed = edge.backend().calls.desk.exposed();
-    let face = exposed.iter().find(|exposed| exposed.fault.is_none());
+    let face = exposed.iter().find(|exposed| exposed.face || exposed.fault.is_none());
     let face = face.and_then(|exposed| exposed.agent.parse().ok());
     let answer = match face {
         Some(agent) => {

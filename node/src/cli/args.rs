@@ -612,6 +612,8 @@ mod tests {
             vec!["send", did, "--text", "x", "--transport", "GRPC"],
             vec!["send", did, "--text", "x", "-o", "yaml"],
             vec!["send", "-a", "babel", "--skill", "text", "--text", "x"],
+            vec!["send", "babel", "--route", "best", "--text", "x"],
+            vec!["send", "--skill", "text", "--route", "nearest", "--text", "x"],
             vec!["task", "get"],
             vec!["task", "get", did, "7", "8"],
             vec!["task", "list", did, "--status", "done"],

@@ -240,7 +240,11 @@ impl Shared {
                 return shown;
             };
             if found == asked || Instant::now() >= until {
-                return Exposed { found_by: Some(found), asked: Some(asked), ..shown };
+                let (found_by, asked) = (Some(found), Some(asked));
+                if let Some(open) = self.open().get_mut(&shown.name).filter(|open| open.agent == agent) {
+                    (open.shown.found_by, open.shown.asked) = (found_by, asked);
+                }
+                return Exposed { found_by, asked, ..shown };
             }
             tokio::time::sleep(SPREAD_AGAIN).await;
         }

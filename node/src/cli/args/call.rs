@@ -3,6 +3,7 @@ use std::time::Duration;
 use a2a::TaskState;
 use althing_a2a::Binding;
 use althing_card::SkillPath;
+use althing_route::Strategy;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value};
 
@@ -15,6 +16,7 @@ use crate::cli::duration;
 Examples:
   althing send did:key:z6Mk… --text \"hello\"
   althing send --skill text/translate --text \"hello\" --data options.json
+  althing send --skill text/translate --route fastest --text \"hello\"
   althing send did:key:z6Mk… --file report.bin --media-type application/pdf
   althing send did:key:z6Mk… --text \"a long story\" --stream --json | jq .
   althing send did:key:z6Mk… --text \"work on it\" --async
@@ -239,6 +241,9 @@ pub(crate) struct How {
     /// A service parameter, sent as a header; may be given several times
     #[arg(long, value_name = "NAME:VALUE", value_parser = parameter)]
     pub(crate) svc_param: Vec<Parameter>,
+    /// How one of the agents with --skill is chosen: best, round-robin, least-connections, least-load or fastest
+    #[arg(long, value_name = "STRATEGY", requires = "skill")]
+    pub(crate) route: Option<Strategy>,
 }
 
 /// Formats of the output.

@@ -12,6 +12,9 @@ use crate::cli::session::{Session, quoted};
 /// Where the card is, below a door.
 const CARD: &str = ".well-known/agent-card.json";
 
+/// The header that says how one of several agents is chosen.
+const ROUTE: &str = "althing-route";
+
 /// An agent whose card was read, ready to be called.
 #[derive(Debug)]
 pub(crate) struct Agent {
@@ -36,8 +39,9 @@ impl Agent {
         session: &Session,
     ) -> Result<Self, Failure> {
         let client = limit.run(session.client()).await?;
-        let headers: Vec<_> =
-            how.svc_param.iter().map(|given| (given.name.clone(), given.value.clone())).collect();
+        let given = how.svc_param.iter().map(|given| (given.name.clone(), given.value.clone()));
+        let route = how.route.map(|strategy| (ROUTE.to_owned(), Secret(strategy.to_string())));
+        let headers: Vec<_> = given.chain(route).collect();
         let request =
             DoorRequest::get(format!("{}{CARD}", target.door())).header("accept", "application/json")?;
         let reply = limit.run(async { Reply::read(client.door(request).await?).await }).await?;

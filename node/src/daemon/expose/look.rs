@@ -101,6 +101,7 @@ impl Shared {
             origin: waiting.file.origin.clone().or(waiting.file.wish.url.clone()).unwrap_or_default(),
             pin: waiting.file.pin.clone(),
             kept: true,
+            face: waiting.file.wish.face,
             fault: Some(waiting.cause.clone()),
             ..Exposed::default()
         });
