@@ -212,7 +212,7 @@ async fn of_a_thousand_calls_at_once_as_many_are_taken_as_may_be_and_the_node_li
     let limits = althing_tunnel::Limits::default();
     let caller =
         Caller::new(dial, network().id(), beside.net.id(), Arc::new(now), &limits, (Meter::default(), keep));
-    let by = Identity { agent: beside.key.agent(), key: Arc::new(beside.key.clone()) };
+    let by = Identity::new(beside.key.agent(), Arc::new(beside.key.clone()));
     let place = Place { node: beside.node_id(), addresses: vec![beside.node.address()] };
     let (tell, mut told) = mpsc::channel(1_000);
     let calls: Vec<_> = (0..1_000)
