@@ -38,6 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "net",
             "record",
             "rocks",
+            "route",
             "store",
             "telemetry",
             "testnet",
