@@ -40,6 +40,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "record",
             "rocks",
             "store",
+            "tally",
             "telemetry",
             "testnet",
             "trust",
