@@ -148,7 +148,7 @@ impl<'a> Count<'a> {
         options
     }
 
-    /// The largest group of the weakest options, at least two, that would together, with `more` votes, still be behind
+    /// How many options are in the largest group of the weakest that would together, with `more` votes, still be behind
     /// the next one. At least `keep` stay.
     pub(crate) fn hopeless(&self, more: u128, keep: usize) -> usize {
         let ascending = self.ascending();

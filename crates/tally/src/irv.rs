@@ -36,8 +36,12 @@ pub struct Irv {
     pub threshold: Threshold,
     /// When the rounds end.
     pub stop: Stop,
-    /// Whether all options are eliminated at once that could not even together get past the next one. The winner is
-    /// the same.
+    /// Whether all options are eliminated at once that could not even together get past the next one.
+    ///
+    /// This never changes who is elected. Two rules depend on the rounds that it leaves out: a tie may be broken by one
+    /// of them, and an overvote ([`Overvotes::ExhaustIfSeveral`](crate::Overvotes::ExhaustIfSeveral)) may come up in one
+    /// while several of its options are left. If the decision is another one for that, options go one by one. Only a tie
+    /// among options that go together need not be broken.
     pub batch: bool,
     /// Options with fewer votes in the first round are eliminated on it, all at once. If all options have fewer, none
     /// is for that reason.
@@ -72,7 +76,18 @@ impl Irv {
     #[must_use]
     pub fn count(&self, options: usize, profile: &Profile<Ranking>) -> Outcome {
         let profile = profile.map(|ranking| self.reading.read(ranking));
-        let mut count = Count::deal(options, &profile, &self.withdrawn, 0, &self.ties);
+        let one_by_one = || self.eliminate(options, &profile, false);
+        if !self.batch {
+            return one_by_one();
+        }
+        let at_once = self.eliminate(options, &profile, true);
+        let single = one_by_one();
+        let is_same = at_once.decision == single.decision;
+        if is_same || is_tie_within_a_batch(&single, &at_once) { at_once } else { single }
+    }
+
+    fn eliminate(&self, options: usize, profile: &Profile<Ranking>, batch: bool) -> Outcome {
+        let mut count = Count::deal(options, profile, &self.withdrawn, 0, &self.ties);
         let valid = count.active();
         loop {
             count.begin();
@@ -97,7 +112,7 @@ impl Irv {
                 count.elect(winner);
                 return count.end_elected();
             }
-            match self.weakest(&mut count, &profile) {
+            match self.weakest(&mut count, profile, batch) {
                 Ok(weakest) => count.eliminate(&weakest),
                 Err(tied) => return count.end(Decision::Tied(tied)),
             }
@@ -110,6 +125,7 @@ impl Irv {
         &self,
         count: &mut Count<'_>,
         profile: &Profile<Ranking>,
+        batch: bool,
     ) -> Result<Vec<OptionId>, Vec<OptionId>> {
         if count.rounds() == 1 {
             let few = self.too_few(count, profile);
@@ -117,7 +133,7 @@ impl Irv {
                 return Ok(few);
             }
         }
-        if self.batch {
+        if batch {
             let hopeless = count.hopeless(0, 2);
             if hopeless > 1 {
                 return Ok(count.ascending()[..hopeless].to_vec());
@@ -149,4 +165,10 @@ impl Irv {
             .collect();
         if few.len() == continuing.len() { Vec::new() } else { few }
     }
+}
+
+/// Whether the count of options one by one ends with a tie among some that went together in the other one.
+fn is_tie_within_a_batch(single: &Outcome, at_once: &Outcome) -> bool {
+    let Decision::Tied(tied) = &single.decision else { return false };
+    at_once.rounds.iter().any(|round| tied.iter().all(|option| round.eliminated.contains(option)))
 }

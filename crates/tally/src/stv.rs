@@ -12,6 +12,8 @@ pub enum StvStyle {
     /// Minneapolis: Code of Ordinances, title 8.5, chapter 167, sections 167.20 and 167.70, as of 2013.
     Minneapolis {
         /// Whether options for whom it is mathematically impossible to be elected go at once, as the ordinance has it.
+        /// They would not be elected one by one either; but votes then move in another order and so at other values,
+        /// and who of the others is elected may depend on it.
         batch: bool,
         /// Options that go on the first round in any case: write-ins that nobody declared.
         out_first: BTreeSet<OptionId>,
