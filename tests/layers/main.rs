@@ -53,7 +53,8 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Below the line.
-const PURE: &[&str] = &["record", "store", "sync", "card", "ballot", "trust", "a2a", "route", "tally", "engine"];
+const PURE: &[&str] =
+    &["record", "store", "sync", "card", "ballot", "trust", "a2a", "route", "tally", "engine"];
 
 /// Outside crates that pure crates may name: formats, URLs, hashes, signatures and seeded randomness.
 const PURE_OUTSIDE: &[&str] = &[
