@@ -5,8 +5,8 @@
 mod common;
 
 use althing_tally::{
-    Approval, Approvals, Choice, ChoiceBallot, ChoiceRule, Decision, Irv, Profile, Schulze, Scores, Star,
-    Stop, Threshold, TieBreak,
+    Approval, Approvals, Choice, ChoiceBallot, ChoiceRule, Decision, Irv, Overvotes, Profile, Reading,
+    Schulze, Scores, Star, Stop, Threshold, TieBreak,
 };
 use common::{letters, option, options, profile, tallies, winners};
 
@@ -26,6 +26,12 @@ const SCHULZE: &str = "5ACBED 5ADECB 8BEDAC 3CABED 7CAEBD 2CBADE 7DCEBA 8EBADC";
 /// <https://electowiki.org/wiki/2009_Burlington_mayoral_election>. The official count of the last round differs by one
 /// (4,313 and 4,061 after other rounds: ballots with overvotes).
 const BURLINGTON: &str = "1332ABC 767ACB 455A 2043BAC 371BCA 568B 1513CAB 495CBA 1289C";
+
+/// Alaska, special election to the House, 16 August 2022: Peltola (A), Palin (B) and Begich (C), as counted on 31 August.
+/// Source: <https://www.washingtonpost.com/elections/2022/08/31/ranked-choice-totals-alaska-peltola/>, which has both
+/// rounds, and of Begich's ballots 11,222 that name nobody else and 47 that give both others the same rank. What the
+/// other ballots name after their first choice did not count.
+const ALASKA: &str = "75761A 58945B 15445CA 27042CB 11222C 47C(AB)";
 
 #[test]
 fn tennessee_by_instant_runoff_is_knoxville() {
@@ -149,6 +155,16 @@ fn burlington_has_no_majority_of_all_valid_ballots() {
         rules.count(3, &profile(BURLINGTON)).rounds,
         Irv::default().count(3, &profile(BURLINGTON)).rounds
     );
+}
+
+#[test]
+fn alaska_elects_peltola_and_overvotes_are_exhausted() {
+    for overvotes in [Overvotes::Exhaust, Overvotes::ExhaustIfSeveral] {
+        let rules = Irv { reading: Reading { overvotes, ..Reading::default() }, ..Irv::default() };
+        let outcome = rules.count(3, &profile(ALASKA));
+        assert_eq!(tallies(&outcome), ["75761 58945 53756", "91206 85987 - x11269"]);
+        assert_eq!(winners(&outcome), "A");
+    }
 }
 
 /// Source: the tests of starvote 2.1 (<https://pypi.org/project/starvote/>), elections "breakable tie in automatic

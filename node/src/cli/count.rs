@@ -1,5 +1,6 @@
 //! Counts ballots in a file by rules in a file; needs no node.
 
+mod error;
 mod reader;
 mod report;
 mod rules;
@@ -17,7 +18,7 @@ use althing_tally::{
     StvStyle, TieRule, TieStep,
 };
 
-use self::reader::{Ballots, Papers, ReadError};
+use self::reader::{Ballots, Papers};
 use self::report::Report;
 use self::rules::{Method, Rules, TieWord};
 use super::failure::{Exit, Failure};
@@ -27,11 +28,14 @@ use crate::settings::nearest;
 /// Most bytes of a rules file.
 const RULES_BYTES_MAX: u64 = 256 * 1_024;
 
+/// The next step if there is no better one.
+const SEE: &str = "docs/spec/counting.md says what each key takes";
+
 /// Counts the ballots of a file, or of standard input if it is called `-`.
 pub(crate) fn count(rules_file: &Path, ballots: &Path) -> Result<Page, Failure> {
     let text = rules_text(rules_file)?;
     let rules = Rules::parse(rules_file, &text)
-        .map_err(|error| Failure::new(Exit::Usage, &error).hint(error.hint.clone()))?;
+        .map_err(|error| Failure::new(Exit::Usage, &error).hint(SEE.to_owned()).hint(error.hint))?;
     let read = if ballots == Path::new("-") {
         reader::read(io::stdin().lock(), &rules)
     } else {
@@ -39,12 +43,8 @@ pub(crate) fn count(rules_file: &Path, ballots: &Path) -> Result<Page, Failure> 
         reader::read(file, &rules)
     };
     let read = read.map_err(|error| {
-        let hint = match &error {
-            ReadError::Cell { hint, .. } => hint.clone(),
-            ReadError::Header { hint, .. } => Some(hint.clone()),
-            ReadError::Row { .. } | ReadError::Csv(_) | ReadError::Pile(_) => None,
-        };
-        Failure::new(Exit::Failed, format!("{}: {error}", ballots.display())).hint(hint)
+        let cause = format!("{}: {error}", ballots.display());
+        Failure::new(Exit::Failed, cause).hint(Some(error.hint()))
     })?;
     let (outcome, weight) = outcome(&rules, &read).map_err(|(cause, hint)| {
         Failure::new(Exit::Usage, format!("{}: {cause}", rules_file.display())).hint(hint)
@@ -59,13 +59,13 @@ fn rules_text(path: &Path) -> Result<String, Failure> {
         .map_err(|error| Failure::file("read the rules", path, &error))?;
     if text.len() as u64 > RULES_BYTES_MAX {
         let cause = format!("{} has more than {RULES_BYTES_MAX} bytes", path.display());
-        return Err(Failure::new(Exit::Usage, cause));
+        return Err(Failure::new(Exit::Usage, cause).hint("is this the file of ballots?".to_owned()));
     }
     Ok(text)
 }
 
 /// Why rules do not fit to ballots, and a hint.
-type Misfit = (String, Option<String>);
+type Misfit = (String, String);
 
 /// The outcome and the weight that took part.
 fn outcome(rules: &Rules, ballots: &Ballots) -> Result<(Outcome, u128), Misfit> {
@@ -76,7 +76,10 @@ fn outcome(rules: &Rules, ballots: &Ballots) -> Result<(Outcome, u128), Misfit> 
                 Some(option) => found.push(option),
                 None if must_be_known => {
                     let like = nearest(name, ballots.options.iter().map(|known| (known, known.clone())));
-                    let hint = like.map(|like| format!("did you mean \"{like}\"?"));
+                    let hint = like.map_or_else(
+                        || format!("add it to options, or take it out of {key}"),
+                        |like| format!("did you mean \"{like}\"?"),
+                    );
                     return Err((format!("{key}: \"{name}\" is not among the options"), hint));
                 }
                 None => {}
@@ -123,7 +126,10 @@ fn outcome(rules: &Rules, ballots: &Ballots) -> Result<(Outcome, u128), Misfit> 
                     Stv { style, seats, reading, ties, withdrawn }.count(options, profile)
                 }
                 Method::Schulze => Schulze { withdrawn }.count(options, profile),
-                Method::Star => return Err(("STAR counts scores, not rankings".to_owned(), None)),
+                Method::Star => {
+                    let hint = "the ballots need a column for each option".to_owned();
+                    return Err(("STAR counts scores, not rankings".to_owned(), hint));
+                }
             };
             (outcome, profile.weight())
         }

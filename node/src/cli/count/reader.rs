@@ -3,9 +3,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use althing_tally::{Mark, OPTIONS_MAX, OptionId, Pile, PileError, Profile, Ranking, Scores};
+use althing_tally::{Mark, OPTIONS_MAX, OptionId, Pile, Profile, Ranking, Scores};
 use csv::{ByteRecord, ReaderBuilder};
 
+use super::error::ReadError;
 use super::rules::{Layout, Method, Rules, WriteIns};
 use crate::settings::nearest;
 
@@ -28,29 +29,21 @@ pub(crate) enum Papers {
     Scores(Profile<Scores>),
 }
 
-/// What is wrong with a file of ballots, and where.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    #[error("line {line}, column \"{column}\": {cause}")]
-    Cell { line: u64, column: String, cause: String, hint: Option<String> },
-    #[error("line {line}: {cause}")]
-    Row { line: u64, cause: String },
-    #[error("header: {cause}")]
-    Header { cause: String, hint: String },
-    #[error("{0}")]
-    Csv(csv::Error),
-    #[error(transparent)]
-    Pile(#[from] PileError),
-}
-
 /// Reads ballots row by row; of equal ones only the number is kept.
 pub(crate) fn read(file: impl Read, rules: &Rules) -> Result<Ballots, ReadError> {
     let budget = Rc::new(Cell::new(ROW_BYTES_MAX));
     let bounded = Bounded { file, budget: budget.clone() };
+    let unread = |line, error: csv::Error| {
+        let is_long = budget.get() == 0;
+        let cause =
+            if is_long { format!("a row has more than {ROW_BYTES_MAX} bytes") } else { error.to_string() };
+        let hint = if is_long { "is a quote at the end of a cell missing?" } else { "is the file whole?" };
+        ReadError::Row { line, cause, hint }
+    };
     let mut csv = ReaderBuilder::new().flexible(true).from_reader(bounded);
     let header: Vec<String> = csv
         .byte_headers()
-        .map_err(ReadError::Csv)?
+        .map_err(|error| unread(1, error))?
         .iter()
         .map(|cell| String::from_utf8_lossy(cell).trim_start_matches('\u{feff}').trim().to_owned())
         .collect();
@@ -60,53 +53,40 @@ pub(crate) fn read(file: impl Read, rules: &Rules) -> Result<Ballots, ReadError>
     let mut row = ByteRecord::new();
     loop {
         budget.set(ROW_BYTES_MAX);
-        if !csv.read_byte_record(&mut row).map_err(ReadError::Csv)? {
+        let line = csv.position().line();
+        if !csv.read_byte_record(&mut row).map_err(|error| unread(line, error))? {
             break;
         }
-        let line = row.position().map_or(0, csv::Position::line);
+        let line = row.position().map_or(line, csv::Position::line);
         if row.len() != header.len() {
             let cause = format!("expected {} cells as in the header, found {}", header.len(), row.len());
-            return Err(ReadError::Row { line, cause });
+            return Err(ReadError::Row {
+                line,
+                cause,
+                hint: "a cell with a comma in it needs quotes around it",
+            });
         }
         let at = Row { line, row: &row, header: &header, layout: &rules.layout };
         let count = at.count(columns.count)?;
-        match &columns.votes {
-            Votes::Ranks(ranks) => {
-                let marks = ranks.iter().map(|column| at.mark(*column, at.text(*column)?, &mut names));
-                let marks: Vec<Mark> = marks.collect::<Result<_, _>>()?;
-                rankings.add(at.ranking(ranks[0], &marks)?, count)?;
-            }
-            Votes::Ranking(column) => {
-                let text = at.text(*column)?;
-                let parts =
-                    if text.is_empty() { Vec::new() } else { text.split(&*rules.layout.separator).collect() };
-                let marks = parts.into_iter().map(|part| at.mark(*column, part.trim(), &mut names));
-                let marks: Vec<Mark> = marks.collect::<Result<_, _>>()?;
-                rankings.add(at.ranking(*column, &marks)?, count)?;
-            }
-            Votes::Options(options) if rules.method == Method::Star => {
-                let marks = options.iter().map(|column| at.score(*column)).collect::<Result<Vec<u8>, _>>()?;
-                let ballot = Scores::new(&marks).map_err(|error| at.wrong(options[0], error.to_string()))?;
-                scores.add(ballot, count)?;
-            }
-            Votes::Options(options) => {
-                let mut approved = Vec::new();
-                for (option, column) in OptionId::first(options.len()).zip(options) {
-                    if at.approves(*column)? {
-                        approved.push(option);
-                    }
-                }
-                rankings.add(Ranking::of(&approved), count)?;
-            }
-        }
+        let added = match at.paper(&columns.votes, rules.method, &mut names)? {
+            Paper::Ranking(ranking) => rankings.add(ranking, count),
+            Paper::Scores(given) => scores.add(given, count),
+        };
+        added.map_err(|cause| ReadError::Pile { line, cause })?;
     }
+    let last = csv.position().line();
+    let full = |cause| ReadError::Pile { line: last, cause };
     let order = names.order();
     let options = names.sorted(&order);
     let papers = if rules.method == Method::Star {
         let count = options.len();
-        Papers::Scores(scores.profile()?.map(|ballot| ballot.map(count, |option| order[option.place()])))
+        Papers::Scores(
+            scores.profile().map_err(full)?.map(|ballot| ballot.map(count, |option| order[option.place()])),
+        )
     } else {
-        Papers::Rankings(rankings.profile()?.map(|ballot| ballot.map(|option| order[option.place()])))
+        Papers::Rankings(
+            rankings.profile().map_err(full)?.map(|ballot| ballot.map(|option| order[option.place()])),
+        )
     };
     Ok(Ballots { options, papers })
 }
@@ -120,8 +100,7 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.budget.get() == 0 {
-            let cause = format!("a row has more than {ROW_BYTES_MAX} bytes; is a quote missing?");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, cause));
+            return Err(io::ErrorKind::InvalidData.into());
         }
         let len = buffer.len().min(self.budget.get());
         let read = self.file.read(&mut buffer[..len])?;
@@ -171,6 +150,12 @@ impl Columns {
             let mut ranks: Vec<(u32, usize)> =
                 (0..).zip(header).filter_map(|(at, column)| Some((rank(column)?, at))).collect();
             ranks.sort_unstable();
+            if let Some(pair) = ranks.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                let [one, other] = [pair[0].1, pair[1].1].map(|at| &header[at]);
+                let cause = format!("the columns \"{one}\" and \"{other}\" are both for rank {}", pair[0].0);
+                let hint = "name those that count, in order, with ballots.ranks in the rules".to_owned();
+                return Err(ReadError::Header { cause, hint });
+            }
             let scored = matches!(rules.method, Method::Star | Method::Approval);
             if scored && !rules.options.is_empty() {
                 Votes::Options(rules.options.iter().map(named).collect::<Result<_, _>>()?)
@@ -219,26 +204,74 @@ struct Row<'a> {
     layout: &'a Layout,
 }
 
+/// What one row says.
+enum Paper {
+    Ranking(Ranking),
+    Scores(Scores),
+}
+
 impl<'a> Row<'a> {
-    fn wrong(&self, column: usize, cause: String) -> ReadError {
-        ReadError::Cell { line: self.line, column: self.header[column].clone(), cause, hint: None }
+    fn paper(&self, votes: &Votes, method: Method, names: &mut Names) -> Result<Paper, ReadError> {
+        Ok(match votes {
+            Votes::Ranks(ranks) => {
+                let marks = ranks.iter().map(|column| self.mark(*column, self.text(*column)?, names));
+                let marks: Vec<Mark> = marks.collect::<Result<_, _>>()?;
+                Paper::Ranking(self.ranking(ranks[0], &marks)?)
+            }
+            Votes::Ranking(column) => {
+                let text = self.text(*column)?;
+                let parts =
+                    if text.is_empty() { Vec::new() } else { text.split(&*self.layout.separator).collect() };
+                let marks = parts.into_iter().map(|part| self.mark(*column, part.trim(), names));
+                let marks: Vec<Mark> = marks.collect::<Result<_, _>>()?;
+                Paper::Ranking(self.ranking(*column, &marks)?)
+            }
+            Votes::Options(options) if method == Method::Star => {
+                let given =
+                    options.iter().map(|column| self.score(*column)).collect::<Result<Vec<u8>, _>>()?;
+                Paper::Scores(Scores::new(&given).expect("each score is at most the highest"))
+            }
+            Votes::Options(options) => {
+                let mut approved = Vec::new();
+                for (option, column) in OptionId::first(options.len()).zip(options) {
+                    if self.approves(*column)? {
+                        approved.push(option);
+                    }
+                }
+                Paper::Ranking(Ranking::of(&approved))
+            }
+        })
+    }
+
+    fn wrong(&self, column: usize, cause: String, hint: &str) -> ReadError {
+        ReadError::Cell { line: self.line, column: self.header[column].clone(), cause, hint: hint.to_owned() }
     }
 
     fn text(&self, column: usize) -> Result<&'a str, ReadError> {
-        let text = std::str::from_utf8(&self.row[column]);
-        text.map(str::trim).map_err(|_| self.wrong(column, "expected text in UTF-8".to_owned()))
+        let text = std::str::from_utf8(&self.row[column]).map(str::trim);
+        text.map_err(|_| {
+            let found = String::from_utf8_lossy(&self.row[column]).into_owned();
+            self.wrong(column, format!("expected text in UTF-8, found \"{found}\""), "save the file as UTF-8")
+        })
     }
 
     fn count(&self, column: Option<usize>) -> Result<u64, ReadError> {
         let Some(column) = column else { return Ok(1) };
         let text = self.text(column)?;
         text.parse().map_err(|_| {
-            self.wrong(column, format!("expected a number of ballots up to 2^64 - 1, found \"{text}\""))
+            let cause = format!("expected a number of ballots up to 2^64 - 1, found \"{text}\"");
+            self.wrong(column, cause, "if another column has it, name it with ballots.count in the rules")
         })
     }
 
     fn ranking(&self, column: usize, marks: &[Mark]) -> Result<Ranking, ReadError> {
-        Ranking::new(marks).map_err(|error| self.wrong(column, error.to_string()))
+        Ranking::new(marks).map_err(|error| {
+            self.wrong(
+                column,
+                error.to_string(),
+                "leave the ranks behind these out, with ballots.ranks in the rules",
+            )
+        })
     }
 
     /// What stands at one rank.
@@ -281,7 +314,10 @@ impl<'a> Row<'a> {
             return Ok(0);
         }
         let score = text.parse().ok().filter(|score| *score <= althing_tally::SCORE_MAX);
-        score.ok_or_else(|| self.wrong(column, format!("expected a score from 0 to 5, found \"{text}\"")))
+        score.ok_or_else(|| {
+            let cause = format!("expected a score from 0 to 5, found \"{text}\"");
+            self.wrong(column, cause, "list the options in the rules if this column is not one")
+        })
     }
 
     fn approves(&self, column: usize) -> Result<bool, ReadError> {
@@ -289,7 +325,10 @@ impl<'a> Row<'a> {
         match text.as_str() {
             "" | "0" | "no" | "false" => Ok(false),
             "1" | "x" | "yes" | "true" => Ok(true),
-            _ => Err(self.wrong(column, format!("expected 1 or 0, yes or no, found \"{text}\""))),
+            _ => {
+                let cause = format!("expected 1 or 0, yes or no, found \"{text}\"");
+                Err(self.wrong(column, cause, "list the options in the rules if this column is not one"))
+            }
         }
     }
 }
@@ -314,11 +353,9 @@ impl Names {
         };
         for name in listed {
             if names.add(name).is_none() || names.places.len() == names.listed {
-                let cause = format!("expected at most {OPTIONS_MAX} different options, at \"{name}\"");
-                return Err(ReadError::Header {
-                    cause,
-                    hint: "an option is named twice, or too many".to_owned(),
-                });
+                let cause = format!("expected at most {OPTIONS_MAX} options, each once, found \"{name}\"");
+                let hint = "list the options in the rules, each once".to_owned();
+                return Err(ReadError::Header { cause, hint });
             }
             names.listed += 1;
         }
@@ -335,7 +372,7 @@ impl Names {
     }
 
     /// The option of this name; one that is not listed is a write-in. The error has a cause and a hint.
-    fn find(&mut self, name: &str) -> Result<OptionId, (String, Option<String>)> {
+    fn find(&mut self, name: &str) -> Result<OptionId, (String, String)> {
         if let Some(option) = self.known(name) {
             return Ok(option);
         }
@@ -346,12 +383,16 @@ impl Names {
                     || "write_ins = \"group\" in the rules takes names that are not listed".to_owned(),
                     |like| format!("did you mean \"{like}\"?"),
                 );
-                return Err((format!("\"{name}\" is not among the options"), Some(hint)));
+                return Err((format!("\"{name}\" is not among the options"), hint));
             }
             WriteIns::Group => WRITE_IN,
             WriteIns::Each => name,
         };
-        self.add(name).ok_or_else(|| (format!("expected at most {OPTIONS_MAX} options, at \"{name}\""), None))
+        self.add(name).ok_or_else(|| {
+            let hint =
+                "list the options in the rules, and put other names together with write_ins = \"group\"";
+            (format!("expected at most {OPTIONS_MAX} options, found one more, \"{name}\""), hint.to_owned())
+        })
     }
 
     /// The final number of each option: those listed as listed, then the others by name, whenever they came up.

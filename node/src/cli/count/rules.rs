@@ -152,12 +152,12 @@ impl Rules {
             return Err(table.wrong(key, &format!("means nothing to method \"{}\"", method.name())));
         }
         let electorate = table.number("electorate")?.map(u128::from);
-        let options = table.list("options")?.unwrap_or_default();
+        let options = names(&table, "options")?;
         let write_ins = [("refuse", WriteIns::Refuse), ("group", WriteIns::Group), ("each", WriteIns::Each)];
         let is_open = options.is_empty();
         let rules = Self {
             method,
-            withdrawn: table.list("withdrawn")?.unwrap_or_default(),
+            withdrawn: names(&table, "withdrawn")?,
             write_ins: table.word("write_ins", &write_ins)?.unwrap_or(if is_open {
                 WriteIns::Each
             } else {
@@ -176,7 +176,7 @@ impl Rules {
                     ("order", TieWord::Order),
                 ],
             )?,
-            tie_order: table.list("tie_order")?.unwrap_or_default(),
+            tie_order: names(&table, "tie_order")?,
             reading: reading(&table)?,
             threshold: table
                 .word("threshold", &[("active", Threshold::Active), ("valid", Threshold::Valid)])?
@@ -187,11 +187,12 @@ impl Rules {
             batch: table.switch("batch")?.unwrap_or(method == Method::StvMinneapolis),
             minimum_votes: table.number("minimum_votes")?.unwrap_or(0),
             minimum_mentions: table.number("minimum_mentions")?.unwrap_or(0),
-            out_first: table.list("out_first")?.unwrap_or_default(),
+            out_first: names(&table, "out_first")?,
             layout: layout(&table)?,
         };
         let names_order = rules.ties.iter().flatten().any(|word| *word == TieWord::Order);
-        if names_order != !rules.tie_order.is_empty() && (names_order || rules.ties.is_some()) {
+        let has_order = !rules.tie_order.is_empty();
+        if names_order != has_order && (names_order || rules.ties.is_some()) {
             let key = if names_order { "ties" } else { "tie_order" };
             return Err(table.wrong(key, "\"order\" in ties and a list in tie_order go together"));
         }
@@ -202,6 +203,19 @@ impl Rules {
         }
         Ok(rules)
     }
+}
+
+/// A list of names, each once.
+fn names(table: &Table, key: &str) -> Result<Vec<String>, RulesError> {
+    let names = table.list(key)?.unwrap_or_default();
+    if names.iter().any(|name| name.trim() != name || name.is_empty()) {
+        return Err(table.wrong(key, "expected names without blanks around them"));
+    }
+    let twice = (1..).zip(names.iter()).find(|(rest, name)| names[*rest..].contains(name));
+    if let Some((_, name)) = twice {
+        return Err(table.wrong(key, &format!("expected each name once, found \"{name}\" twice")));
+    }
+    Ok(names)
 }
 
 fn choice(method: Method, table: &Table) -> Result<ChoiceRule, RulesError> {
@@ -280,7 +294,7 @@ fn layout(table: &Table) -> Result<Layout, RulesError> {
         Ok(table.list(key)?.unwrap_or_else(|| default.iter().map(|word| (*word).to_owned()).collect()))
     };
     let layout = Layout {
-        ranks: words("ballots.ranks", &[])?,
+        ranks: names(table, "ballots.ranks")?,
         ranking: table.text("ballots.ranking")?,
         count: table.text("ballots.count")?,
         separator: table.text("ballots.separator")?.unwrap_or_else(|| ">".to_owned()),

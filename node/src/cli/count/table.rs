@@ -177,9 +177,10 @@ fn flatten(
 ) {
     for (word, value) in table {
         let key = format!("{prefix}{}", word.get_ref());
-        match value.get_ref() {
-            DeValue::Table(inner) => flatten(inner, &format!("{key}."), line, found),
-            other => found.push((key, line(word.span()), read(other))),
+        if let DeValue::Table(inner) = value.get_ref() {
+            flatten(inner, &format!("{key}."), line, found);
+        } else {
+            found.push((key, line(word.span()), read(value.get_ref())));
         }
     }
 }

@@ -29,7 +29,9 @@ fn first_tally(text: &str, csv: &str) -> Vec<(String, String)> {
 }
 
 fn wrong(text: &str, csv: &str) -> String {
-    read(csv.as_bytes(), &rules(text)).unwrap_err().to_string()
+    let error = read(csv.as_bytes(), &rules(text)).unwrap_err();
+    assert!(!error.hint().is_empty());
+    error.to_string()
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -92,12 +94,17 @@ fn wrong_cells_are_named_by_line_and_column() {
     );
     assert_eq!(wrong(rules, "rank1,rank2\nA\n"), "line 2: expected 2 cells as in the header, found 1");
     let missing = "method = \"irv\"\n[ballots]\ncount = \"n\"";
-    assert_eq!(wrong(missing, "rank1\nA\n"), "header: expected a column \"n\"");
-    let endless = format!("rank1\n\"{}", "x".repeat(3 << 20));
-    assert!(wrong(rules, &endless).contains("is a quote missing?"));
+    assert_eq!(wrong(missing, "rank1\nA\n"), "line 1: expected a column \"n\"");
+    let endless = format!("rank1\nA\n\"{}", "x".repeat(3 << 20));
+    assert_eq!(wrong(rules, &endless), "line 3: a row has more than 1048576 bytes");
+    let twice = "line 1: the columns \"rank1\" and \"1st choice\" are both for rank 1";
+    assert_eq!(wrong(rules, "rank1,1st choice\n"), twice);
+    let heavy = format!("rank1,count\n{}", format!("A,{}\n", u64::MAX).repeat(3));
+    assert_eq!(first_tally(rules, &heavy), pairs(&[("A", &(u128::from(u64::MAX) * 3).to_string())]));
     let many: String = (0..300).map(|number| format!("name {number}\n")).collect();
     assert!(
-        wrong(rules, &format!("rank1\n{many}")).contains("line 252, column \"rank1\": expected at most 250")
+        wrong(rules, &format!("rank1\n{many}"))
+            .contains("line 252, column \"rank1\": expected at most 250 options")
     );
 }
 
@@ -121,6 +128,10 @@ fn wrong_rules_are_named_by_line_with_the_nearest_right_one() {
     assert!(refused("method = \"irv\"\nties = [\"order\"]").contains("go together"));
     assert!(refused("method = \"majority\"\nquorum = \"1/2\"").contains("needs the key electorate"));
     assert!(refused("method = [").contains("rules.toml:1"));
+    assert!(
+        refused("method = \"irv\"\noptions = [\"A\", \"B\", \"A\"]")
+            .contains("rules.toml:2: options: expected each name once, found \"A\" twice")
+    );
 }
 
 #[test]
@@ -140,7 +151,9 @@ fn ties_go_by_the_list_in_the_rules() {
     assert_eq!(outcome.decision, Decision::Elected(OptionId::first(3).skip(2).collect()));
     let rules = rules(&with("\"D\""));
     let ballots = read(csv.as_bytes(), &rules).unwrap();
-    assert!(super::outcome(&rules, &ballots).unwrap_err().0.contains("tie_order: \"D\""));
+    let (cause, hint) = super::outcome(&rules, &ballots).unwrap_err();
+    assert_eq!(cause, "tie_order: \"D\" is not among the options");
+    assert_eq!(hint, "add it to options, or take it out of tie_order");
 }
 
 #[test]
