@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
+use crate::fraction::part;
 use crate::tie::End;
 use crate::{Decision, OptionId, Outcome, Profile, Round, TiePurpose, TieRule};
 
@@ -39,7 +40,7 @@ pub enum Base {
     Cast,
     /// Of that and of abstentions.
     Participating,
-    /// Of the weight of all who may vote; at most [`WEIGHT_MAX`](crate::WEIGHT_MAX).
+    /// Of the weight of all who may vote.
     Electorate(u128),
 }
 
@@ -86,9 +87,7 @@ impl Choice {
         let needed = match self.rule {
             ChoiceRule::Plurality => 1,
             ChoiceRule::Majority => base / 2 + 1,
-            ChoiceRule::SuperMajority { num, den } => {
-                (base * u128::from(num)).div_ceil(u128::from(den.get())).max(1)
-            }
+            ChoiceRule::SuperMajority { num, den } => part(base, num, den).max(1),
             ChoiceRule::Unanimous => base.max(1),
         };
         let threshold = (self.rule != ChoiceRule::Plurality).then_some(needed);

@@ -1,24 +1,60 @@
 //! Counting rules: who wins, round by round.
 //!
-//! Ballots are put together in a [`Profile`]; a rule ([`Choice`], [`Approval`], [`Irv`], [`Stv`], [`Schulze`],
-//! [`Star`]) counts it and gives an [`Outcome`]: every round with each option's tally, who was elected or eliminated,
-//! and how ties were broken. [`delegated`] says first whose ballot speaks for whom.
+//! Options are numbered from 0 in the order in which they stand ([`OptionId`]). Ballots are put together in a
+//! [`Profile`], or one by one in a [`Pile`]; a rule counts it and gives an [`Outcome`]: every round with each option's
+//! tally, who was elected or eliminated, and how ties were broken.
 //!
-//! Numbers are integers: weights are `u64`, sums `u128`, and fractions are compared by multiplying. The same ballots in
-//! any order, split or merged in any way, give the same outcome. This crate deliberately does not know voters'
-//! identities, signatures or files, and draws no lots: a tie that the rules do not break is an outcome.
+//! | rule | counts |
+//! | --- | --- |
+//! | [`Choice`] with a [`ChoiceRule`] | [`ChoiceBallot`]: plurality, simple majority, super-majority, unanimity |
+//! | [`Approval`] | [`Approvals`] |
+//! | [`Irv`], [`Stv`], [`Schulze`] | [`Ranking`] |
+//! | [`Star`] | [`Scores`] |
+//!
+//! [`delegated`] says before a count whose ballot speaks for whom; [`Quorum::hold`] says after it whether enough took
+//! part. A [`TieRule`] lists what breaks a tie, and an empty one breaks none.
+//!
+//! Numbers are integers: weights are `u64`, sums `u128` and at most [`WEIGHT_MAX`], and fractions are never rounded in
+//! anybody's favour. The same ballots in any order, split or merged in any way, give the same outcome. This crate
+//! deliberately does not know voters' identities, signatures or files, and draws no lots: a tie that the rules do not
+//! break is an outcome.
+//!
+//! Five voters rank three options; Eve has delegated to Dan, and two thirds of the weight have to take part:
 //!
 //! ```
-//! use althing_tally::{Decision, Irv, OptionId, Profile, Ranking};
+//! use std::collections::BTreeMap;
+//! use std::num::NonZeroU32;
 //!
-//! let [a, b, c] = [0, 1, 2].map(|place| OptionId::new(place).unwrap());
-//! let ballots = [(Ranking::of(&[a, b]), 4), (Ranking::of(&[b, c]), 3), (Ranking::of(&[c, b]), 2)];
-//! let outcome = Irv::default().count(3, &Profile::new(ballots)?);
+//! use althing_tally::{
+//!     Decision, Irv, OptionId, Pile, PileError, Quorum, Ranking, TieRule, TieStep, Voice, delegated,
+//! };
 //!
-//! assert_eq!(outcome.rounds[0].tally, [Some(4), Some(3), Some(2)]);
-//! assert_eq!(outcome.rounds[1].tally, [Some(4), Some(5), None]);
-//! assert_eq!(outcome.decision, Decision::Elected(vec![b]));
-//! # Ok::<(), althing_tally::PileError>(())
+//! let [red, green, blue] = [0, 1, 2].map(|place| OptionId::new(place).unwrap());
+//! let ranks = |options: &[OptionId]| Voice { ballot: Some(Ranking::of(options)), delegate: None };
+//! let voices = BTreeMap::from([
+//!     ("Ann", ranks(&[red, green])),
+//!     ("Bob", ranks(&[green, blue])),
+//!     ("Cyd", ranks(&[blue, green])),
+//!     ("Dan", ranks(&[red])),
+//!     ("Eve", Voice { ballot: None, delegate: Some("Dan") }),
+//! ]);
+//! let weights = BTreeMap::from([("Ann", 10), ("Bob", 12), ("Cyd", 11), ("Dan", 1), ("Eve", 1)]);
+//!
+//! let mut pile = Pile::default();
+//! for (voter, said) in delegated(&voices) {
+//!     // Who is silent takes part and abstains: an empty ballot.
+//!     pile.add(said.cloned().unwrap_or(Ranking::of(&[])), weights[voter])?;
+//! }
+//! let profile = pile.profile()?;
+//!
+//! let rules = Irv { ties: TieRule(vec![TieStep::PreviousRounds, TieStep::OptionOrder]), ..Irv::default() };
+//! let two_thirds = Quorum::Share { num: 2, den: NonZeroU32::new(3).unwrap(), electorate: 40 };
+//! let outcome = two_thirds.hold(profile.weight(), rules.count(3, &profile));
+//!
+//! assert_eq!(outcome.rounds[0].tally, [Some(12), Some(12), Some(11)]);
+//! assert_eq!(outcome.rounds[1].tally, [Some(12), Some(23), None]);
+//! assert_eq!(outcome.decision, Decision::Elected(vec![green]));
+//! # Ok::<(), PileError>(())
 //! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
@@ -27,6 +63,7 @@ mod approval;
 mod choice;
 mod count;
 mod delegation;
+mod fraction;
 mod irv;
 mod minneapolis;
 mod option_id;

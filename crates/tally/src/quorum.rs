@@ -1,5 +1,6 @@
 use std::num::NonZeroU32;
 
+use crate::fraction::part;
 use crate::{Decision, Outcome};
 
 /// How much weight has to take part, abstentions included.
@@ -16,21 +17,19 @@ pub enum Quorum {
         num: u32,
         /// Denominator.
         den: NonZeroU32,
-        /// The weight of all who may vote; at most [`WEIGHT_MAX`](crate::WEIGHT_MAX).
+        /// The weight of all who may vote.
         electorate: u128,
     },
 }
 
 impl Quorum {
-    /// Whether so much weight is enough; at most [`WEIGHT_MAX`](crate::WEIGHT_MAX).
+    /// Whether so much weight is enough.
     #[must_use]
     pub fn is_met(&self, participating: u128) -> bool {
         match self {
             Self::None => true,
             Self::Weight(weight) => participating >= *weight,
-            Self::Share { num, den, electorate } => {
-                participating * u128::from(den.get()) >= electorate * u128::from(*num)
-            }
+            Self::Share { num, den, electorate } => participating >= part(*electorate, *num, *den),
         }
     }
 
@@ -52,6 +51,7 @@ mod tests {
         assert!(third(9).is_met(3) && !third(10).is_met(3) && third(10).is_met(4));
         let most = Quorum::Share { num: u32::MAX, den: NonZeroU32::MAX, electorate: WEIGHT_MAX };
         assert!(most.is_met(WEIGHT_MAX) && !most.is_met(WEIGHT_MAX - 1));
+        assert!(third(u128::MAX).is_met(u128::MAX / 3) && !third(u128::MAX).is_met(u128::MAX / 3 - 1));
         assert!(Quorum::None.is_met(0) && Quorum::Weight(5).is_met(5) && !Quorum::Weight(5).is_met(4));
     }
 }

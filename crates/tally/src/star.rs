@@ -112,16 +112,20 @@ impl Star {
         let votes = |option: OptionId| match finalists {
             [one, other] if *one == option => tables.preferring(option, *other),
             [one, _] => tables.preferring(option, *one),
-            _ => tables.totals[option.place()].min(1),
+            // The only one that stands runs against nobody.
+            _ => profile
+                .kinds()
+                .iter()
+                .filter(|(scores, _)| scores.of(option) > 0)
+                .map(|(_, weight)| weight)
+                .sum(),
         };
         let mut tally = vec![None; tables.totals.len()];
         for option in finalists {
             tally[option.place()] = Some(votes(*option));
         }
-        let mut runoff = Round { tally, ..Round::default() };
-        if let [one, other] = finalists {
-            runoff.exhausted = profile.weight() - votes(*one) - votes(*other);
-        }
+        let exhausted = profile.weight() - tally.iter().flatten().sum::<u128>();
+        let mut runoff = Round { tally, exhausted, ..Round::default() };
         let mut leaders = best(finalists, votes);
         if leaders.len() > 1 {
             let tie = self.break_tie(

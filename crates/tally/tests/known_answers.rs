@@ -189,3 +189,15 @@ fn star_ties_are_broken_as_equal_vote_recommends() {
     assert_eq!(tallies(&outcome), ["6 6 15"]);
     assert_eq!(outcome.decision, Decision::Tied(options("AB")));
 }
+
+#[test]
+fn the_only_option_that_stands_wins_by_star_if_anybody_scores_it() {
+    let ballots = [([0, 3], 2), ([4, 0], 3)].map(|(scores, votes)| (Scores::new(&scores).unwrap(), votes));
+    let profile = Profile::new(ballots).unwrap();
+    let rules = Star { withdrawn: options("A").into_iter().collect(), ..Star::default() };
+    let outcome = rules.count(2, &profile);
+    assert_eq!(
+        (tallies(&outcome), winners(&outcome)),
+        (vec!["- 6".to_owned(), "- 2 x3".to_owned()], "B".to_owned())
+    );
+}
