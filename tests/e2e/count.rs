@@ -59,12 +59,12 @@ fn what_is_wrong_is_named_with_its_place() {
     let rules = file("typo.toml", "method = \"irv\"\n\noptoins = [\"Ann\"]\n");
     let refused = run(&["vote", "count", "--rules", &rules, BALLOTS]).expect(2);
     let _ = refused.says("typo.toml:3: unknown key \"optoins\"").says("did you mean options?");
-    let rules = file("listed.toml", "method = \"irv\"\noptions = [\"Ann\", \"Bob\"]\n");
-    let ballots = file("ballots.csv", "rank1,rank2\nAnn,Bob\nAnn,Bbo\n");
+    let rules = file("listed.toml", "method = \"irv\"\noptions = [\"Ann\", \"Robert\"]\n");
+    let ballots = file("ballots.csv", "rank1,rank2\nAnn,Robert\nAnn,Robret\n");
     let refused = run(&["vote", "count", "--rules", &rules, &ballots]).expect(1);
     let _ = refused
-        .says("line 3, column \"rank2\": \"Bbo\" is not among the options")
-        .says("did you mean \"Bob\"?");
+        .says("ballots.csv: line 3, column \"rank2\": \"Robret\" is not among the options")
+        .says("did you mean \"Robert\"?");
     let _ =
         run(&["vote", "count", "--rules", "/nonexistent", BALLOTS]).expect(1).says("cannot read the rules");
 }

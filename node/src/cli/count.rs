@@ -36,14 +36,16 @@ pub(crate) fn count(rules_file: &Path, ballots: &Path) -> Result<Page, Failure> 
     let text = rules_text(rules_file)?;
     let rules = Rules::parse(rules_file, &text)
         .map_err(|error| Failure::new(Exit::Usage, &error).hint(SEE.to_owned()).hint(error.hint))?;
-    let read = if ballots == Path::new("-") {
+    let is_piped = ballots == Path::new("-");
+    let read = if is_piped {
         reader::read(io::stdin().lock(), &rules)
     } else {
         let file = File::open(ballots).map_err(|error| Failure::file("read the ballots", ballots, &error))?;
         reader::read(file, &rules)
     };
     let read = read.map_err(|error| {
-        let cause = format!("{}: {error}", ballots.display());
+        let file = if is_piped { "standard input".to_owned() } else { ballots.display().to_string() };
+        let cause = format!("{file}: {error}");
         Failure::new(Exit::Failed, cause).hint(Some(error.hint()))
     })?;
     let (outcome, weight) = outcome(&rules, &read).map_err(|(cause, hint)| {
