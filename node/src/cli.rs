@@ -7,6 +7,7 @@ mod call;
 mod card;
 mod completions;
 mod config;
+mod count;
 mod detach;
 mod doctor;
 mod duration;
@@ -83,6 +84,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Vote { command: args::Vote::Verify { file, genesis } } => {
             verify::verify(&file, genesis.as_deref())
         }
+        Command::Vote { command: args::Vote::Count { rules, ballots } } => count::count(&rules, &ballots),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),
         Command::Logs(args) => logs::logs(&args, &session, screen),

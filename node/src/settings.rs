@@ -27,7 +27,7 @@ use althing_net::{Multiaddr, Profile, ReachMode};
 use althing_telemetry::LogFormat;
 
 pub(crate) use self::error::SettingsError;
-pub(crate) use self::key::Key;
+pub(crate) use self::key::{Key, nearest};
 pub(crate) use self::origin::Origin;
 pub(crate) use self::sources::Sources;
 

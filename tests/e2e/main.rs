@@ -11,6 +11,7 @@ mod calls_pin;
 mod clocks;
 mod commands;
 mod config;
+mod count;
 mod discovery;
 mod disk;
 mod endings;

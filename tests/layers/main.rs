@@ -16,6 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("trust", &["record"]),
     ("a2a", &["record"]),
     ("route", &[]),
+    ("tally", &[]),
     ("engine", &["ballot", "card", "record", "store", "sync"]),
     ("rocks", &["store"]),
     ("keystore", &["record"]),
@@ -40,6 +41,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "rocks",
             "route",
             "store",
+            "tally",
             "telemetry",
             "testnet",
             "trust",
@@ -52,7 +54,8 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Below the line.
-const PURE: &[&str] = &["record", "store", "sync", "card", "ballot", "trust", "a2a", "route", "engine"];
+const PURE: &[&str] =
+    &["record", "store", "sync", "card", "ballot", "trust", "a2a", "route", "tally", "engine"];
 
 /// Outside crates that pure crates may name: formats, URLs, hashes, signatures and seeded randomness.
 const PURE_OUTSIDE: &[&str] = &[

@@ -64,6 +64,7 @@ pub(crate) async fn vote(command: args::Vote, session: &Session, screen: Screen)
             let page = Page::new(&document, text)?;
             Ok(if to_stdout { page.raw(bytes) } else { page })
         }
+        args::Vote::Count { rules, ballots } => super::count::count(&rules, &ballots),
         args::Vote::Verify { file, genesis } => super::verify::verify(&file, genesis.as_deref()),
     }
 }

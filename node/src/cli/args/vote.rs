@@ -94,6 +94,24 @@ that the certificate is from, and it is for you to know whether that is yours.")
         #[arg(long, value_name = "FILE")]
         genesis: Option<PathBuf>,
     },
+    /// Count an election's ballots offline, round by round; needs no node
+    #[command(after_help = "\
+Examples:
+  althing vote count --rules examples/rcv.toml examples/ballots.csv
+  althing vote count --rules rcv.toml cast-vote-records.csv --json | jq '.rounds[].tally'
+  zcat cast-vote-records.csv.gz | althing vote count --rules rcv.toml -
+
+The rules are a TOML file: `method = \"irv\"` alone is one. docs/spec/counting.md has all keys, and the rules of
+well-known elections. The ballots are a CSV file with a header: one ballot a row with a column for each rank (rank1,
+rank2, …), or one ranking a row (`ranking`, such as Ann>Bob) with a column `count`.")]
+    Count {
+        /// The rules, a TOML file
+        #[arg(long, value_name = "FILE")]
+        rules: PathBuf,
+        /// The ballots, a CSV file, or - for standard input
+        #[arg(value_name = "BALLOTS")]
+        ballots: PathBuf,
+    },
 }
 
 /// A method that the node will take, so that a wrong one is a usage error.
