@@ -115,7 +115,7 @@ fn completions_load_and_complete() {
     };
     assert!(Command::new("bash").arg("-n").arg(&script).status().unwrap().success());
     assert_eq!(complete("althing sta"), "status");
-    assert_eq!(complete("althing vote c"), "cast certificate");
+    assert_eq!(complete("althing vote c"), "cast certificate count");
     assert!(complete("althing up --").contains("--detach --"));
     assert_eq!(complete("althing up --profile "), "default testnet");
     let _ = run(&["completions", "tcsh"]).expect(2).says("bash");
