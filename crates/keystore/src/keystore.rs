@@ -79,20 +79,17 @@ impl Keystore {
         }))
     }
 
-    /// Opens the keys in `dir` for an agent whose key exists already, and adds that key. A fresh directory gets a node's key,
-    /// but no other agent. Gives whether the key was not there before.
+    /// Opens the keys in `dir` and does [`Keystore::adopt`]. A fresh directory gets a node's key, but no other agent.
     ///
     /// # Errors
-    /// As [`Keystore::open_or_create`]; also when the name cannot be an agent's, or is another one's here.
+    /// As [`Keystore::open_or_create`] and [`Keystore::adopt`].
     pub fn adopt_agent(
         dir: &Path,
         unlock: Unlock,
         name: &str,
         key: &AgentKey,
     ) -> Result<bool, KeystoreError> {
-        if !is_name(name) {
-            return Err(KeystoreError::Name { found: name.chars().take(80).collect() });
-        }
+        Self::admit_name(name)?;
         Self::open_with(dir, unlock, Stretch::default())?.adopt(name, key)
     }
 
@@ -166,7 +163,23 @@ impl Keystore {
         Ok(AgentKey::from_seed(&*seal_fresh(&path, &owner, &self.kdf, &self.key)?))
     }
 
-    fn adopt(&self, name: &str, key: &AgentKey) -> Result<bool, KeystoreError> {
+    /// Whether a name can be an agent's here.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn admit_name(name: &str) -> Result<(), KeystoreError> {
+        if is_name(name) {
+            Ok(())
+        } else {
+            Err(KeystoreError::Name { found: name.chars().take(80).collect() })
+        }
+    }
+
+    /// Adds the key of an agent that exists already. Gives whether it was not there before.
+    ///
+    /// # Errors
+    /// When the name cannot be an agent's, or is another one's here.
+    pub fn adopt(&self, name: &str, key: &AgentKey) -> Result<bool, KeystoreError> {
         let (path, owner) = self.agent(name)?;
         match seal(&path, &owner, &self.kdf, &self.key, &key.seed()) {
             Ok(()) => Ok(true),
@@ -181,9 +194,7 @@ impl Keystore {
     }
 
     fn agent(&self, name: &str) -> Result<(PathBuf, Owner), KeystoreError> {
-        if !is_name(name) {
-            return Err(KeystoreError::Name { found: name.chars().take(80).collect() });
-        }
+        Self::admit_name(name)?;
         Ok((agent_path(&self.dir, name), Owner::Agent(name.to_owned())))
     }
 }
