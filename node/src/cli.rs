@@ -18,6 +18,7 @@ mod examples;
 mod expose;
 mod failure;
 mod find;
+mod key;
 mod logs;
 mod network;
 mod node;
@@ -76,6 +77,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
     match cli.command {
         Command::Up(args) => up::up(&args, &Settings::read(&sources)?, &session, screen),
         Command::Config { command } => config::config(&command, &sources),
+        Command::Key { command } => key::key(command, &session, &sources, screen),
         Command::Store { command } => store::store(command, &session, screen),
         Command::Network { command } => network::network(command),
         Command::Bench(args) => session.block_on(bench::bench(args)),

@@ -137,6 +137,11 @@ pub(crate) fn store_dir(home: &Path) -> PathBuf {
     home.join("store")
 }
 
+/// The book of Accepts: how many this node's agents have signed to whom.
+pub(crate) fn accepts_file(home: &Path) -> PathBuf {
+    store_dir(home).join("accepts")
+}
+
 /// How many files a node may have open at once.
 pub(crate) fn files_needed() -> u64 {
     descriptors::needed_by_default()
@@ -244,7 +249,9 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     metrics.registry_mut().register_collector(Box::new(desk.clone()));
     let engine = Engine::new(config, opened.rocks, seed()?, clock.now())?;
     if engine.is_restored() {
-        tracing::info!("the store was restored from a copy: voters' nodes are asked before a ballot");
+        tracing::info!(
+            "the store was restored from a copy or a key from shares: voters' nodes are asked before a ballot"
+        );
     }
 
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);

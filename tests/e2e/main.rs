@@ -17,6 +17,7 @@ mod disk;
 mod endings;
 mod events;
 mod fake_node;
+mod keys;
 mod lan;
 mod leaks;
 mod mesh;

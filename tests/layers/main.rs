@@ -157,6 +157,17 @@ fn pure_crates_name_only_pure_crates() {
     }
 }
 
+/// Alone it takes altered, repeated and zeroth shares without a word.
+#[test]
+fn only_the_keystore_names_the_shamir_library() {
+    let named: Vec<String> = dependencies()
+        .into_iter()
+        .filter(|(_, dependencies)| dependencies.iter().any(|name| name == "blahaj" || name == "sharks"))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(named, ["keystore"]);
+}
+
 #[test]
 fn code_below_the_line_does_no_io_and_reads_no_clock() {
     let mut wrong = Vec::new();

@@ -56,7 +56,7 @@ pub struct Engine<S> {
     pub(crate) unacknowledged: VecDeque<(CommitNo, Vec<Vec<u8>>)>,
     /// Set while the disk is full: nothing is taken in or signed.
     pub(crate) read_only: bool,
-    /// Whether this directory was restored from a copy.
+    /// Whether this directory was restored from a copy, or a key in it from shares.
     pub(crate) restored: bool,
 
     outputs: VecDeque<Output>,

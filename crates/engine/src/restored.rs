@@ -1,5 +1,5 @@
-//! Directories that were restored from a copy: what was signed from them since the copy was taken is not in them, so
-//! before a ballot those are asked who may know.
+//! Directories that were restored from a copy, and those that the key of an agent came to from shares: what was signed
+//! elsewhere is not in them, so before a ballot those are asked who may know.
 //!
 //! No clock decides any of it: a clock that is wrong makes leases look dead, and then the node stays silent.
 
@@ -18,7 +18,7 @@ use crate::{AskNo, Now, RefusalKind};
 /// The row that draws a directory's chains apart from those of any other.
 pub(crate) const INCARNATION: &[u8] = b"incarnation";
 
-/// The row of a restored directory: the commit that the copy ended with. It stays for the life of the directory.
+/// The row of a restored directory: the commit that the copy ended with, or after which a key came. It stays for the life of the directory.
 const RESTORED: &[u8] = b"restored";
 
 /// Most leases of one voter that are looked at: an agent may be served in several places.
@@ -37,6 +37,16 @@ pub fn restored(commit: CommitNo) -> Batch {
     batch.delete(Table::Meta, INCARNATION);
     batch.delete(Table::Meta, SIGNING_STOPPED);
     batch.put(Table::Meta, RESTORED, commit.0.to_be_bytes());
+    batch
+}
+
+/// The row that makes a directory one whose past is not all in it, because the key of an agent came to it that lived
+/// elsewhere before; `commit` is the last before that.
+#[must_use]
+pub fn joined_by_restored_key(commit: CommitNo) -> Batch {
+    let mut batch = Batch::default();
+    batch.put(Table::Meta, RESTORED, commit.0.to_be_bytes());
+    batch.require_sync();
     batch
 }
 
@@ -74,7 +84,7 @@ struct Inquiry {
 }
 
 impl<S: Snapshot> Engine<S> {
-    /// Whether this directory was restored from a copy.
+    /// Whether this directory was restored from a copy, or a key in it from shares.
     #[must_use]
     pub fn is_restored(&self) -> bool {
         self.restored
@@ -115,7 +125,7 @@ impl<S: Snapshot> Engine<S> {
         }
         self.pump_sync(now)?;
         let cause = format!(
-            "this store was restored from a copy, so before {agent} votes on {id} the nodes of voters with {} of {} votes \
+            "this store was restored from a copy or a key from shares, so before {agent} votes on {id} the nodes of voters with {} of {} votes \
              have to say what it cast before; those of {} did. Missing: {}",
             inquiry.needed,
             proposal.electorate.total(),

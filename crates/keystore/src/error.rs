@@ -1,6 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use althing_record::AgentId;
+
 /// Why the keys could not be opened or made.
 ///
 /// All variants are for the operator to settle, except [`KeystoreError::Internal`], which is ours. No variant carries
@@ -174,6 +176,16 @@ pub enum KeystoreError {
         /// The file that exists.
         path: PathBuf,
     },
+    /// There is an agent of that name already, and it is another one.
+    #[error("agent {name:?}: expected {expected}, found {found}; a key is never overwritten")]
+    OtherAgent {
+        /// The name.
+        name: String,
+        /// Whose key was to go there.
+        expected: AgentId,
+        /// Whose key is there.
+        found: AgentId,
+    },
     /// A step that cannot fail did: no entropy, or a cipher refused its input. Our fault.
     #[error("internal: {step}: {cause}")]
     Internal {
@@ -215,6 +227,7 @@ impl KeystoreError {
             Self::MachineSecretMissing { path, .. } => format!("restore {} from a backup", path.display()),
             Self::OtherKey { .. } => "give the file back its own name".to_owned(),
             Self::NoSuchAgent { .. } => "list the agents, or create this one".to_owned(),
+            Self::OtherAgent { .. } => "choose another name for it, or another home".to_owned(),
             Self::Unreadable { .. } | Self::Unwritable { .. } => {
                 "check the owner of the directory and the free space of its disk".to_owned()
             }

@@ -53,6 +53,47 @@ impl Keystore {
         unlock: Unlock,
         cost: Stretch,
     ) -> Result<Self, KeystoreError> {
+        let keystore = Self::open_with(dir, unlock, cost)?;
+        if keystore.agent_names()?.is_empty() {
+            keystore.create_agent(DEFAULT_AGENT)?;
+        }
+        Ok(keystore)
+    }
+
+    /// Opens the keys in `dir` as they are, and makes nothing; `None` when there are none.
+    ///
+    /// # Errors
+    /// As [`Keystore::open_or_create`].
+    pub fn open(dir: &Path, unlock: Unlock) -> Result<Option<Self>, KeystoreError> {
+        let node_path = dir.join(NODE_FILE);
+        let Some(envelope) = read_envelope(&node_path, &Owner::Node)? else { return Ok(None) };
+        let secret = Secret::open_or_create(dir, unlock, Some(&node_path))?;
+        let key = secret.key(&node_path, &envelope.kdf)?;
+        let node = open_envelope(&node_path, &envelope, &secret, &key)?;
+        Ok(Some(Self {
+            dir: dir.to_owned(),
+            secret,
+            kdf: envelope.kdf,
+            key,
+            node: NodeKey::from_seed(&node),
+        }))
+    }
+
+    /// Opens the keys in `dir` and does [`Keystore::adopt`]. A fresh directory gets a node's key, but no other agent.
+    ///
+    /// # Errors
+    /// As [`Keystore::open_or_create`] and [`Keystore::adopt`].
+    pub fn adopt_agent(
+        dir: &Path,
+        unlock: Unlock,
+        name: &str,
+        key: &AgentKey,
+    ) -> Result<bool, KeystoreError> {
+        Self::admit_name(name)?;
+        Self::open_with(dir, unlock, Stretch::default())?.adopt(name, key)
+    }
+
+    fn open_with(dir: &Path, unlock: Unlock, cost: Stretch) -> Result<Self, KeystoreError> {
         let agents = dir.join(AGENTS_DIR);
         for dir in [dir, &agents] {
             files::private_dir(dir)?;
@@ -78,11 +119,7 @@ impl Keystore {
             }
             None => seal_fresh(&node_path, &Owner::Node, &kdf, &key)?,
         };
-        let keystore = Self { dir: dir.to_owned(), secret, kdf, key, node: NodeKey::from_seed(&node) };
-        if keystore.agent_names()?.is_empty() {
-            keystore.create_agent(DEFAULT_AGENT)?;
-        }
-        Ok(keystore)
+        Ok(Self { dir: dir.to_owned(), secret, kdf, key, node: NodeKey::from_seed(&node) })
     }
 
     /// The node's network key.
@@ -126,10 +163,38 @@ impl Keystore {
         Ok(AgentKey::from_seed(&*seal_fresh(&path, &owner, &self.kdf, &self.key)?))
     }
 
-    fn agent(&self, name: &str) -> Result<(PathBuf, Owner), KeystoreError> {
-        if !is_name(name) {
-            return Err(KeystoreError::Name { found: name.chars().take(80).collect() });
+    /// Whether a name can be an agent's here.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn admit_name(name: &str) -> Result<(), KeystoreError> {
+        if is_name(name) {
+            Ok(())
+        } else {
+            Err(KeystoreError::Name { found: name.chars().take(80).collect() })
         }
+    }
+
+    /// Adds the key of an agent that exists already. Gives whether it was not there before.
+    ///
+    /// # Errors
+    /// When the name cannot be an agent's, or is another one's here.
+    pub fn adopt(&self, name: &str, key: &AgentKey) -> Result<bool, KeystoreError> {
+        let (path, owner) = self.agent(name)?;
+        match seal(&path, &owner, &self.kdf, &self.key, &key.seed()) {
+            Ok(()) => Ok(true),
+            Err(KeystoreError::Exists { .. }) => match self.agent_key(name)?.agent() {
+                found if found == key.agent() => Ok(false),
+                found => {
+                    Err(KeystoreError::OtherAgent { name: name.to_owned(), expected: key.agent(), found })
+                }
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    fn agent(&self, name: &str) -> Result<(PathBuf, Owner), KeystoreError> {
+        Self::admit_name(name)?;
         Ok((agent_path(&self.dir, name), Owner::Agent(name.to_owned())))
     }
 }
@@ -262,9 +327,13 @@ fn seal_fresh(
     key: &[u8; 32],
 ) -> Result<Zeroizing<[u8; 32]>, KeystoreError> {
     let seed = files::random::<32>()?;
-    let public = NodeKey::from_seed(&seed).public();
-    files::create(path, Envelope::seal(owner, kdf, key, &seed, &public)?.as_bytes())?;
+    seal(path, owner, kdf, key, &seed)?;
     Ok(seed)
+}
+
+fn seal(path: &Path, owner: &Owner, kdf: &Kdf, key: &[u8; 32], seed: &[u8; 32]) -> Result<(), KeystoreError> {
+    let public = NodeKey::from_seed(seed).public();
+    files::create(path, Envelope::seal(owner, kdf, key, seed, &public)?.as_bytes())
 }
 
 fn agent_path(dir: &Path, name: &str) -> PathBuf {

@@ -1,8 +1,10 @@
-//! Keys at rest: one file per key in a private directory, sealed with a passphrase or with a secret of this machine.
+//! Keys at rest: one file per key in a private directory, sealed with a passphrase or with a secret of this machine; and
+//! shares of them in other hands.
 //!
 //! A node has one network key (`node.key`) and one key per hosted agent (`agents/<name>.key`); they are never the same.
 //! Every file is written to the side, synced and linked into place without overwriting, so a crash leaves a whole key
-//! or none. This crate deliberately does not rotate keys, does not share them out and never shows one in a message.
+//! or none. [`Dealer`] splits an agent's key into signed Shamir shares and [`restore`] puts it together again. This crate
+//! deliberately does not rotate keys and never shows one in a message.
 //!
 //! ```
 //! use althing_keystore::{Keystore, Unlock};
@@ -22,11 +24,16 @@ mod error;
 mod files;
 mod kdf;
 mod keystore;
+mod shares;
 mod token;
 mod unlock;
 
 pub use error::KeystoreError;
 pub use kdf::Stretch;
 pub use keystore::{DEFAULT_AGENT, Keystore};
+pub use shares::{
+    Deal, DealError, Dealer, Misfit, MisfitKind, Part, RestoreError, Restored, SHARES_MAX, SetId, Share,
+    ShareError, THRESHOLD_MIN, restore,
+};
 pub use token::ApiToken;
 pub use unlock::Unlock;

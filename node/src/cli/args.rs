@@ -1,6 +1,7 @@
 mod call;
 mod card;
 mod find;
+mod key;
 mod parts;
 mod store;
 mod testnet;
@@ -21,6 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::call::{How, Output, Secret, Send, Task, TaskWords, one_of};
 pub(crate) use self::card::Card;
 pub(crate) use self::find::Find;
+pub(crate) use self::key::Key as KeyCommand;
 pub(crate) use self::parts::{Content, Part, Parts};
 pub(crate) use self::store::Store;
 pub(crate) use self::testnet::{Testnet, TestnetDir};
@@ -105,6 +107,11 @@ Works without a running node, too, as far as that goes. Exit code 1: something f
     Agent {
         #[command(subcommand)]
         command: Agent,
+    },
+    /// Split an agent's key into shares for other hands, and restore it from them
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
     },
     /// Publish, read, follow and retract agent cards
     Card {

@@ -113,7 +113,7 @@ impl Tunnel {
         let (exposures, log) = (Exposures::default(), CallLog::default());
         let (keep, evidence) = mpsc::channel(EVIDENCE_MAX);
         let now: Arc<dyn Fn() -> Millis + Send + Sync> = Arc::new(move || clock.now().wall);
-        let book = home.join("store").join("accepts");
+        let book = super::accepts_file(home);
         let callee = Callee::open(
             network.clone(),
             &book,

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::RunError;
 
 /// Marks the keys that are kept to recover an agent, not to sign for it.
-const RECOVERY_SUFFIX: &str = "-recovery";
+pub(crate) const RECOVERY_SUFFIX: &str = "-recovery";
 
 /// Most addresses that are remembered to join by.
 const JOIN_MAX: usize = 64;
@@ -124,7 +124,7 @@ pub(super) fn keys(
 
 /// The hash of an agent's recovery key: the one that the file `recovery` has, or else that of `key`, which is then noted
 /// there before any record names it.
-pub(super) fn recovery_hash(
+pub(crate) fn recovery_hash(
     home: &Path,
     name: &str,
     key: impl FnOnce() -> Result<Digest, String>,
@@ -138,6 +138,11 @@ pub(super) fn recovery_hash(
     known.insert(name.to_owned(), hash);
     write_recovery(&path, &known).map_err(|error| error.to_string())?;
     Ok(hash)
+}
+
+/// The hash of an agent's recovery key, if the file `recovery` has it.
+pub(crate) fn noted_recovery_hash(home: &Path, name: &str) -> Result<Option<Digest>, RunError> {
+    Ok(read_recovery(&home.join("recovery"))?.get(name).copied())
 }
 
 fn write_recovery(path: &Path, known: &BTreeMap<String, Digest>) -> Result<(), RunError> {
@@ -161,7 +166,7 @@ fn read_recovery(path: &Path) -> Result<BTreeMap<String, Digest>, RunError> {
 }
 
 /// Without a passphrase the keys are as safe as the home's modes.
-pub(super) fn unlock(passphrase_file: Option<&Path>) -> Result<Unlock, RunError> {
+pub(crate) fn unlock(passphrase_file: Option<&Path>) -> Result<Unlock, RunError> {
     let Some(path) = passphrase_file else { return Ok(Unlock::Machine) };
     // Secrets that a container is given are often 0444, so this is no refusal.
     if let Ok(mode) = fs::metadata(path).map(|file| file.mode() & 0o7777)

@@ -318,3 +318,36 @@ fn debug_shows_no_secret() {
     assert!(!shown.contains("sesame"), "{shown}");
     assert!(!shown.contains(&hex::encode(keys.node_key().seed().as_slice())), "{shown}");
 }
+
+#[test]
+fn a_key_that_exists_is_adopted_and_overwrites_nothing() {
+    let home = Home::new();
+    let key = AgentKey::from_seed(&[7; 32]);
+    let adopt = |name: &str| Keystore::adopt_agent(&home.keys, Unlock::Machine, name, &key);
+    assert!(Keystore::open(&home.keys, Unlock::Machine).unwrap().is_none());
+    assert!(matches!(adopt("../x"), Err(KeystoreError::Name { .. })));
+    assert!(!home.keys.exists(), "nothing was made so far");
+    assert!(adopt("default").unwrap());
+    let keys = Keystore::open(&home.keys, Unlock::Machine).unwrap().unwrap();
+    assert_eq!(keys.agent_names().unwrap(), ["default"], "and no other agent");
+    assert_eq!(keys.agent_key("default").unwrap().public(), key.public());
+    assert_eq!(keys.node_key().public(), home.machine().unwrap().node_key().public());
+    assert!(!adopt("default").unwrap(), "it is there");
+    let other = keys.create_agent("other").unwrap().agent();
+    let refused = adopt("other").unwrap_err();
+    assert!(matches!(refused, KeystoreError::OtherAgent { found, .. } if found == other), "{refused}");
+    assert_eq!(keys.agent_key("other").unwrap().agent(), other);
+}
+
+#[test]
+fn opening_makes_nothing_and_needs_the_same_secret() {
+    let home = Home::new();
+    home.passphrase("right").unwrap();
+    let open = |unlock| Keystore::open(&home.keys, unlock);
+    assert!(matches!(open(Unlock::Machine), Err(KeystoreError::PassphraseNeeded { .. })));
+    assert!(!home.keys.join(SECRET_FILE).exists());
+    let wrong = Unlock::Passphrase(Zeroizing::new("wrong".to_owned()));
+    assert!(matches!(open(wrong), Err(KeystoreError::WrongPassphrase { .. })));
+    let right = Unlock::Passphrase(Zeroizing::new("right".to_owned()));
+    assert!(open(right).unwrap().is_some());
+}
