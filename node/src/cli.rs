@@ -110,6 +110,10 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Task { command } => task::task(command, &session, screen).map_err(Failure::of_call),
         Command::Find(args) if args.watch => session.block_on(find::watch(args, &session, screen)),
         Command::Find(args) => session.ask(find::find(args, &session)),
+        // What they wait for may take longer than an answer.
+        Command::Vote { command: command @ (args::Vote::Result { .. } | args::Vote::Watch { .. }) } => {
+            session.block_on(vote::vote(command, &session, screen))
+        }
         Command::Vote { command } => session.ask(vote::vote(command, &session, screen)),
         Command::Events(args) => session.block_on(events::events(args, &session, screen)),
         Command::Evidence { command: args::Evidence::Ls } => session.ask(evidence::ls(&session)),

@@ -6,8 +6,11 @@ use crate::{BallotError, Choice};
 /// Most ballots of one batch.
 pub const BALLOTS_MAX: usize = LEAVES_MAX;
 
+/// Longest leaf in bytes: the proposal and a score or rank for each option.
+pub(crate) const LEAF_BYTES_MAX: usize = 128;
+
 /// One voter's answer to one proposal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ballot {
     /// Which proposal.
     pub proposal: RecordId,
@@ -21,8 +24,8 @@ pub struct Ballot {
 
 /// The leaf of a ballot: the proposal's id, then the choice.
 #[must_use]
-pub fn leaf(proposal: RecordId, choice: Choice) -> Vec<u8> {
-    [&proposal.0[..], &cbor::to_vec(&choice)].concat()
+pub fn leaf(proposal: RecordId, choice: &Choice) -> Vec<u8> {
+    [&proposal.0[..], &cbor::to_vec(choice)].concat()
 }
 
 /// Reads a leaf.

@@ -7,18 +7,20 @@ use althing_record::{
     Record, VerifyError, cbor_map, merkle,
 };
 
-use crate::ballot::parse_leaf;
+use crate::ballot::{LEAF_BYTES_MAX, parse_leaf};
 use crate::electorate::VOTERS_MAX;
 use crate::{BallotError, Choice, Outcome, Proposal, Tally};
 
 /// Longest certificate file in bytes.
 pub const CERTIFICATE_BYTES_MAX: usize = 8 * 1_024 * 1_024;
 
-/// A certificate of 1,000 voters has ten digests a path and five entries a vote.
-const LIMITS: Limits = Limits { depth: 8, items: 64_000 };
+/// A certificate of 1,000 voters has ten digests a path and five entries a vote; a Closed one may have two ballots of
+/// each.
+const LIMITS: Limits = Limits { depth: 8, items: 128_000 };
 
-/// Certificate type "Direct" on the wire.
+/// Types of certificates on the wire.
 const DIRECT: u64 = 1;
+const CLOSED: u64 = 2;
 
 cbor_map! {
     /// A Direct certificate: the proposal and the signed ballots that decide it, checkable with nothing else.
@@ -46,7 +48,7 @@ cbor_map! {
         /// The ballot's position among the leaves.
         2 => pub index: u32,
         /// The leaf: proposal id and choice.
-        3 => pub leaf: Blob<64>,
+        3 => pub leaf: Blob<LEAF_BYTES_MAX>,
         /// The audit path from the leaf to the batch's root.
         4 => pub path: List<Digest, 10>,
     }
@@ -120,6 +122,40 @@ pub enum CertificateError {
     /// The option cannot be certified.
     #[error("option {0} cannot be certified")]
     Option(u32),
+    /// The proposal asks for the other kind of decision.
+    #[error("certificate and proposal are of different modes")]
+    Mode,
+    /// A record's key is not proved to be its agent's.
+    #[error("proposal: {0}")]
+    Signer(&'static str),
+    /// A close report is wrong.
+    #[error("report {index}: {cause}")]
+    Report {
+        /// Which one, from 0.
+        index: usize,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
+    /// Not as many reports as the closers must give, or not in order.
+    #[error("{found} close reports are not what the closers can have agreed on")]
+    Reports {
+        /// How many there are.
+        found: usize,
+    },
+    /// The ballots are not those that the reports name.
+    #[error("{found} ballots, but the reports name {needed}")]
+    Ballots {
+        /// How many there are.
+        found: usize,
+        /// How many are named.
+        needed: usize,
+    },
+    /// The network has no committee, or a closer cannot sign.
+    #[error("the proposal has no closers who can decide")]
+    NoClosers,
+    /// The signatures of the agreement are wrong.
+    #[error("agreement: {0}")]
+    Agreement(String),
     /// Something in it proves nothing.
     #[error("certificate holds an identity record that no vote needs")]
     Surplus,
@@ -145,32 +181,26 @@ impl Certificate {
                 }
             }
         }
-        let ballots = cast.iter().map(|(record, _, choice)| (record.agent(), *choice));
+        let ballots = cast.iter().map(|(record, _, choice)| (record.agent(), choice.clone()));
         let Outcome::Decided(option) = Tally::count(&parsed, ballots).outcome(&parsed) else { return None };
         let winning = cast.into_iter().filter(|(record, _, choice)| {
             *choice == Choice::Option(option) && parsed.electorate.weight(record.agent()).is_some()
         });
-        let mut proofs = BTreeMap::new();
-        let mut rotated = BTreeSet::from_iter(proposal.header().key.map(|_| proposal.agent()));
+        let (mut proofs, mut chosen) = (BTreeMap::new(), Vec::new());
         for (record, index, _) in winning {
             if let Entry::Vacant(vacant) = proofs.entry(record.agent()) {
                 vacant.insert(VoteProof::of(record, index)?);
-                rotated.extend(record.header().key.map(|_| record.agent()));
+                chosen.push(record);
             }
         }
-        let mut identities: Vec<&Record> =
-            identities.iter().filter(|record| rotated.contains(&record.agent())).collect();
-        identities.sort_by_key(|record| record.id());
-        identities.dedup_by_key(|record| record.id());
-        let blobs: Result<Vec<_>, _> =
-            identities.iter().map(|record| Blob::try_from(record.envelope().to_vec())).collect();
+        let signed = [proposal].into_iter().chain(chosen);
         Some(Self {
             mode: DIRECT,
             genesis: Blob::try_from(network.to_bytes()).ok()?,
             proposal: Blob::try_from(proposal.envelope().to_vec()).ok()?,
             option,
             votes: List::try_from(proofs.into_values().collect::<Vec<_>>()).ok()?,
-            identities: List::try_from(blobs.ok()?).ok()?,
+            identities: needed_identities(signed, identities)?,
         })
     }
 
@@ -193,14 +223,8 @@ impl Certificate {
             let (of, what) = ("certificate", "mode");
             return Err(DecodeError::Newer { of, what, value: certificate.mode }.into());
         }
-        let network = Network::from_bytes(&certificate.genesis)?;
-        if let Some(expected) = expected.filter(|expected| *expected != network.id()) {
-            return Err(CertificateError::ForeignNetwork { found: network.id(), expected });
-        }
-        let record = |part: &str, bytes: &[u8]| {
-            Record::verify(bytes, &network)
-                .map_err(|error| CertificateError::Record { part: part.to_owned(), error })
-        };
+        let network = network_of(&certificate.genesis, expected)?;
+        let record = |part: &str, bytes: &[u8]| record(&network, part, bytes);
         let proposal_record = record("proposal", &certificate.proposal)?;
         let proposal = Proposal::from_record(&proposal_record)?;
         let option = certificate.option;
@@ -208,12 +232,7 @@ impl Certificate {
         if !certifiable {
             return Err(CertificateError::Option(option));
         }
-        let identities = certificate
-            .identities
-            .iter()
-            .map(|bytes| record("identity record", bytes))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut needed = BTreeSet::new();
+        let mut identities = Identities::read(&network, &certificate.identities)?;
         let mut voters: Vec<AgentId> = Vec::new();
         let mut ballots = Vec::new();
         for (index, vote) in certificate.votes.iter().enumerate() {
@@ -239,35 +258,123 @@ impl Certificate {
             if voters.last().is_some_and(|last| *last >= voter) {
                 return Err(fault("the voters are not in ascending order"));
             }
-            if batch.header().key.is_some() {
-                needed.insert(voter);
-                KeyHistory::fold(voter, &identities)
-                    .rank(&batch)
-                    .ok_or_else(|| fault("the signing key is not proved to be the voter's"))?;
-            }
+            identities.require(&batch).map_err(fault)?;
             voters.push(voter);
             ballots.push((voter, Choice::Option(option)));
         }
-        if proposal_record.header().key.is_some() {
-            needed.insert(proposal.proposer);
-            KeyHistory::fold(proposal.proposer, &identities).rank(&proposal_record).ok_or(
-                CertificateError::Proposal(BallotError::Rule("its signing key is not proved".into())),
-            )?;
-        }
-        let in_order = identities.windows(2).all(|pair| pair[0].id() < pair[1].id());
-        if !in_order
-            || identities.iter().any(|record| {
-                record.kind().domain() != Some(Domain::Directory) || !needed.contains(&record.agent())
-            })
-        {
-            return Err(CertificateError::Surplus);
-        }
+        identities.require(&proposal_record).map_err(CertificateError::Signer)?;
+        identities.check_all_needed()?;
         let weight = Tally::count(&proposal, ballots).weights[option as usize];
-        if weight < proposal.threshold {
-            return Err(CertificateError::TooFew { found: weight, needed: proposal.threshold });
+        let needed = proposal.threshold().ok_or(CertificateError::Option(option))?;
+        if weight < needed {
+            return Err(CertificateError::TooFew { found: weight, needed });
         }
         let option = proposal.options[option as usize].clone();
         Ok(Verified { network, option, weight, voters, proposal })
+    }
+}
+
+/// A certificate file of either kind, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerifiedFile {
+    /// Of a Direct decision.
+    Direct(Box<Verified>),
+    /// Of a Closed one.
+    Closed(Box<ClosedVerified>),
+}
+
+/// Checks a certificate file of either kind.
+///
+/// # Errors
+/// When anything in it is wrong; the error names the first fault.
+pub fn verify_file(bytes: &[u8], expected: Option<NetworkId>) -> Result<VerifiedFile, CertificateError> {
+    if bytes.len() > CERTIFICATE_BYTES_MAX {
+        return Err(CertificateError::TooLong { found: bytes.len() });
+    }
+    if mode_of(bytes)? == CLOSED {
+        return ClosedCertificate::verify(bytes, expected).map(Box::new).map(VerifiedFile::Closed);
+    }
+    Certificate::verify(bytes, expected).map(Box::new).map(VerifiedFile::Direct)
+}
+
+/// The mode that a file says it has: the second entry of its map.
+fn mode_of(bytes: &[u8]) -> Result<u64, DecodeError> {
+    cbor::scan(bytes, LIMITS)?;
+    let mut from = cbor::Reader::new(bytes);
+    let mut entries = from.entries("certificate")?;
+    let _version: u64 = entries.take(0, "version")?;
+    entries.take(1, "mode")
+}
+
+fn network_of(genesis: &[u8], expected: Option<NetworkId>) -> Result<Network, CertificateError> {
+    let network = Network::from_bytes(genesis)?;
+    match expected.filter(|expected| *expected != network.id()) {
+        Some(expected) => Err(CertificateError::ForeignNetwork { found: network.id(), expected }),
+        None => Ok(network),
+    }
+}
+
+fn record(network: &Network, part: &str, bytes: &[u8]) -> Result<Record, CertificateError> {
+    Record::verify(bytes, network).map_err(|error| CertificateError::Record { part: part.to_owned(), error })
+}
+
+/// The identity records of those among the signers whose keys were rotated, as a file has them.
+fn needed_identities<'r>(
+    signed: impl IntoIterator<Item = &'r Record>,
+    identities: &[Record],
+) -> Option<List<Blob<1_024>, 4_096>> {
+    let rotated: BTreeSet<_> =
+        signed.into_iter().filter(|record| record.header().key.is_some()).map(Record::agent).collect();
+    let mut identities: Vec<&Record> =
+        identities.iter().filter(|record| rotated.contains(&record.agent())).collect();
+    identities.sort_by_key(|record| record.id());
+    identities.dedup_by_key(|record| record.id());
+    let blobs: Option<Vec<_>> =
+        identities.iter().map(|record| Blob::try_from(record.envelope().to_vec()).ok()).collect();
+    List::try_from(blobs?).ok()
+}
+
+/// The identity records of a file, and whose are needed.
+struct Identities {
+    records: Vec<Record>,
+    needed: BTreeSet<AgentId>,
+}
+
+impl Identities {
+    fn read(network: &Network, blobs: &[Blob<1_024>]) -> Result<Self, CertificateError> {
+        let records: Result<_, _> =
+            blobs.iter().map(|bytes| record(network, "identity record", bytes)).collect();
+        Ok(Self { records: records?, needed: BTreeSet::new() })
+    }
+
+    /// The key that signed a record must be its agent's.
+    fn require(&mut self, record: &Record) -> Result<(), &'static str> {
+        if record.header().key.is_none() {
+            return Ok(());
+        }
+        self.needed.insert(record.agent());
+        let history = KeyHistory::fold(record.agent(), &self.records);
+        history.rank(record).map(|_| ()).ok_or("the signing key is not proved to be its agent's")
+    }
+
+    /// The key that signed a record must be, or have been, its agent's on whichever branch: what the closers agreed on
+    /// stays so whichever branch wins later.
+    fn require_known(&mut self, record: &Record) -> Result<(), &'static str> {
+        if record.header().key.is_none() {
+            return Ok(());
+        }
+        self.needed.insert(record.agent());
+        let history = KeyHistory::fold(record.agent(), &self.records);
+        if history.knows(record) { Ok(()) } else { Err("the signing key is not proved to be the agent's") }
+    }
+
+    /// None may be there that nobody needs, or out of order: a certificate has one form.
+    fn check_all_needed(&self) -> Result<(), CertificateError> {
+        let in_order = self.records.windows(2).all(|pair| pair[0].id() < pair[1].id());
+        let is_needed = |record: &Record| {
+            record.kind().domain() == Some(Domain::Directory) && self.needed.contains(&record.agent())
+        };
+        if in_order && self.records.iter().all(is_needed) { Ok(()) } else { Err(CertificateError::Surplus) }
     }
 }
 
@@ -283,6 +390,10 @@ impl VoteProof {
         })
     }
 }
+
+mod closed;
+
+pub use self::closed::{ClosedCertificate, ClosedVerified, instance};
 
 #[cfg(test)]
 mod tests;

@@ -42,6 +42,15 @@ pub enum BallotError {
     /// The rule cannot be used.
     #[error("rule: {0}")]
     Rule(String),
+    /// The choice is not what the rule takes.
+    #[error("choice: {0}")]
+    Choice(String),
+    /// A part of an agreement is wrong.
+    #[error("agreement: {0}")]
+    Agreement(String),
+    /// The record says nothing that the proposal asks for.
+    #[error("{0}")]
+    Closing(&'static str),
     /// The choice is not one of the proposal's.
     #[error("option \"{found}\" is not on the ballot; expected one of: {expected}")]
     UnknownOption {

@@ -3,7 +3,7 @@ use althing_record::{AgentId, Record, RecordId};
 use crate::{Choice, ballots_of};
 
 /// Proof that one voter answered one proposal in two ways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoubleBallot {
     /// The voter.
     pub voter: AgentId,
@@ -25,7 +25,7 @@ impl DoubleBallot {
         let (first, second) = if one.id() < other.id() { (one, other) } else { (other, one) };
         let (Ok(mine), Ok(theirs)) = (ballots_of(first), ballots_of(second)) else { return Vec::new() };
         let theirs: std::collections::BTreeMap<_, _> =
-            theirs.iter().map(|ballot| (ballot.proposal, ballot.choice)).collect();
+            theirs.iter().map(|ballot| (ballot.proposal, ballot.choice.clone())).collect();
         mine.iter()
             .filter_map(|ballot| {
                 let other = theirs.get(&ballot.proposal).filter(|choice| **choice != ballot.choice)?;
@@ -33,7 +33,7 @@ impl DoubleBallot {
                     voter: ballot.voter,
                     proposal: ballot.proposal,
                     batches: [first.id(), second.id()],
-                    choices: [ballot.choice, *other],
+                    choices: [ballot.choice.clone(), other.clone()],
                 })
             })
             .collect()

@@ -21,21 +21,40 @@
 mod ballot;
 mod certificate;
 mod choice;
+mod closing;
+mod closing_view;
+mod count;
 mod electorate;
 mod error;
 mod evidence;
+mod manifest;
+mod part;
 mod proposal;
+mod report;
 mod rule;
 mod tally;
 mod view;
 
 pub use ballot::{BALLOTS_MAX, Ballot, ballots_of, leaf};
-pub use certificate::{CERTIFICATE_BYTES_MAX, Certificate, CertificateError, Verified};
+pub use certificate::{
+    CERTIFICATE_BYTES_MAX, Certificate, CertificateError, ClosedCertificate, ClosedVerified, Verified,
+    VerifiedFile, instance, verify_file,
+};
 pub use choice::Choice;
+pub use closing::{CLOSERS_MAX, Closing, Quorum};
+pub use closing_view::{
+    acks_of, decision_of, early_statements, forget_early_statement, index_acks, index_closing,
+    index_decision, index_early_statement, index_report, index_statement, open_closings, precommit_records,
+    precommits, reports_for, reports_of, statements_at, statements_in, statements_of,
+};
+pub use count::Count;
 pub use electorate::{Electorate, Snapshot, Source, VOTERS_MAX, Voter};
 pub use error::BallotError;
 pub use evidence::DoubleBallot;
-pub use proposal::{OPTIONS_MAX, Proposal, ProposalBody, QUESTION_BYTES_MAX};
+pub use manifest::{Manifest, ReportSet, reported};
+pub use part::AgreementBody;
+pub use proposal::{ClosedTerms, Mode, OPTIONS_MAX, Proposal, ProposalBody, QUESTION_BYTES_MAX, Question};
+pub use report::{ACKS_MAX, Ack, AckBody, CloseReport, ReportBody};
 pub use rule::{Rule, direct_threshold};
-pub use tally::{Outcome, Tally};
+pub use tally::{Outcome, Rejection, Tally};
 pub use view::{CastBallot, ballots_for, has_proposal, index_ballots, index_proposal, proposals};

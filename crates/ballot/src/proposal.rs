@@ -1,7 +1,9 @@
 use althing_record::cbor::{List, Text};
 use althing_record::{AgentId, GroupId, Kind, Millis, Record, RecordId, cbor_map};
 
+use crate::closing::{Closing, Quorum};
 use crate::electorate::Snapshot;
+use crate::rule::check_super_majority;
 use crate::{BallotError, Electorate, Rule, direct_threshold};
 
 /// Longest question in bytes.
@@ -10,27 +12,35 @@ pub const QUESTION_BYTES_MAX: usize = 1_024;
 /// Most options.
 pub const OPTIONS_MAX: usize = 64;
 
-/// Mode "Direct" on the wire.
+/// Modes on the wire.
 const DIRECT: u64 = 1;
+const CLOSED: u64 = 2;
 
 cbor_map! {
-    /// The body of a proposal record. Entries 5, 6, 8, 10, 12 and 13 are reserved for what Closed decisions need
-    /// (basis, quorum, closers, privacy, tie, delegation).
+    /// The body of a proposal record. Entries 5 and 10 are reserved (basis, privacy).
     pub struct ProposalBody: version 1 {
         /// The question.
         1 => pub question: Text<QUESTION_BYTES_MAX>,
         /// The options.
         2 => pub options: List<Text<128>, OPTIONS_MAX>,
-        /// 1 approvals, 2 super-majority, 3 unanimous.
+        /// 1 approvals, 2 super-majority, 3 unanimous, 4 majority, 5 approval, 6 ranked, 7 Schulze, 8 STAR.
         3 => pub strategy: u64,
         /// Approvals: [count]; super-majority: [numerator, denominator]; else absent.
         4 => pub threshold: Option<List<u64, 2>>,
+        /// How much weight has to take part: [weight], or [numerator, denominator] of the electorate. Closed only.
+        6 => pub quorum: Option<List<u64, 2>>,
         /// Who may vote.
         7 => pub electorate: Snapshot,
-        /// 1 Direct.
+        /// Who agrees on the ballots: absent, the electorate; 1, the network's committee. Closed only.
+        8 => pub closers: Option<u64>,
+        /// 1 Direct, 2 Closed.
         9 => pub mode: u64,
         /// How long clients should treat the vote as open, in milliseconds.
         11 => pub window_ms: u64,
+        /// How ties of approval and STAR are broken: absent, they decide nothing; 1, the earlier option is better.
+        12 => pub tie: Option<u64>,
+        /// 1: voters may let others vote for them. Closed only.
+        13 => pub delegation: Option<u64>,
         /// Random bytes, so that two equal questions differ.
         14 => pub nonce: [u8; 8],
         /// The index of the option that leaves things as they are and that no certificate is written for.
@@ -59,10 +69,52 @@ pub struct Proposal {
     pub rule: Rule,
     /// Who may vote.
     pub electorate: Electorate,
-    /// The weight that one option needs.
-    pub threshold: u64,
+    /// How it is decided.
+    pub mode: Mode,
     /// How long clients should treat the vote as open, in milliseconds.
     pub window_ms: u64,
+}
+
+/// How a proposal is decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// By enough ballots for one option.
+    Direct {
+        /// The weight that one option needs.
+        threshold: u64,
+    },
+    /// By a count of the ballots that the closers agree on.
+    Closed(Closing),
+}
+
+/// What a proposal says before it is a record.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// The question.
+    pub text: &'a str,
+    /// The options. None: a motion, "yes" or "no".
+    pub options: &'a [String],
+    /// The rule.
+    pub rule: Rule,
+    /// Who may vote.
+    pub electorate: &'a Electorate,
+    /// How long the vote is open, in milliseconds.
+    pub window_ms: u64,
+    /// Random bytes.
+    pub nonce: [u8; 8],
+}
+
+/// What a Closed proposal says besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClosedTerms {
+    /// How much weight has to take part.
+    pub quorum: Option<Quorum>,
+    /// Whether the network's committee closes the vote instead of the voters.
+    pub by_committee: bool,
+    /// Whether the earlier of tied options is better.
+    pub option_order: bool,
+    /// Whether voters may let others vote for them.
+    pub delegation: bool,
 }
 
 impl ProposalBody {
@@ -72,42 +124,62 @@ impl ProposalBody {
     /// # Errors
     /// When a part is out of bounds or the rule cannot be met.
     pub fn direct(
-        question: &str,
+        text: &str,
         options: &[String],
         rule: Rule,
         electorate: &Electorate,
         window_ms: u64,
         nonce: [u8; 8],
     ) -> Result<Self, BallotError> {
-        let motion = ["yes".to_owned(), "no".to_owned()];
-        let (options, against) = if options.is_empty() { (&motion[..], Some(1)) } else { (options, None) };
-        let texts: Result<Vec<_>, _> = options.iter().map(|option| Text::try_from(option.as_str())).collect();
-        let texts = texts
-            .map_err(|long| BallotError::Options(format!("an option has {} bytes, at most 128", long.len)))?;
-        let (strategy, threshold) = match rule {
-            Rule::Approvals(0) => (1, None),
-            Rule::Approvals(count) => (1, Some(vec![count])),
-            Rule::SuperMajority { num, den } => (2, Some(vec![num, den])),
-            Rule::Unanimous => (3, None),
-        };
+        let body = Self::draft(&Question { text, options, rule, electorate, window_ms, nonce })?;
+        body.check().map(|_| body)
+    }
+
+    /// A proposal that asks for a Closed decision.
+    ///
+    /// # Errors
+    /// When a part is out of bounds or the rule cannot be met.
+    pub fn closed(question: &Question<'_>, terms: &ClosedTerms) -> Result<Self, BallotError> {
         let body = Self {
-            question: Text::try_from(question).map_err(|long| BallotError::Question(long.len))?,
-            options: List::try_from(texts).map_err(|long| {
-                BallotError::Options(format!("{} are too many, at most {OPTIONS_MAX}", long.len))
-            })?,
-            strategy,
-            threshold: threshold.and_then(|threshold| List::try_from(threshold).ok()),
-            electorate: electorate.snapshot(),
-            mode: DIRECT,
-            window_ms,
-            nonce,
-            against,
+            mode: CLOSED,
+            quorum: terms.quorum.and_then(|quorum| List::try_from(quorum.to_parts()).ok()),
+            closers: terms.by_committee.then_some(1),
+            tie: terms.option_order.then_some(1),
+            delegation: terms.delegation.then_some(1),
+            ..Self::draft(question)?
         };
         body.check().map(|_| body)
     }
 
-    /// Everything that must hold beyond the form: (rule, electorate, threshold).
-    fn check(&self) -> Result<(Rule, Electorate, u64), BallotError> {
+    /// A Direct proposal whose parts are not yet held against each other.
+    fn draft(question: &Question<'_>) -> Result<Self, BallotError> {
+        let motion = ["yes".to_owned(), "no".to_owned()];
+        let given = question.options;
+        let (options, against) = if given.is_empty() { (&motion[..], Some(1)) } else { (given, None) };
+        let texts: Result<Vec<_>, _> = options.iter().map(|option| Text::try_from(option.as_str())).collect();
+        let texts = texts
+            .map_err(|long| BallotError::Options(format!("an option has {} bytes, at most 128", long.len)))?;
+        Ok(Self {
+            question: Text::try_from(question.text).map_err(|long| BallotError::Question(long.len))?,
+            options: List::try_from(texts).map_err(|long| {
+                BallotError::Options(format!("{} are too many, at most {OPTIONS_MAX}", long.len))
+            })?,
+            strategy: question.rule.code(),
+            threshold: question.rule.threshold().and_then(|threshold| List::try_from(threshold).ok()),
+            quorum: None,
+            electorate: question.electorate.snapshot(),
+            closers: None,
+            mode: DIRECT,
+            window_ms: question.window_ms,
+            tie: None,
+            delegation: None,
+            nonce: question.nonce,
+            against,
+        })
+    }
+
+    /// Everything that must hold beyond the form.
+    fn check(&self) -> Result<(Rule, Electorate, Mode), BallotError> {
         if self.question.trim().is_empty() {
             return Err(BallotError::Question(self.question.len()));
         }
@@ -125,23 +197,45 @@ impl ProposalBody {
         if self.against.is_some_and(|index| index as usize >= self.options.len()) {
             return Err(BallotError::Options("the option that changes nothing does not exist".into()));
         }
-        let newer = |what, value| {
-            BallotError::Body(althing_record::cbor::DecodeError::Newer { of: "proposal", what, value })
-        };
-        if self.mode != DIRECT {
-            return Err(newer("mode", self.mode));
-        }
-        let rule = match (self.strategy, self.threshold.as_deref()) {
-            (1, None) => Rule::Approvals(0),
-            (1, Some([count])) if *count > 0 => Rule::Approvals(*count),
-            (2, Some([num, den])) => Rule::SuperMajority { num: *num, den: *den },
-            (3, None) => Rule::Unanimous,
-            (1..=3, _) => return Err(BallotError::Rule("the threshold does not fit the strategy".into())),
-            (strategy, _) => return Err(newer("strategy", strategy)),
-        };
+        let rule = Rule::read(self.strategy, self.threshold.as_deref())?;
         let electorate = Electorate::from_snapshot(&self.electorate)?;
-        let threshold = direct_threshold(&electorate, rule)?;
-        Ok((rule, electorate, threshold))
+        let mode = match self.mode {
+            DIRECT => {
+                if [self.closers, self.tie, self.delegation].iter().any(Option::is_some)
+                    || self.quorum.is_some()
+                {
+                    return Err(BallotError::Rule("a direct decision has no terms of a closed one".into()));
+                }
+                Mode::Direct { threshold: direct_threshold(&electorate, rule)? }
+            }
+            CLOSED => Mode::Closed(self.closing(rule, &electorate)?),
+            value => return Err(newer("mode", value)),
+        };
+        Ok((rule, electorate, mode))
+    }
+
+    fn closing(&self, rule: Rule, electorate: &Electorate) -> Result<Closing, BallotError> {
+        if let Rule::Approvals(_) = rule {
+            return Err(BallotError::Rule("a number of approvals is a rule of direct decisions".into()));
+        }
+        if let Rule::SuperMajority { num, den } = rule {
+            check_super_majority(num, den)?;
+        }
+        if self.tie.is_some() && !matches!(rule, Rule::Approval | Rule::Star) {
+            return Err(BallotError::Rule(format!("the order of options breaks no ties of {rule}")));
+        }
+        let switch = |what, value: Option<u64>| match value {
+            None => Ok(false),
+            Some(1) => Ok(true),
+            Some(value) => Err(newer(what, value)),
+        };
+        Closing::new(
+            electorate,
+            self.quorum.as_deref().map(Quorum::from_parts).transpose()?,
+            switch("closers", self.closers)?,
+            switch("tie", self.tie)?,
+            switch("delegation", self.delegation)?,
+        )
     }
 }
 
@@ -155,7 +249,7 @@ impl Proposal {
             return Err(BallotError::Kind { expected: "Proposal", found: record.kind().name() });
         }
         let body: ProposalBody = record.body()?;
-        let (rule, electorate, threshold) = body.check()?;
+        let (rule, electorate, mode) = body.check()?;
         Ok(Self {
             id: record.id(),
             proposer: record.agent(),
@@ -166,9 +260,27 @@ impl Proposal {
             against: body.against,
             rule,
             electorate,
-            threshold,
+            mode,
             window_ms: body.window_ms,
         })
+    }
+
+    /// The weight that one option needs in a Direct decision.
+    #[must_use]
+    pub fn threshold(&self) -> Option<u64> {
+        match self.mode {
+            Mode::Direct { threshold } => Some(threshold),
+            Mode::Closed(_) => None,
+        }
+    }
+
+    /// The terms of a Closed decision.
+    #[must_use]
+    pub fn closing(&self) -> Option<&Closing> {
+        match &self.mode {
+            Mode::Direct { .. } => None,
+            Mode::Closed(closing) => Some(closing),
+        }
     }
 
     /// When clients should stop treating it as open. Never decides an outcome.
@@ -176,4 +288,8 @@ impl Proposal {
     pub fn closes(&self) -> Millis {
         self.made.plus(self.window_ms)
     }
+}
+
+fn newer(what: &'static str, value: u64) -> BallotError {
+    BallotError::Body(althing_record::cbor::DecodeError::Newer { of: "proposal", what, value })
 }

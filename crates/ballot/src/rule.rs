@@ -2,20 +2,92 @@ use std::fmt;
 
 use crate::{BallotError, Electorate};
 
-/// What one option needs to win a Direct decision, beside the safe threshold that always holds.
+/// How an outcome comes of the ballots. Direct decisions know the first three, beside the safe threshold that always
+/// holds there; Closed ones all but the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// At least this weight; 0: the safe threshold alone.
     Approvals(u64),
-    /// At least `num/den` of the total weight, more than a half and at most all of it.
+    /// At least `num/den`, more than a half and at most all: of the total weight in a Direct decision, of the weight cast
+    /// for options in a Closed one.
     SuperMajority {
         /// Numerator.
         num: u64,
         /// Denominator.
         den: u64,
     },
-    /// The total weight.
+    /// All: the total weight in a Direct decision, all that is cast for options in a Closed one.
     Unanimous,
+    /// More than half of the weight cast for options.
+    Majority,
+    /// The most approvals.
+    Approval,
+    /// Ranked choice: the weakest option goes until one has more than half.
+    Ranked,
+    /// The Schulze method on winning votes.
+    Schulze,
+    /// Scores, then a runoff of the best two.
+    Star,
+}
+
+impl Rule {
+    /// Whether it can decide by ballots alone, without agreement on which ones count.
+    #[must_use]
+    pub fn is_direct(self) -> bool {
+        matches!(self, Self::Approvals(_) | Self::SuperMajority { .. } | Self::Unanimous)
+    }
+
+    /// Its number in a proposal.
+    pub(crate) fn code(self) -> u64 {
+        match self {
+            Self::Approvals(_) => 1,
+            Self::SuperMajority { .. } => 2,
+            Self::Unanimous => 3,
+            Self::Majority => 4,
+            Self::Approval => 5,
+            Self::Ranked => 6,
+            Self::Schulze => 7,
+            Self::Star => 8,
+        }
+    }
+
+    /// The rule of a proposal.
+    ///
+    /// # Errors
+    /// When the threshold is not one of the rule, or the rule is of a newer version.
+    pub(crate) fn read(code: u64, threshold: Option<&[u64]>) -> Result<Self, BallotError> {
+        match (code, threshold) {
+            (1, None) => Ok(Self::Approvals(0)),
+            (1, Some([count])) if *count > 0 => Ok(Self::Approvals(*count)),
+            (2, Some([num, den])) => Ok(Self::SuperMajority { num: *num, den: *den }),
+            (3, None) => Ok(Self::Unanimous),
+            (4, None) => Ok(Self::Majority),
+            (5, None) => Ok(Self::Approval),
+            (6, None) => Ok(Self::Ranked),
+            (7, None) => Ok(Self::Schulze),
+            (8, None) => Ok(Self::Star),
+            (1..=8, _) => Err(BallotError::Rule("the threshold does not fit the strategy".into())),
+            (value, _) => {
+                let (of, what) = ("proposal", "strategy");
+                Err(BallotError::Body(althing_record::cbor::DecodeError::Newer { of, what, value }))
+            }
+        }
+    }
+
+    /// Its threshold in a proposal.
+    pub(crate) fn threshold(self) -> Option<Vec<u64>> {
+        match self {
+            Self::Approvals(count) if count > 0 => Some(vec![count]),
+            Self::SuperMajority { num, den } => Some(vec![num, den]),
+            Self::Approvals(_)
+            | Self::Unanimous
+            | Self::Majority
+            | Self::Approval
+            | Self::Ranked
+            | Self::Schulze
+            | Self::Star => None,
+        }
+    }
 }
 
 impl fmt::Display for Rule {
@@ -25,6 +97,11 @@ impl fmt::Display for Rule {
             Self::Approvals(count) => write!(f, "approvals={count}"),
             Self::SuperMajority { num, den } => write!(f, "supermajority={num}/{den}"),
             Self::Unanimous => f.write_str("unanimous"),
+            Self::Majority => f.write_str("majority"),
+            Self::Approval => f.write_str("approval"),
+            Self::Ranked => f.write_str("ranked"),
+            Self::Schulze => f.write_str("schulze"),
+            Self::Star => f.write_str("star"),
         }
     }
 }
@@ -53,19 +130,27 @@ pub fn direct_threshold(electorate: &Electorate, rule: Rule) -> Result<u64, Ball
         }
         Rule::Approvals(count) => count,
         Rule::SuperMajority { num, den } => {
-            if den == 0 || num > den || u128::from(num) * 2 <= u128::from(den) {
-                return Err(BallotError::Rule(format!(
-                    "a super-majority is more than 1/2 and at most 1/1, found {num}/{den}"
-                )));
-            }
+            check_super_majority(num, den)?;
             let needed = (u128::from(total) * u128::from(num)).div_ceil(u128::from(den));
             // num ≤ den, so the quotient is at most the total.
             u64::try_from(needed).unwrap_or(total)
         }
         Rule::Unanimous => total,
+        Rule::Majority | Rule::Approval | Rule::Ranked | Rule::Schulze | Rule::Star => {
+            return Err(BallotError::Rule(format!("{rule} needs a closed decision")));
+        }
     };
     let safe = u64::midpoint(total, tolerated) + 1;
     Ok(own.max(safe.min(total)))
+}
+
+/// Whether a fraction is a super-majority.
+pub(crate) fn check_super_majority(num: u64, den: u64) -> Result<(), BallotError> {
+    if den == 0 || num > den || u128::from(num) * 2 <= u128::from(den) {
+        let cause = format!("a super-majority is more than 1/2 and at most 1/1, found {num}/{den}");
+        return Err(BallotError::Rule(cause));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use crate::{Choice, Proposal};
 /// How a proposal stands, given a set of ballots. The order of the ballots and repetitions do not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
-    /// The weight for each option, in the proposal's order.
+    /// The weight of the ballots for each option, in the proposal's order; of rankings, of those that name it first. Scores
+    /// and delegations are not in it.
     pub weights: Vec<u64>,
     /// The weight that abstains.
     pub abstaining: u64,
@@ -24,6 +25,34 @@ pub enum Outcome {
     Decided(u32),
     /// More voters cheated than the rule tolerates: all these have their votes.
     Conflicting(Vec<u32>),
+    /// A Closed decision: no option won, and none will.
+    Rejected(Rejection),
+}
+
+/// Why a Closed decision chose no option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// Several are equally good, and nothing breaks the tie.
+    Tied,
+    /// None has what the rule asks for.
+    TooFew,
+    /// Too little weight took part.
+    NoQuorum,
+    /// No ballot is for any option.
+    NoVotes,
+}
+
+impl Rejection {
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tied => "tied",
+            Self::TooFew => "no option has enough votes",
+            Self::NoQuorum => "no quorum",
+            Self::NoVotes => "no votes",
+        }
+    }
 }
 
 impl Tally {
@@ -32,11 +61,7 @@ impl Tally {
     pub fn count(proposal: &Proposal, ballots: impl IntoIterator<Item = (AgentId, Choice)>) -> Self {
         let mut choices: BTreeMap<AgentId, BTreeSet<Choice>> = BTreeMap::new();
         for (voter, choice) in ballots {
-            let exists = match choice {
-                Choice::Abstain => true,
-                Choice::Option(index) => (index as usize) < proposal.options.len(),
-            };
-            if exists && proposal.electorate.weight(voter).is_some() {
+            if choice.fits(proposal) && proposal.electorate.weight(voter).is_some() {
                 choices.entry(voter).or_default().insert(choice);
             }
         }
@@ -48,18 +73,29 @@ impl Tally {
                 match choice {
                     Choice::Abstain => tally.abstaining += weight,
                     Choice::Option(index) => tally.weights[*index as usize] += weight,
+                    Choice::Approval(options) => {
+                        options.iter().for_each(|index| tally.weights[usize::from(*index)] += weight);
+                    }
+                    Choice::Ranking(options) => {
+                        options
+                            .first()
+                            .into_iter()
+                            .for_each(|index| tally.weights[usize::from(*index)] += weight);
+                    }
+                    Choice::Scores(_) | Choice::Delegate(_) => {}
                 }
             }
         }
         tally
     }
 
-    /// What the counted ballots decide.
+    /// What the ballots decide in a Direct decision; a Closed one is decided by its [`Manifest`](crate::Manifest).
     #[must_use]
     pub fn outcome(&self, proposal: &Proposal) -> Outcome {
+        let Some(threshold) = proposal.threshold() else { return Outcome::Undecided };
         let reached: Vec<u32> = (0..)
             .zip(&self.weights)
-            .filter(|(index, weight)| **weight >= proposal.threshold && proposal.against != Some(*index))
+            .filter(|(index, weight)| **weight >= threshold && proposal.against != Some(*index))
             .map(|(index, _)| index)
             .collect();
         match reached.as_slice() {

@@ -9,7 +9,7 @@ use althing_store::{Batch, ReadError, Snapshot, Table, prefix_end};
 use crate::{Ballot, Choice};
 
 /// A ballot and the batch that carries it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CastBallot {
     /// The ballot.
     pub ballot: Ballot,

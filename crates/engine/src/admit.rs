@@ -16,8 +16,8 @@ use althing_store::{Batch, ReadError, Snapshot, Table, prefix_end};
 use crate::body::{Body, read_body};
 use crate::engine::Engine;
 use crate::rows::{
-    CHAIN_FORK, DOUBLE_BALLOT, Expiring, NEVER, SlotHead, StoredRecord, chain_key, chain_prefix,
-    evidence_key, identity_key, slot_key, sync_key,
+    CHAIN_FORK, DOUBLE_BALLOT, DOUBLE_REPORT, DOUBLE_STATEMENT, Expiring, NEVER, SlotHead, StoredRecord,
+    chain_key, chain_prefix, evidence_key, identity_key, slot_key, sync_key,
 };
 use crate::{Event, Note, Now, Source};
 
@@ -111,10 +111,24 @@ impl<S: Snapshot> Engine<S> {
         if let Some(admission) = self.weigh_key(record)? {
             return Ok(Err(admission));
         }
+        let body = if let Body::Agreement(part) = body {
+            match self.read_statement(record, part, source)? {
+                Ok(body) => body,
+                Err(admission) => return Ok(Err(admission)),
+            }
+        } else {
+            body
+        };
         let admission = match (&record.header().placement, &body) {
             (Placement::Slot { name, revision }, _) => self.weigh_slot(record, name, *revision)?,
             // What was signed here is kept even if a crash took the proposal that it answers: it is never signed again.
             (_, Body::Ballots(ballots)) if source != Source::Guard => self.weigh_ballots(ballots)?,
+            (_, Body::Acks(acks)) if source != Source::Guard => {
+                self.weigh_closer(record.agent(), acks.iter().map(|ack| ack.proposal))?
+            }
+            (_, Body::Report(report)) if source != Source::Guard => {
+                self.weigh_closer(record.agent(), [report.proposal])?
+            }
             _ => None,
         };
         Ok(match admission {
@@ -141,6 +155,9 @@ impl<S: Snapshot> Engine<S> {
             | Kind::Lease
             | Kind::Proposal
             | Kind::BallotBatch
+            | Kind::BallotAck
+            | Kind::CloseReport
+            | Kind::Agreement
             | Kind::Message => {
                 let history = self.key_history(record.agent())?;
                 if !history.knows(record) {
@@ -252,13 +269,27 @@ impl<S: Snapshot> Engine<S> {
             Body::Proposal => {
                 althing_ballot::index_proposal(record, &mut batch);
                 self.write_all(&batch);
-                return self.tell_proposal(record);
+                self.tell_proposal(record)?;
+                return self.fold_closing(id);
             }
             Body::Ballots(ballots) => {
                 let fresh = self.fold_ballots(record, &ballots, &mut batch)?;
                 self.write_all(&batch);
+                self.close_ballots(&ballots, id)?;
                 return self.note_outcomes(&fresh);
             }
+            Body::Acks(acks) => althing_ballot::index_acks(record.agent(), &acks, &mut batch),
+            Body::Report(report) => {
+                althing_ballot::index_report(&report, &mut batch);
+                self.write_all(&batch);
+                return self.close_report(&report);
+            }
+            Body::Statement(proposal, entry) => {
+                althing_ballot::index_statement(&self.store, proposal, entry.statement(), id, &mut batch)?;
+                self.write_all(&batch);
+                return self.close_statement(proposal, record, &entry);
+            }
+            Body::Agreement(part) => althing_ballot::index_early_statement(part.proposal, id, &mut batch),
         }
         self.write_all(&batch);
         Ok(())
@@ -319,9 +350,9 @@ impl<S: Snapshot> Engine<S> {
             let said =
                 |cast: &CastBallot| cast.key == *record.signing_key() && cast.ballot.choice == ballot.choice;
             if !cast.iter().any(said) {
-                fresh.push(*ballot);
+                fresh.push(ballot.clone());
             }
-            cast.push(CastBallot { ballot: *ballot, batch: record.id(), key: *record.signing_key() });
+            cast.push(CastBallot { ballot: ballot.clone(), batch: record.id(), key: *record.signing_key() });
             // The lowest batch of all, and the lowest that contradicts it: the same pair in whatever order they came.
             let Some(first) = cast.iter().min_by_key(|cast| cast.batch) else { continue };
             let others = cast.iter().filter(|cast| cast.ballot.choice != first.ballot.choice);
@@ -336,7 +367,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// Keeps the two records that prove an offence.
-    fn prove(
+    pub(crate) fn prove(
         &mut self,
         agent: AgentId,
         offence: u8,
@@ -454,6 +485,8 @@ pub(crate) fn offence_name(offence: u8) -> &'static str {
     match offence {
         CHAIN_FORK => "chain fork",
         DOUBLE_BALLOT => "double ballot",
+        DOUBLE_STATEMENT => "double statement",
+        DOUBLE_REPORT => "double report",
         _ => "unknown offence",
     }
 }

@@ -1,3 +1,4 @@
+use althing_ballot::{ClosedTerms, Rule};
 use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
 
 use crate::{EventKind, EventsFrom, EventsPage, Find, Found, HostedAgent};
@@ -46,8 +47,8 @@ pub enum Ask {
         agent: AgentId,
         /// The proposal's id.
         proposal: RecordId,
-        /// One of the proposal's options, or "abstain".
-        choice: String,
+        /// What the voter says.
+        choice: Said,
     },
     /// One proposal with its tally.
     Vote {
@@ -110,28 +111,29 @@ pub struct ProposalDraft {
     pub question: String,
     /// The options, 2 to 64. Empty: a motion, that is "yes" and "no", of which only "yes" can be certified.
     pub options: Vec<String>,
-    /// The voters, each with one vote.
-    pub voters: Vec<AgentId>,
+    /// The voters, and how much each ballot counts.
+    pub voters: Vec<althing_ballot::Voter>,
     /// The rule.
-    pub method: Method,
+    pub rule: Rule,
+    /// The terms of a Closed decision; none: a Direct one.
+    pub closed: Option<ClosedTerms>,
     /// How long clients should treat the vote as open, in milliseconds. Never decides an outcome.
     pub window_ms: u64,
 }
 
-/// The rule by which a proposal is decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// At least this many votes for one option, and never fewer than the safe threshold. Zero: the safe threshold.
-    Approvals(u64),
-    /// At least `num/den` of all votes.
-    Supermajority {
-        /// Numerator.
-        num: u64,
-        /// Denominator.
-        den: u64,
-    },
-    /// Every vote.
-    Unanimous,
+/// What a voter says, in the words of the proposal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// One of the options, or "abstain".
+    Option(String),
+    /// Options, the best first.
+    Ranking(Vec<String>),
+    /// All options that are approved of.
+    Approval(Vec<String>),
+    /// Scores from 0 to 5 of options.
+    Scores(Vec<(String, u8)>),
+    /// Whatever this voter says.
+    Delegate(AgentId),
 }
 
 /// The one answer to an [`Ask`].
@@ -160,9 +162,9 @@ pub enum Answer {
     Proposed {
         /// The proposal's id.
         proposal: RecordId,
-        /// Votes that one option needs.
-        threshold: u64,
-        /// How many cheating voters the rule survives.
+        /// Votes that one option needs in a Direct decision.
+        threshold: Option<u64>,
+        /// How many cheating voters, or closers of a Closed decision, it survives.
         tolerates: u64,
     },
     /// To [`Ask::Cast`]: the ballot is on disk and offered to the network.
@@ -353,13 +355,17 @@ pub struct Vote {
     pub options: Vec<OptionTally>,
     /// Ballots that abstain.
     pub abstentions: u64,
-    /// The rule's name: `approvals`, `supermajority=2/3`, `unanimous`.
+    /// The rule's name: `approvals`, `supermajority=2/3`, `unanimous`, `majority`, `ranked`, …
     pub method: String,
+    /// How a Closed decision is closed.
+    pub closing: Option<ClosingTerms>,
+    /// The count of a Closed decision, round by round, once it is made.
+    pub rounds: Vec<CountRound>,
     /// The electorate.
     pub voters: Vec<Voter>,
-    /// Votes that one option needs.
-    pub threshold: u64,
-    /// How many cheating voters the rule survives.
+    /// Votes that one option needs in a Direct decision.
+    pub threshold: Option<u64>,
+    /// How many cheating voters, or closers of a Closed decision, it survives.
     pub tolerates: u64,
     /// When the proposal was made, by its author's clock.
     pub made: Millis,
@@ -383,8 +389,40 @@ pub struct OptionTally {
 pub struct Voter {
     /// Who.
     pub agent: AgentId,
+    /// How much the ballot counts.
+    pub weight: u64,
     /// What they chose; more than one entry is an equivocation.
     pub choices: Vec<String>,
+    /// How many closers promised to report the ballot.
+    pub acks: u64,
+    /// Whether a Closed decision does not count the ballot, because there are two.
+    pub void: bool,
+}
+
+/// How a Closed decision is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosingTerms {
+    /// Who agrees on the ballots.
+    pub closers: Vec<AgentId>,
+    /// How many of them have closed the vote.
+    pub reported: u64,
+    /// The terms, for people.
+    pub terms: String,
+}
+
+/// One round of a count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountRound {
+    /// The votes of each option, in the proposal's order; `None` if it was out.
+    pub tally: Vec<Option<u64>>,
+    /// Votes that count for no option.
+    pub exhausted: u64,
+    /// Who was elected.
+    pub elected: Vec<String>,
+    /// Who was eliminated.
+    pub eliminated: Vec<String>,
+    /// Options that were equal where that mattered.
+    pub tied: Vec<String>,
 }
 
 /// Where a proposal stands.
@@ -394,6 +432,13 @@ pub enum VoteState {
     Open,
     /// Not decided, and the window has passed on this node's clock. A local status, not an outcome.
     Expired,
+    /// Closers agree on the ballots, or not all ballots that they agreed on are here.
+    Closing,
+    /// A Closed decision: no option won.
+    Rejected {
+        /// Why.
+        cause: String,
+    },
     /// Decided: this option has its votes.
     Decided {
         /// The option's text.

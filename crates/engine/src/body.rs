@@ -1,6 +1,7 @@
-use althing_ballot::{Ballot, Proposal, ballots_of};
+use althing_agree::Entry;
+use althing_ballot::{Ack, AgreementBody, Ballot, CloseReport, Proposal, ballots_of};
 use althing_card::{Card, Lease};
-use althing_record::{Inception, Kind, Record, Rotation};
+use althing_record::{Inception, Kind, Record, RecordId, Rotation};
 
 use crate::admit::Admission;
 
@@ -11,6 +12,12 @@ pub(crate) enum Body {
     Identity,
     Proposal,
     Ballots(Vec<Ballot>),
+    Acks(Vec<Ack>),
+    Report(CloseReport),
+    /// A closer's part in an agreement, not yet held against its proposal.
+    Agreement(AgreementBody),
+    /// The same, checked.
+    Statement(RecordId, Box<Entry>),
 }
 
 /// Reads a record's body, or says what is to be done with the record instead.
@@ -39,6 +46,15 @@ pub(crate) fn read_body(record: &Record) -> Result<Body, Admission> {
         Kind::BallotBatch => {
             ballots_of(record).map(Body::Ballots).map_err(|error| wrong(&error, error.is_newer()))
         }
+        Kind::BallotAck => {
+            Ack::from_record(record).map(Body::Acks).map_err(|error| wrong(&error, error.is_newer()))
+        }
+        Kind::CloseReport => CloseReport::from_record(record)
+            .map(Body::Report)
+            .map_err(|error| wrong(&error, error.is_newer())),
+        Kind::Agreement => AgreementBody::from_record(record)
+            .map(Body::Agreement)
+            .map_err(|error| wrong(&error, error.is_newer())),
         Kind::Founding | Kind::Membership => {
             Err(Admission::Unwanted("groups are not kept by this version".into()))
         }

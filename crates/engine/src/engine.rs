@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::announce::Announcer;
+use crate::closing::Closings;
 use crate::journal::Journal;
 use crate::quota::Authors;
 use crate::reconcile::Reconciler;
@@ -81,6 +82,7 @@ pub struct Engine<S> {
     /// Lookups under way, and for which search.
     pub(crate) lookups: BTreeMap<u64, u64>,
     pub(crate) memory: Memory,
+    pub(crate) closings: Closings,
     pub(crate) next_number: u64,
     pub(crate) due: Due,
 }
@@ -164,6 +166,7 @@ impl<S: Snapshot> Engine<S> {
             authors: Authors::default(),
             lookups: BTreeMap::new(),
             memory: Memory::default(),
+            closings: Closings::default(),
             next_number: 0,
             due: Due {
                 sync: now.ticks + config.timing.sync_ms,
@@ -195,7 +198,10 @@ impl<S: Snapshot> Engine<S> {
             return;
         }
         self.journal.now = now.wall;
-        if let Err(error) = self.step(now, input) {
+        let stepped = self.step(now, input);
+        if let Err(error) =
+            stepped.and_then(|()| if self.read_only { Ok(()) } else { self.pump_closings(now) })
+        {
             self.halt(error.to_string());
             return;
         }
@@ -311,7 +317,8 @@ impl<S: Snapshot> Engine<S> {
         for hosted in self.agents.clone() {
             self.ensure_inception(&hosted, now)?;
         }
-        self.check_own_chains()
+        self.check_own_chains()?;
+        self.resume_closings(now)
     }
 
     fn on_wake(&mut self, now: Now) -> Result<(), ReadError> {
@@ -364,6 +371,7 @@ impl<S: Snapshot> Engine<S> {
             .chain(self.searches.values().map(Search::next_deadline))
             .chain(self.announcer.next_deadline())
             .chain(self.reconciler.next_deadline())
+            .chain(self.closings.next_deadline().filter(|_| !self.read_only))
             .min()
             .map(|ticks| Deadline(ticks.max(now.ticks + 1)));
         if let Some(next) = next

@@ -124,6 +124,13 @@ pub enum Event {
         /// The options.
         options: Vec<String>,
     },
+    /// A Closed vote was decided, and no option won.
+    VoteRejected {
+        /// The proposal.
+        proposal: RecordId,
+        /// Why.
+        cause: String,
+    },
     /// Misbehaviour was proved.
     EvidenceFound {
         /// Whose.
@@ -216,6 +223,7 @@ kinds! {
     LeaseBegan 16 "lease.began",
     LeaseMoved 17 "lease.moved",
     LeaseEnded 18 "lease.ended",
+    VoteRejected 19 "vote.rejected",
 }
 
 cbor_map! {
@@ -289,6 +297,9 @@ impl Event {
             Self::VoteDecided { proposal, option } => {
                 (row.record, row.text) = (Some(*proposal), Some(cut(option)));
             }
+            Self::VoteRejected { proposal, cause } => {
+                (row.record, row.text) = (Some(*proposal), Some(cut(cause)));
+            }
             Self::VoteConflicting { proposal, options } => {
                 (row.record, row.texts) = (Some(*proposal), texts(options));
             }
@@ -361,6 +372,7 @@ impl Event {
                 Self::VoteCast { proposal, voter, ballot, choice: text? }
             }
             EventKind::VoteDecided => Self::VoteDecided { proposal: row.record?, option: text? },
+            EventKind::VoteRejected => Self::VoteRejected { proposal: row.record?, cause: text? },
             EventKind::VoteConflicting => Self::VoteConflicting { proposal: row.record?, options: texts? },
             EventKind::EvidenceFound => {
                 let records = [row.record?, row.other?];
@@ -417,6 +429,7 @@ mod tests {
             },
             Event::VoteDecided { proposal: ID, option: "yes".into() },
             Event::VoteConflicting { proposal: ID, options: vec!["a".into(), "b".into()] },
+            Event::VoteRejected { proposal: ID, cause: "tied".into() },
             Event::EvidenceFound { agent: AGENT, offence: "chain fork".into(), records: [ID; 2] },
             Event::SigningStopped { cause: "copied".into() },
             Event::DiskWritable { full_since: Millis(9), cause: "full".into() },

@@ -198,6 +198,11 @@ pub enum Note {
         /// Why.
         cause: String,
     },
+    /// An agent of this node could not say its part in the closing of a vote; it tries again.
+    NotClosed {
+        /// Why.
+        cause: String,
+    },
     /// A proposal has an outcome.
     Decided {
         /// Which.

@@ -17,6 +17,7 @@ mod ask;
 mod body;
 mod bulk;
 mod card_index;
+mod closing;
 mod config;
 mod engine;
 mod event;

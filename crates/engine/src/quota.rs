@@ -45,7 +45,13 @@ impl Class {
         match kind {
             Kind::Card | Kind::Lease | Kind::Inception | Kind::Rotation => Some(Self::Directory),
             Kind::Proposal => Some(Self::Proposals),
-            Kind::Founding | Kind::Membership | Kind::BallotBatch | Kind::Message => None,
+            Kind::Founding
+            | Kind::Membership
+            | Kind::BallotBatch
+            | Kind::BallotAck
+            | Kind::CloseReport
+            | Kind::Agreement
+            | Kind::Message => None,
         }
     }
 

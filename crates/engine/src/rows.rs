@@ -128,5 +128,11 @@ pub(crate) fn evidence_key(agent: AgentId, offence: u8, subject: &[u8]) -> Vec<u
 /// Offence: two ballots of one voter for one proposal.
 pub(crate) const DOUBLE_BALLOT: u8 = b'b';
 
+/// Offence: two statements of one closer at one place of an agreement.
+pub(crate) const DOUBLE_STATEMENT: u8 = b's';
+
+/// Offence: two close reports of one closer for one proposal.
+pub(crate) const DOUBLE_REPORT: u8 = b'r';
+
 /// Offence: two records at one position of one chain.
 pub(crate) const CHAIN_FORK: u8 = b'f';

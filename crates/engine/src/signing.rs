@@ -23,6 +23,7 @@ impl<S: Snapshot> Engine<S> {
         self.store.abandon();
         self.assigned = CommitNo(no.0.saturating_sub(1)).max(self.durable);
         self.proposals.clear();
+        self.closings.clear();
         self.histories.borrow_mut().clear();
         // What peers told since the start may be among what is lost.
         self.reconciler.forget_all();
@@ -50,7 +51,7 @@ impl<S: Snapshot> Engine<S> {
         if let Some(cause) = self.signing_stopped.clone() {
             self.put(Table::Meta, SIGNING_STOPPED.to_vec(), cause.into_bytes());
         }
-        Ok(())
+        self.resume_closings(now)
     }
 
     /// Stores links that were signed before and may not be in the database; they are never signed again differently.

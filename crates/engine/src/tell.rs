@@ -135,8 +135,10 @@ impl<S: Snapshot> Engine<S> {
         self.tell(&Event::VoteProposed { proposal: proposal.id, proposer, question });
         let mut last = None;
         for cast in ballots_for(&self.store, proposal.id, None)?.into_iter().take(EARLY_BALLOTS_MAX) {
-            let said = (cast.ballot.voter, cast.ballot.choice);
-            if proposal.electorate.weight(cast.ballot.voter).is_some() && last.replace(said) != Some(said) {
+            let said = (cast.ballot.voter, cast.ballot.choice.clone());
+            if proposal.electorate.weight(cast.ballot.voter).is_some()
+                && last.replace(said.clone()) != Some(said)
+            {
                 self.tell(&Event::VoteCast {
                     proposal: proposal.id,
                     voter: cast.ballot.voter,
@@ -181,12 +183,19 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
+    /// Whether some outcome of a proposal was told.
+    pub(crate) fn is_told(&self, proposal: RecordId) -> Result<bool, ReadError> {
+        let key = [&[TOLD][..], &proposal.0].concat();
+        Ok(!self.store.scan_prefix(Table::Journal, &key, 1)?.is_empty())
+    }
+
     /// Tells an outcome unless it was told before; says whether it was not.
     pub(crate) fn tell_outcome(&mut self, proposal: &Proposal, outcome: &Outcome) -> Result<bool, ReadError> {
         let indexes: &[u32] = match outcome {
             Outcome::Undecided => return Ok(false),
             Outcome::Decided(option) => &[*option],
             Outcome::Conflicting(options) => options,
+            Outcome::Rejected(_) => &[],
         };
         let told = indexes.iter().flat_map(|index| index.to_be_bytes());
         let key: Vec<u8> = [TOLD].into_iter().chain(proposal.id.0).chain(told).collect();
@@ -197,6 +206,9 @@ impl<S: Snapshot> Engine<S> {
         let mut options: Vec<String> =
             indexes.iter().map(|index| proposal.options[*index as usize].clone()).collect();
         self.tell(&match (outcome, options.pop()) {
+            (Outcome::Rejected(why), _) => {
+                Event::VoteRejected { proposal: proposal.id, cause: why.name().to_owned() }
+            }
             (Outcome::Decided(_), Some(option)) => Event::VoteDecided { proposal: proposal.id, option },
             (_, last) => {
                 options.extend(last);

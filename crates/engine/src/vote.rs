@@ -1,10 +1,11 @@
 //! Proposals and ballots: what this node's agents say, and what anyone may read from the records.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use althing_ballot::{
-    Ballot, CastBallot, Certificate, Choice, Electorate, Outcome, Proposal, ProposalBody, Rule, Tally,
-    ballots_for, leaf,
+    Ballot, BallotError, CastBallot, Certificate, Choice, Closing, Count, Electorate, Manifest, Mode,
+    Outcome, Proposal, ProposalBody, Question, Rule, Tally, acks_of, ballots_for, decision_of, leaf,
+    reports_for,
 };
 use althing_record::{AgentId, Content, Kind, Record, RecordId, cbor};
 use althing_store::{ReadError, Snapshot, Table};
@@ -12,7 +13,8 @@ use rand_core::Rng;
 
 use crate::engine::Engine;
 use crate::{
-    Answer, AskNo, Method, Note, Now, OptionTally, ProposalDraft, RefusalKind, Vote, VoteState, Voter,
+    Answer, AskNo, ClosingTerms, CountRound, Note, Now, OptionTally, ProposalDraft, RefusalKind, Said, Vote,
+    VoteState, Voter,
 };
 
 /// Most proposals that one answer lists.
@@ -30,15 +32,21 @@ impl<S: Snapshot> Engine<S> {
             self.refuse_unhosted(no, agent);
             return Ok(());
         };
-        let rule = match draft.method {
-            Method::Approvals(count) => Rule::Approvals(count),
-            Method::Supermajority { num, den } => Rule::SuperMajority { num, den },
-            Method::Unanimous => Rule::Unanimous,
-        };
         let mut nonce = [0; 8];
         self.random.fill_bytes(&mut nonce);
-        let body = Electorate::equal(draft.voters.clone()).and_then(|electorate| {
-            ProposalBody::direct(&draft.question, &draft.options, rule, &electorate, draft.window_ms, nonce)
+        let body = Electorate::weighted(draft.voters.clone()).and_then(|electorate| {
+            let (text, options, rule, window_ms) =
+                (&draft.question, &draft.options, draft.rule, draft.window_ms);
+            match &draft.closed {
+                None => ProposalBody::direct(text, options, rule, &electorate, window_ms, nonce),
+                Some(terms) => {
+                    let electorate = &electorate;
+                    ProposalBody::closed(
+                        &Question { text, options, rule, electorate, window_ms, nonce },
+                        terms,
+                    )
+                }
+            }
         });
         let body = match body {
             Ok(body) => body,
@@ -47,13 +55,25 @@ impl<S: Snapshot> Engine<S> {
                 return Ok(());
             }
         };
+        if draft.closed.as_ref().is_some_and(|terms| terms.by_committee)
+            && self.network.genesis().committee.is_empty()
+        {
+            let hint = "name a committee in the network's genesis, or at most 31 voters, who then close it themselves";
+            self.refuse(
+                no,
+                RefusalKind::Invalid,
+                "this network has no committee to close a vote",
+                Some(hint),
+            );
+            return Ok(());
+        }
         let content = Content::Body(cbor::to_vec(&body));
         let record = match self.sign_link(&hosted, Kind::Proposal, content, now) {
             Ok(record) => record,
             Err(error) => return self.refuse_unsigned(no, error),
         };
         if let Ok(proposal) = Proposal::from_record(&record) {
-            let (threshold, tolerates) = (proposal.threshold, proposal.electorate.tolerates());
+            let (threshold, tolerates) = (proposal.threshold(), self.tolerates(&proposal));
             self.answer(no, Answer::Proposed { proposal: record.id(), threshold, tolerates });
         }
         Ok(())
@@ -64,7 +84,7 @@ impl<S: Snapshot> Engine<S> {
         no: AskNo,
         agent: AgentId,
         id: RecordId,
-        choice: &str,
+        said: &Said,
         now: Now,
     ) -> Result<(), ReadError> {
         let Some(hosted) = self.hosted(agent).cloned() else {
@@ -80,7 +100,7 @@ impl<S: Snapshot> Engine<S> {
             self.refuse(no, RefusalKind::Invalid, cause, Some("`althing vote show` lists the voters"));
             return Ok(());
         }
-        let choice = match Choice::parse(choice, &proposal) {
+        let choice = match said.choice(agent, &proposal) {
             Ok(choice) => choice,
             Err(error) => {
                 self.refuse(no, RefusalKind::Invalid, error.to_string(), None);
@@ -104,6 +124,11 @@ impl<S: Snapshot> Engine<S> {
             }
             return Ok(());
         }
+        if proposal.closing().is_some() && self.is_closed(id)? {
+            let cause = format!("the vote on {id} is closed");
+            self.refuse(no, RefusalKind::Conflict, cause, Some("propose the question again"));
+            return Ok(());
+        }
         if proposal.closes() <= now.wall {
             let cause = format!("the window of {id} closed {} ms ago", now.wall.since(proposal.closes()));
             self.refuse(no, RefusalKind::Conflict, cause, Some("propose the question again"));
@@ -112,7 +137,7 @@ impl<S: Snapshot> Engine<S> {
         if !self.has_asked_before_ballot(no, agent, &proposal, now)? {
             return Ok(());
         }
-        let content = Content::Leaves(vec![leaf(id, choice)]);
+        let content = Content::Leaves(vec![leaf(id, &choice)]);
         match self.sign_link(&hosted, Kind::BallotBatch, content, now) {
             Ok(record) => self.answer(no, Answer::Cast { ballot: record.id(), repeated: false }),
             Err(error) => return self.refuse_unsigned(no, error),
@@ -146,8 +171,16 @@ impl<S: Snapshot> Engine<S> {
     fn vote(&mut self, id: RecordId, now: Now) -> Result<Option<Vote>, ReadError> {
         let Some(proposal) = self.proposal(id)? else { return Ok(None) };
         let tally = self.tally(&proposal)?;
+        let reported: BTreeSet<_> =
+            reports_for(&self.store, id)?.into_iter().map(|(closer, _)| closer).collect();
         let text = |index: u32| proposal.options[index as usize].clone();
-        let state = match tally.outcome(&proposal) {
+        let count = self.closed_count(&proposal)?;
+        let outcome = count.as_ref().map_or_else(|| tally.outcome(&proposal), |counted| counted.1.decides());
+        let is_decided = decision_of(&self.store, id)?.is_some();
+        let is_closing = is_decided || !reports_for(&self.store, id)?.is_empty();
+        let state = match outcome {
+            Outcome::Rejected(why) => VoteState::Rejected { cause: why.name().to_owned() },
+            Outcome::Undecided if is_closing => VoteState::Closing,
             Outcome::Decided(option) => VoteState::Decided { option: text(option) },
             Outcome::Conflicting(options) => {
                 VoteState::Conflicting { options: options.into_iter().map(text).collect() }
@@ -155,8 +188,18 @@ impl<S: Snapshot> Engine<S> {
             Outcome::Undecided if proposal.closes() <= now.wall => VoteState::Expired,
             Outcome::Undecided => VoteState::Open,
         };
-        let voters = proposal.electorate.voters().iter().map(|voter| Voter {
+        let void = |agent| count.as_ref().is_some_and(|counted| counted.0.void.contains(&agent));
+        let mut acks: BTreeMap<u16, BTreeSet<AgentId>> = BTreeMap::new();
+        for closer in proposal.closing().map_or(Vec::new(), |closing| closing.closers(&self.network)) {
+            for (closer, place, _) in acks_of(&self.store, id, Some(closer))? {
+                acks.entry(place).or_default().insert(closer);
+            }
+        }
+        let voters = (0..).zip(proposal.electorate.voters()).map(|(place, voter)| Voter {
             agent: voter.agent,
+            weight: voter.weight,
+            acks: acks.get(&place).map_or(0, |closers| closers.len() as u64),
+            void: void(voter.agent),
             choices: tally
                 .choices
                 .get(&voter.agent)
@@ -169,14 +212,20 @@ impl<S: Snapshot> Engine<S> {
             options: proposal
                 .options
                 .iter()
-                .zip(&tally.weights)
+                .zip(counted_votes(&proposal, count.as_deref()).as_ref().unwrap_or(&tally.weights))
                 .map(|(text, votes)| OptionTally { text: text.clone(), votes: *votes })
                 .collect(),
-            abstentions: tally.abstaining,
+            abstentions: count.as_ref().map_or(tally.abstaining, |counted| counted.1.abstaining),
             method: proposal.rule.to_string(),
+            closing: proposal.closing().map(|closing| ClosingTerms {
+                closers: closing.closers(&self.network),
+                reported: reported.len() as u64,
+                terms: closing.to_string(),
+            }),
+            rounds: count.as_ref().map_or_else(Vec::new, |counted| rounds(&proposal, &counted.1.outcome)),
             voters: voters.collect(),
-            threshold: proposal.threshold,
-            tolerates: proposal.electorate.tolerates(),
+            threshold: proposal.threshold(),
+            tolerates: self.tolerates(&proposal),
             made: proposal.made,
             closes: proposal.closes(),
             state,
@@ -203,7 +252,10 @@ impl<S: Snapshot> Engine<S> {
 
     fn tally(&self, proposal: &Proposal) -> Result<Tally, ReadError> {
         let standing = self.standing_ballots(proposal.id, None)?;
-        Ok(Tally::count(proposal, standing.iter().map(|cast| (cast.ballot.voter, cast.ballot.choice))))
+        Ok(Tally::count(
+            proposal,
+            standing.iter().map(|cast| (cast.ballot.voter, cast.ballot.choice.clone())),
+        ))
     }
 
     pub(crate) fn on_certificate(&mut self, no: AskNo, id: RecordId) -> Result<(), ReadError> {
@@ -211,8 +263,17 @@ impl<S: Snapshot> Engine<S> {
             self.refuse_unknown_proposal(no, id);
             return Ok(());
         };
-        match self.certificate(&proposal)? {
-            Some(certificate) => self.answer(no, Answer::Certificate(certificate.to_bytes())),
+        let certificate = match proposal.mode {
+            Mode::Direct { .. } => self.certificate(&proposal)?.map(|certificate| certificate.to_bytes()),
+            Mode::Closed(_) => self.closed_certificate(&proposal)?.map(|certificate| certificate.to_bytes()),
+        };
+        match certificate {
+            Some(certificate) => self.answer(no, Answer::Certificate(certificate)),
+            None if proposal.closing().is_some() => {
+                let cause = format!("{id} is not decided, or not all that it was decided from is here");
+                let hint = "`althing vote show` says where it stands";
+                self.refuse(no, RefusalKind::NotReady, cause, Some(hint));
+            }
             None => {
                 let tally = self.tally(&proposal)?;
                 let conflict = matches!(tally.outcome(&proposal), Outcome::Conflicting(_));
@@ -222,7 +283,10 @@ impl<S: Snapshot> Engine<S> {
                 let cause = if conflict {
                     format!("{id} has no outcome: too many voters voted twice")
                 } else {
-                    format!("{id} is not decided: {most} of {} needed votes", proposal.threshold)
+                    format!(
+                        "{id} is not decided: {most} of {} needed votes",
+                        proposal.threshold().unwrap_or(0)
+                    )
                 };
                 self.refuse(
                     no,
@@ -243,12 +307,17 @@ impl<S: Snapshot> Engine<S> {
         for id in ids {
             batches.extend(self.record(id)?);
         }
-        let rotated: BTreeSet<_> = batches
-            .iter()
-            .chain([&record])
-            .filter(|record| record.header().key.is_some())
-            .map(Record::agent)
-            .collect();
+        let identities = self.identities_of(batches.iter().chain([&record]))?;
+        Ok(Certificate::write(&self.network, &record, &batches, &identities))
+    }
+
+    /// The identity records of those whose rotated keys signed something.
+    pub(crate) fn identities_of<'r>(
+        &self,
+        signed: impl IntoIterator<Item = &'r Record>,
+    ) -> Result<Vec<Record>, ReadError> {
+        let rotated: BTreeSet<_> =
+            signed.into_iter().filter(|record| record.header().key.is_some()).map(Record::agent).collect();
         let mut identities = Vec::new();
         for agent in rotated {
             for (key, _) in self.store.scan_prefix(Table::IdentityView, &agent.0, usize::MAX)? {
@@ -257,7 +326,18 @@ impl<S: Snapshot> Engine<S> {
                 }
             }
         }
-        Ok(Certificate::write(&self.network, &record, &batches, &identities))
+        Ok(identities)
+    }
+
+    /// The weight of cheating voters, or in a Closed decision the number of cheating closers, that it survives.
+    fn tolerates(&self, proposal: &Proposal) -> u64 {
+        match proposal.closing() {
+            None => proposal.electorate.tolerates(),
+            Some(closing) => {
+                let closers = closing.closers(&self.network).len();
+                (closers - Closing::reports_needed(closers)) as u64
+            }
+        }
     }
 
     /// Notes the outcomes that ballots which were just indexed made.
@@ -274,7 +354,15 @@ impl<S: Snapshot> Engine<S> {
 
     /// Notes the outcome of a proposal, once for each outcome that it comes to have.
     pub(crate) fn note_outcome(&mut self, proposal: &Proposal) -> Result<(), ReadError> {
-        let outcome = self.tally(proposal)?.outcome(proposal);
+        // A Closed one has one outcome, and who votes later must not make anybody count again.
+        if proposal.closing().is_some() && self.is_told(proposal.id)? {
+            return Ok(());
+        }
+        let outcome = match self.closed_count(proposal)? {
+            Some(counted) => counted.1.decides(),
+            None if proposal.closing().is_some() => return Ok(()),
+            None => self.tally(proposal)?.outcome(proposal),
+        };
         if !self.tell_outcome(proposal, &outcome)? {
             return Ok(());
         }
@@ -282,6 +370,7 @@ impl<S: Snapshot> Engine<S> {
         let option = match &outcome {
             Outcome::Undecided => return Ok(()),
             Outcome::Decided(option) => text(option),
+            Outcome::Rejected(why) => format!("rejected: {}", why.name()),
             Outcome::Conflicting(options) => {
                 format!("conflict: {}", options.iter().map(text).collect::<Vec<_>>().join(" / "))
             }
@@ -289,4 +378,41 @@ impl<S: Snapshot> Engine<S> {
         self.note(Note::Decided { proposal: proposal.id, option });
         Ok(())
     }
+}
+
+impl Said {
+    /// The choice that it names.
+    fn choice(&self, voter: AgentId, proposal: &Proposal) -> Result<Choice, BallotError> {
+        match self {
+            Self::Option(text) => Choice::parse(text, proposal),
+            Self::Ranking(options) => Choice::ranking(options, proposal),
+            Self::Approval(options) => Choice::approval(options, proposal),
+            Self::Scores(scores) => Choice::scores(scores, proposal),
+            Self::Delegate(to) if *to == voter => {
+                Err(BallotError::Choice("nobody can vote as themselves; give a choice".to_owned()))
+            }
+            Self::Delegate(to) => Choice::Delegate(*to).checked(proposal),
+        }
+    }
+}
+
+/// The rounds of a count as clients see them.
+fn rounds(proposal: &Proposal, outcome: &althing_tally::Outcome) -> Vec<CountRound> {
+    let names = |options: &[althing_tally::OptionId]| -> Vec<String> {
+        options.iter().filter_map(|option| proposal.options.get(option.place()).cloned()).collect()
+    };
+    let number = |units: u128| u64::try_from(units / outcome.unit()).unwrap_or(u64::MAX);
+    let round = |round: &althing_tally::Round| CountRound {
+        tally: round.tally.iter().map(|votes| votes.map(number)).collect(),
+        exhausted: number(round.exhausted),
+        elected: names(&round.elected),
+        eliminated: names(&round.eliminated),
+        tied: round.ties.iter().flat_map(|tie| names(&tie.among)).collect(),
+    };
+    outcome.rounds.iter().map(round).collect()
+}
+
+/// The votes of the options in the first round of a count, or their scores; none for a rule that counts pairs.
+fn counted_votes(proposal: &Proposal, counted: Option<&(Manifest, Count)>) -> Option<Vec<u64>> {
+    counted.filter(|_| proposal.rule != Rule::Schulze).map(|(_, count)| count.first_tallies())
 }

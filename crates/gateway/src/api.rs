@@ -36,7 +36,7 @@ pub use find::{AgentReach, Explain, Find, FindQuery, FoundAgent, Outcome, PageAs
 pub use health::{Health, HealthState, ProtocolHealth, Stopping};
 pub use peers::{Direction, Peer, Peers};
 pub use problem::{Problem, ProblemKind};
-pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method};
+pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method, parse_quorum};
 pub use reach::{
     ExternalAddress, ObservedAddress, PathKind, PeerPath, Ping, PingQuery, Reach, Reachability, Relaying,
 };
@@ -47,8 +47,8 @@ pub use store::{
 };
 pub use time::rfc3339;
 pub use votes::{
-    Ballot, BallotRequest, ListQuery, MAX_LISTED, OptionVotes, Proposed, Vote, VoteState, VoteSummary, Voter,
-    Votes,
+    Ballot, BallotRequest, BallotRequestError, Closing, ListQuery, MAX_LISTED, OptionVotes, Proposed, Round,
+    Vote, VoteState, VoteSummary, Voter, Votes,
 };
 
 /// A top-level JSON answer.

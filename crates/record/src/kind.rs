@@ -149,6 +149,12 @@ kinds! {
     Proposal = 24, chain("vote"), None, Some(Domain::Ledger), 64 * KIB;
     /// Signed ballots, one or many under one Merkle root.
     BallotBatch = 25, chain("vote"), Leaves, Some(Domain::Ledger), 2 * KIB;
+    /// Ballots that a closer promises to report.
+    BallotAck = 27, chain("vote"), None, Some(Domain::Ledger), 64 * KIB;
+    /// The ballots that a closer holds for a proposal.
+    CloseReport = 28, chain("vote"), None, Some(Domain::Ledger), 64 * KIB;
+    /// A closer's part in the agreement on the reports of a proposal.
+    Agreement = 30, chain("vote"), None, Some(Domain::Ledger), 16 * KIB;
     /// A message from one agent to another.
     Message = 40, PlacementRule::Pair, Body, None, 4 * KIB;
 }

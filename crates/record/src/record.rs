@@ -168,6 +168,9 @@ impl Record {
             | Kind::Membership
             | Kind::Lease
             | Kind::Proposal
+            | Kind::BallotAck
+            | Kind::CloseReport
+            | Kind::Agreement
             | Kind::Message => limits.record_bytes,
         };
         let max = kind.envelope_bytes_max().min(of_network as usize);
@@ -358,7 +361,14 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
     let grouped = match kind {
         Kind::Inception | Kind::Rotation | Kind::Founding => header.group.is_none(),
         Kind::Membership => header.group.is_some(),
-        Kind::Card | Kind::Lease | Kind::Proposal | Kind::BallotBatch | Kind::Message => true,
+        Kind::Card
+        | Kind::Lease
+        | Kind::Proposal
+        | Kind::BallotBatch
+        | Kind::BallotAck
+        | Kind::CloseReport
+        | Kind::Agreement
+        | Kind::Message => true,
     };
     rule(grouped, "identities and foundings stand outside groups, memberships inside one")?;
     rule(kind != Kind::Inception || header.key.is_none(), "the inception is signed by the inception key")?;

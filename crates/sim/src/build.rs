@@ -1,4 +1,5 @@
-use althing_engine::{Method, ProposalDraft};
+use althing_ballot::{ClosedTerms, Rule, Voter};
+use althing_engine::ProposalDraft;
 use althing_record::{AgentId, AgentKey, NodeKey};
 use sha2::{Digest as _, Sha256};
 
@@ -29,8 +30,21 @@ pub fn motion(question: &str, voters: &[AgentId]) -> ProposalDraft {
     ProposalDraft {
         question: question.into(),
         options: Vec::new(),
-        voters: voters.to_vec(),
-        method: Method::Approvals(0),
+        voters: voters.iter().map(|agent| Voter { agent: *agent, weight: 1 }).collect(),
+        rule: Rule::Approvals(0),
+        closed: None,
         window_ms: 24 * 60 * 60_000,
+    }
+}
+
+/// A question that is closed by its voters once they have all voted, or after a window.
+#[must_use]
+pub fn closed(rule: Rule, options: &[&str], voters: &[AgentId], window_ms: u64) -> ProposalDraft {
+    ProposalDraft {
+        options: options.iter().map(|option| (*option).to_owned()).collect(),
+        rule,
+        closed: Some(ClosedTerms::default()),
+        window_ms,
+        ..motion("what next?", voters)
     }
 }

@@ -1,10 +1,10 @@
 //! One random life of a network: everything that may happen to honest nodes, and villains up to what is tolerated.
 
-use althing_ballot::Choice;
-use althing_engine::{Answer, AskNo};
+use althing_ballot::{Choice, Rule};
+use althing_engine::{Answer, AskNo, ProposalDraft};
 use althing_record::{Kind, Record, RecordId};
 
-use crate::{Links, Sim, Villain, WALL_START, card, motion};
+use crate::{Links, Sim, Villain, WALL_START, card, closed, motion};
 
 /// Most nodes that a campaign ends with.
 const NODES_MAX: usize = 8;
@@ -137,7 +137,13 @@ impl Campaign {
             voters.pop();
         }
         let question = format!("question {}", self.proposing.len() + self.proposals.len());
-        let no = self.sim.node(node).propose(motion(&question, &voters));
+        let draft = if self.sim.below(4) > 0 {
+            motion(&question, &voters)
+        } else {
+            let window_ms = 5_000 + self.sim.below(60_000);
+            ProposalDraft { question, options: Vec::new(), ..closed(Rule::Majority, &[], &voters, window_ms) }
+        };
+        let no = self.sim.node(node).propose(draft);
         self.proposing.push(no);
     }
 
@@ -175,6 +181,14 @@ impl Campaign {
             self.tell(at, &one, &first);
             self.tell(at, &other, &second);
             self.pairs.push((at, [first, second]));
+        } else if self.sim.below(3) == 0 {
+            // It may be a closer; to half of the nodes it reports nothing, to the others ballots that do not exist.
+            if let Some(proposal) = self.pick_proposal() {
+                let nothing = self.villains[at].report(proposal, &[], made);
+                let invented = self.villains[at].report(proposal, &[(0, RecordId([7; 32]))], made);
+                self.tell(at, &one, &nothing);
+                self.tell(at, &other, &invented);
+            }
         } else if let Some(proposal) = self.pick_proposal() {
             let choices = [Choice::Option(0), Choice::Option(1)];
             let [first, second] = self.villains[at].two_ballots(proposal, choices, made);
@@ -209,6 +223,8 @@ impl Campaign {
         self.sim.spare();
         (0..self.sim.len()).for_each(|node| self.sim.free_disk(node));
         (0..self.sim.len()).for_each(|node| self.sim.restart(node));
+        // The longest window of a closed vote, and what its closers may take then.
+        self.sim.run_for(65_000 + 60_000);
         self.sim.run_until_quiet();
         self.sim.collect_certificates();
         let is_quiet = self.sim.run_until_quiet();

@@ -1,4 +1,4 @@
-use althing_engine::{Answer, Ask, AskNo, Find, ProposalDraft};
+use althing_engine::{Answer, Ask, AskNo, Find, ProposalDraft, Said};
 use althing_record::{AgentId, RecordId};
 
 use crate::Sim;
@@ -49,8 +49,13 @@ impl Client<'_> {
 
     /// Casts a ballot of the node's agent.
     pub fn cast(self, proposal: RecordId, choice: &str) -> AskNo {
+        self.say(proposal, Said::Option(choice.into()))
+    }
+
+    /// Casts any ballot of the node's agent.
+    pub fn say(self, proposal: RecordId, choice: Said) -> AskNo {
         let agent = self.agent();
-        self.ask(Ask::Cast { agent, proposal, choice: choice.into() })
+        self.ask(Ask::Cast { agent, proposal, choice })
     }
 
     /// Looks for a skill, in the network if `live`.

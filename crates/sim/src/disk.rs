@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use althing_engine::GuardStatus;
-use althing_store::{Batch, CommitNo, Guard, Memory, Snapshot, Table, prefix_end};
+use althing_store::{Batch, CommitNo, Guard, MAX_PENDING, Memory, Snapshot, Table, prefix_end};
 
 /// A data directory: a database, what of it a power failure would leave, the vote guard, and batches on their way.
 #[derive(Debug, Default)]
@@ -45,6 +45,8 @@ impl Disk {
     }
 
     pub(crate) fn submit(&mut self, no: CommitNo, batch: Batch) {
+        let pending = batch.guard().map_or(0, |guard| guard.pending.len());
+        assert!(pending <= MAX_PENDING, "a vote guard with {pending} records would stop a real node");
         self.queue.push_back((no, batch));
     }
 

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_ballot::Certificate;
+use althing_ballot::{Closing, Outcome, VerifiedFile, acks_of, verify_file};
 use althing_engine::Ask;
 use althing_record::{AgentId, Digest, Domain, Kind, Millis, Record, RecordId};
 use althing_store::{Snapshot, Table, prefix_end};
@@ -149,9 +149,19 @@ impl Sim {
     }
 
     pub(crate) fn certify(&mut self, node: usize, bytes: &[u8]) {
-        match Certificate::verify(bytes, Some(self.network.id())) {
-            Ok(verified) => {
+        match verify_file(bytes, Some(self.network.id())) {
+            Ok(VerifiedFile::Direct(verified)) => {
                 self.certified.entry(verified.proposal.id).or_default().insert(verified.option);
+            }
+            Ok(VerifiedFile::Closed(verified)) => {
+                let outcome = verified.count.decides();
+                let outcome = if let Outcome::Decided(option) = outcome {
+                    verified.proposal.options[option as usize].clone()
+                } else {
+                    format!("{outcome:?}")
+                };
+                self.certified.entry(verified.proposal.id).or_default().insert(outcome);
+                self.closed.insert(verified.proposal.id, *verified);
             }
             Err(error) => self.violations.push(format!("node {node} wrote an invalid certificate: {error}")),
         }
@@ -180,6 +190,7 @@ impl Sim {
                 }
             }
             failures.extend(self.broken_promises(node));
+            failures.extend(self.lost_ballots(node));
             failures.extend(self.broken_journal(node));
         }
         failures
@@ -192,8 +203,32 @@ impl Sim {
         let numbers = rows.expect("memory can be read").into_iter().filter_map(|(key, _)| {
             key.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes)
         });
-        let is_whole = numbers.zip(1..).all(|(number, expected)| number == expected);
+        // What is old is trimmed.
+        let numbers: Vec<u64> = numbers.collect();
+        let is_whole = numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]);
         (!is_whole).then(|| format!("the journal of node {node} has a gap"))
+    }
+
+    /// Whose ballot was acknowledged by enough closers is among those that count, or void.
+    fn lost_ballots(&self, node: usize) -> Vec<String> {
+        let Some(life) = &self.nodes[node].life else { return Vec::new() };
+        let mut lost = Vec::new();
+        for (id, closed) in &self.closed {
+            let acks = acks_of(life.engine.store(), *id, None).expect("memory can be read");
+            let mut by_voter: BTreeMap<u16, BTreeSet<AgentId>> = BTreeMap::new();
+            for (closer, voter, _) in acks {
+                by_voter.entry(voter).or_default().insert(closer);
+            }
+            for (voter, closers) in by_voter {
+                let voter = closed.proposal.electorate.voters()[usize::from(voter)].agent;
+                let counts =
+                    closed.manifest.choices.contains_key(&voter) || closed.manifest.void.contains(&voter);
+                if closers.len() >= Closing::reports_needed(closed.closers.1) && !counts {
+                    lost.push(format!("the ballot of {voter} on {id} was acknowledged and does not count"));
+                }
+            }
+        }
+        lost
     }
 
     fn broken_promises(&self, node: usize) -> Vec<String> {

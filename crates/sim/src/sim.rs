@@ -56,6 +56,8 @@ pub struct Sim {
     /// Records that an honest engine gossiped, or let pass.
     pub(crate) honest: BTreeSet<RecordId>,
     pub(crate) certified: BTreeMap<RecordId, BTreeSet<String>>,
+    /// The certificates of closed votes, by proposal.
+    pub(crate) closed: BTreeMap<RecordId, althing_ballot::ClosedVerified>,
     pub(crate) violations: Vec<String>,
     pub(crate) log: Vec<String>,
     /// Whether nodes have neighbours: without, nothing is gossiped or reconciled.
@@ -89,6 +91,7 @@ impl Sim {
             news_at: 0,
             honest: BTreeSet::new(),
             certified: BTreeMap::new(),
+            closed: BTreeMap::new(),
             violations: Vec::new(),
             log: Vec::new(),
             is_meshed: true,
@@ -505,7 +508,7 @@ impl Sim {
     }
 
     /// A random number below `bound`; 0 if that is 0.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.random.next_u64() % bound.max(1)
     }
 

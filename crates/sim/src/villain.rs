@@ -1,4 +1,4 @@
-use althing_ballot::{Choice, Electorate, ProposalBody, Rule, leaf};
+use althing_ballot::{Choice, CloseReport, Electorate, ProposalBody, Rule, leaf};
 use althing_record::{
     AgentId, AgentKey, Content, Draft, Incarnation, Kind, Millis, NodeId, Placement, Record, RecordId, cbor,
 };
@@ -37,12 +37,76 @@ impl Villain {
     pub fn ballot(&mut self, proposal: RecordId, choice: Choice, made: Millis) -> Record {
         let seq = self.next;
         self.next += 1;
-        self.link(seq, Kind::BallotBatch, Content::Leaves(vec![leaf(proposal, choice)]), made)
+        self.link(seq, Kind::BallotBatch, Content::Leaves(vec![leaf(proposal, &choice)]), made)
     }
 
     /// Two ballots of different content for one proposal, each at its own position.
     pub fn two_ballots(&mut self, proposal: RecordId, choices: [Choice; 2], made: Millis) -> [Record; 2] {
         choices.map(|choice| self.ballot(proposal, choice, made))
+    }
+
+    /// A close report with any ballots: voters' places, ascending, and batches.
+    ///
+    /// # Panics
+    /// When there are too many.
+    pub fn report(&mut self, proposal: RecordId, ballots: &[(u16, RecordId)], made: Millis) -> Record {
+        let seq = self.next;
+        self.next += 1;
+        let body = CloseReport::body(proposal, ballots).expect("few ballots");
+        self.link(seq, Kind::CloseReport, Content::Body(cbor::to_vec(&body)), made)
+    }
+
+    /// Many ballots in one batch.
+    pub fn batch(&mut self, ballots: &[(RecordId, Choice)], made: Millis) -> Record {
+        let seq = self.next;
+        self.next += 1;
+        let leaves = ballots.iter().map(|(proposal, choice)| leaf(*proposal, choice)).collect();
+        self.link(seq, Kind::BallotBatch, Content::Leaves(leaves), made)
+    }
+
+    /// Any link.
+    pub fn any(&mut self, kind: Kind, body: Vec<u8>, made: Millis) -> Record {
+        let seq = self.next;
+        self.next += 1;
+        self.link(seq, kind, Content::Body(body), made)
+    }
+
+    /// A vote in an agreement.
+    pub fn vote(
+        &mut self,
+        proposal: RecordId,
+        step: althing_agree::Step,
+        round: u32,
+        value: Option<althing_record::Digest>,
+        made: Millis,
+    ) -> Record {
+        let statement = althing_agree::Statement {
+            network: althing_testkit::network().id(),
+            instance: althing_agree::InstanceId(proposal.0),
+            closer: self.agent(),
+            step,
+            round,
+            value,
+            valid_round: None,
+        };
+        let map = cbor::to_vec(&statement);
+        let mut signed = 15_u16.to_be_bytes().to_vec();
+        signed.extend_from_slice(b"althing/agree/1");
+        signed.extend_from_slice(&map);
+        let signature = self.key.sign(&signed);
+        let mut message = cbor::Writer::default();
+        message.array(3);
+        message.uint(2);
+        message.bytes(&map);
+        message.bytes(&signature);
+        let mut entry = cbor::Writer::default();
+        entry.array(1);
+        entry.bytes(&message.into_bytes());
+        let body = althing_ballot::AgreementBody {
+            proposal,
+            entry: cbor::Blob::try_from(entry.into_bytes()).expect("short"),
+        };
+        self.any(Kind::Agreement, cbor::to_vec(&body), made)
     }
 
     /// Two proposals at one position of its chain.

@@ -97,7 +97,7 @@ fn card(key: &AgentKey, event: Option<RecordId>, by: &AgentKey, revision: u64, s
 }
 
 fn ballots(key: &AgentKey, seq: u64, proposals: &[(RecordId, Choice)]) -> Record {
-    let draft = leaves(key, None, proposals.iter().map(|(id, choice)| leaf(*id, *choice)).collect());
+    let draft = leaves(key, None, proposals.iter().map(|(id, choice)| leaf(*id, choice)).collect());
     let Placement::Chain { stream, incarnation, .. } = draft.placement.clone() else { panic!("a chain") };
     let prev = (seq > 0).then_some(RecordId([9; 32]));
     sign(Draft { placement: Placement::Chain { stream, incarnation, seq, prev }, ..draft }, key)
@@ -127,18 +127,23 @@ fn records() -> Vec<Record> {
     // The last two stand at one position of one chain.
     let motions = [motion(4, 20), motion(3, 21), motion(5, 21)];
     let [one, two, three] = [0, 1, 2].map(|n| motions[n].id());
-    let (yes, no) = (Choice::Option(0), Choice::Option(1));
+    const YES: Choice = Choice::Option(0);
+    const NO: Choice = Choice::Option(1);
     all.extend(motions);
     for seq in 0..3 {
         // Two batches say the same and one says otherwise, whichever has the lowest id.
-        let choice = if seq == 2 { no } else { yes };
-        all.push(ballots(&agent(5), seq, &[(one, choice), (RecordId([seq as u8; 32]), yes)]));
-        all.push(ballots(&agent(6), seq, &[(one, yes), (two, [yes, no, Choice::Abstain][seq as usize])]));
+        let choice = if seq == 2 { NO } else { YES };
+        all.push(ballots(&agent(5), seq, &[(one, choice), (RecordId([seq as u8; 32]), YES)]));
+        all.push(ballots(
+            &agent(6),
+            seq,
+            &[(one, YES), (two, [YES, NO, Choice::Abstain][seq as usize].clone())],
+        ));
     }
-    all.push(ballots(&agent(7), 0, &[(one, yes), (three, no)]));
-    all.push(ballots(&agent(7), 0, &[(one, yes), (three, yes)]));
+    all.push(ballots(&agent(7), 0, &[(one, YES), (three, NO)]));
+    all.push(ballots(&agent(7), 0, &[(one, YES), (three, YES)]));
     // Of nobody's electorate.
-    all.push(ballots(&agent(30), 0, &[(one, yes)]));
+    all.push(ballots(&agent(30), 0, &[(one, YES)]));
     all
 }
 

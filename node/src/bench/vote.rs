@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use althing_gateway::Client;
-use althing_gateway::api::{BallotRequest, ProposeRequest, VoteState};
+use althing_gateway::api::{BallotRequest, ProblemKind, ProposeRequest, VoteState};
+use althing_gateway::{Client, ClientError};
 use futures::future::try_join_all;
 
 use super::figure::Runs;
@@ -12,6 +12,9 @@ use super::{BenchError, Benchmark, Figure, ms};
 const VOTERS: usize = 5;
 /// Decisions of one run.
 const DECISIONS: usize = 100;
+/// A rule that the ballots alone decide by, and one that needs agreement on them.
+const DIRECT: &str = "supermajority=2/3";
+const CLOSED: &str = "majority";
 /// How long one may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -25,17 +28,28 @@ pub(crate) async fn vote(lab: &Lab, say: &mut dyn FnMut(String)) -> Result<Vec<F
             testnet.nodes().iter().flat_map(|node| node.agents.first().cloned()).collect();
         let mut runs = Runs::new(Benchmark::Vote);
         // The first decision waits for the mesh of gossip to form; it is nobody's figure.
-        decide(&clients, &voters, 0).await?;
+        decide(&clients, &voters, 0, DIRECT).await?;
         for run in 1..=lab.runs {
             say(format!("vote: run {run} of {}, {DECISIONS} decisions", lab.runs));
-            let mut decisions = Vec::new();
+            let (mut direct, mut closed) = (Vec::new(), Vec::new());
             for number in 0..DECISIONS {
-                decisions.push(decide(&clients, &voters, run * DECISIONS + number).await?);
+                direct.push(decide(&clients, &voters, run * DECISIONS + number, DIRECT).await?);
+                closed.push(decide(&clients, &voters, run * DECISIONS + number, CLOSED).await?);
             }
-            let column = |of: fn(&Decision) -> Duration| decisions.iter().map(|one| ms(of(one))).collect();
-            runs.times("proposal known to all 5 voters", column(|one| one.known));
-            runs.times("5 ballots: from the first to the certificate", column(|one| one.decided - one.known));
-            runs.times("decision: from the proposal to the certificate", column(|one| one.decided));
+            let column = |of: fn(&Decision) -> Duration, all: &[Decision]| -> Vec<f64> {
+                all.iter().map(|one| ms(of(one))).collect()
+            };
+            runs.times("proposal known to all 5 voters", column(|one| one.known, &direct));
+            runs.times(
+                "5 ballots: from the first to the certificate",
+                column(|one| one.decided - one.known, &direct),
+            );
+            runs.times("decision: from the proposal to the certificate", column(|one| one.decided, &direct));
+            runs.times(
+                "closed decision: from the first ballot",
+                column(|one| one.decided - one.known, &closed),
+            );
+            runs.times("closed decision: from the proposal", column(|one| one.decided, &closed));
         }
         Ok(runs.figures())
     })
@@ -48,11 +62,16 @@ struct Decision {
     decided: Duration,
 }
 
-async fn decide(clients: &[Client], voters: &[String], number: usize) -> Result<Decision, BenchError> {
+async fn decide(
+    clients: &[Client],
+    voters: &[String],
+    number: usize,
+    method: &str,
+) -> Result<Decision, BenchError> {
     let request = ProposeRequest {
         question: format!("decision {number}?"),
         voters: voters.to_vec(),
-        method: "supermajority=2/3".to_owned(),
+        method: method.to_owned(),
         ..ProposeRequest::default()
     };
     let start = Instant::now();
@@ -62,10 +81,14 @@ async fn decide(clients: &[Client], voters: &[String], number: usize) -> Result<
     try_join_all(clients.iter().map(|client| until(start, async || Ok(client.vote(id).await.is_ok()))))
         .await?;
     let known = start.elapsed();
-    let ballot = BallotRequest { choice: "yes".to_owned(), agent: None };
-    try_join_all(clients.iter().map(|client| client.cast(id, &ballot)))
-        .await
-        .map_err(BenchError::client("vote"))?;
+    let ballot = BallotRequest { choice: "yes".to_owned(), ..BallotRequest::default() };
+    // A node that has just started votes once a peer has told it what it may have said before.
+    let cast = async |client: &Client| match client.cast(id, &ballot).await {
+        Ok(_) => Ok(true),
+        Err(ClientError::Problem(problem)) if problem.kind() == Some(ProblemKind::NotReady) => Ok(false),
+        Err(error) => Err(BenchError::client("vote")(error)),
+    };
+    try_join_all(clients.iter().map(|client| until(start, async || cast(client).await))).await?;
     until(start, async || {
         let vote = proposer.vote(id).await.map_err(BenchError::client("show the vote"))?;
         Ok(vote.summary.state == VoteState::Decided)

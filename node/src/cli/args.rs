@@ -26,7 +26,7 @@ pub(crate) use self::key::Key as KeyCommand;
 pub(crate) use self::parts::{Content, Part, Parts};
 pub(crate) use self::store::Store;
 pub(crate) use self::testnet::{Testnet, TestnetDir};
-pub(crate) use self::vote::Vote;
+pub(crate) use self::vote::{Propose, Vote};
 use super::{completions, duration, events, logs, ping, wait};
 use crate::bench::Benchmark;
 use crate::settings::Key;
@@ -601,7 +601,10 @@ mod tests {
             vec!["find", "--skill", "a", "--watch", "--explain"],
             vec!["find", "--skill", "a", "--limit", "0"],
             vec!["card", "get", "did:web:example.org"],
-            vec!["vote", "propose", "?", "--voters", did, "--method", "majority"],
+            vec!["vote", "propose", "?", "--voters", did, "--method", "plurality"],
+            vec!["vote", "cast", "5f0c9a11"],
+            vec!["vote", "cast", "5f0c9a11", "yes", "--rank", "yes,no"],
+            vec!["vote", "cast", "5f0c9a11", "--score", "yes=6"],
             vec!["vote", "propose", "?"],
             vec!["vote", "verify", "x", "--timeout", "soon"],
             vec!["card", "get", did, "--raw", "--json"],

@@ -23,6 +23,8 @@ use super::failure::{Exit, Failure};
 use super::page::{Page, Screen};
 use super::session::Session;
 
+pub(super) use output::sync_dir;
+
 pub(crate) fn store(command: args::Store, session: &Session, screen: Screen) -> Result<Page, Failure> {
     match command {
         args::Store::Check => check::check(session),

@@ -2,9 +2,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use althing_ballot::{CERTIFICATE_BYTES_MAX, Certificate, CertificateError, Verified};
+use althing_ballot::{
+    CERTIFICATE_BYTES_MAX, CertificateError, ClosedVerified, Outcome, Proposal, Verified, VerifiedFile,
+    verify_file,
+};
 use althing_gateway::api::Voter;
-use althing_record::NetworkId;
+use althing_record::{AgentId, NetworkId};
 use serde_json::json;
 
 use super::failure::{Exit, Failure};
@@ -13,8 +16,24 @@ use super::page::{Page, Text};
 
 /// Verifies a certificate file without a node; the one place that knows how. `network` is the one that it must be from;
 /// `None`: any. The error says what does not hold.
-fn verify_certificate(bytes: &[u8], network: Option<NetworkId>) -> Result<Verified, CertificateError> {
-    Certificate::verify(bytes, network)
+fn verify_certificate(bytes: &[u8], network: Option<NetworkId>) -> Result<VerifiedFile, CertificateError> {
+    verify_file(bytes, network)
+}
+
+/// The outcome that a certificate proves, as votes show it.
+pub(crate) fn outcome(verified: &VerifiedFile) -> String {
+    match verified {
+        VerifiedFile::Direct(verified) => verified.option.clone(),
+        VerifiedFile::Closed(verified) => closed_outcome(verified).unwrap_or_else(|cause| cause.to_owned()),
+    }
+}
+
+fn closed_outcome(verified: &ClosedVerified) -> Result<String, &'static str> {
+    match verified.count.decides() {
+        Outcome::Decided(option) => Ok(verified.proposal.options[option as usize].clone()),
+        Outcome::Rejected(why) => Err(why.name()),
+        Outcome::Undecided | Outcome::Conflicting(_) => Err("undecided"),
+    }
 }
 
 pub(crate) fn verify(file: &Path, genesis: Option<&Path>) -> Result<Page, Failure> {
@@ -32,7 +51,72 @@ pub(crate) fn verify(file: &Path, genesis: Option<&Path>) -> Result<Page, Failur
         Failure::new(Exit::Invalid, format!("{} is not a valid certificate: {cause}", file.display()))
             .hint(hint.to_owned())
     };
-    page(&verify_certificate(&bytes, network).map_err(invalid)?)
+    match verify_certificate(&bytes, network).map_err(invalid)? {
+        VerifiedFile::Direct(verified) => page(&verified),
+        VerifiedFile::Closed(verified) => closed_page(&verified),
+    }
+}
+
+fn closed_page(verified: &ClosedVerified) -> Result<Page, Failure> {
+    let ClosedVerified { network, proposal, manifest, count, closers } = verified;
+    let outcome = closed_outcome(verified);
+    let said = match &outcome {
+        Ok(option) => format!("\"{option}\" was decided"),
+        Err(cause) => format!("rejected: {cause}"),
+    };
+    let mut text = Text::default();
+    text.pairs(&[
+        ("valid", said),
+        ("question", proposal.question.clone()),
+        ("proposal", proposal.id.to_string()),
+        ("proposer", proposal.proposer.to_string()),
+        ("network", format!("{} ({})", &*network.genesis().name, network.id())),
+        ("method", proposal.rule.to_string()),
+        ("took part", format!("{} of {}", count.participating, proposal.electorate.total())),
+        ("closed by", format!("{} of {} closers", closers.0, closers.1)),
+    ]);
+    let tallies = |round: &althing_tally::Round| -> Vec<Option<String>> {
+        round.tally.iter().map(|votes| votes.map(|votes| count.outcome.votes(votes))).collect()
+    };
+    for (number, round) in (1..).zip(&count.outcome.rounds) {
+        let shown = proposal.options.iter().zip(tallies(round));
+        let shown = shown.filter_map(|(option, votes)| votes.map(|votes| format!("{option} {votes}")));
+        text.line(&format!("round {number}: {}", shown.collect::<Vec<_>>().join(", ")));
+    }
+    let rows: Vec<Vec<String>> = manifest
+        .choices
+        .iter()
+        .map(|(voter, choice)| vec![voter.to_string(), choice.text(proposal)])
+        .chain(manifest.void.iter().map(|voter| vec![voter.to_string(), "void: two ballots".to_owned()]))
+        .collect();
+    text.line("").table(&["VOTER", "CHOICE"], &rows);
+    let voters: Vec<_> = manifest
+        .choices
+        .iter()
+        .map(|(voter, choice)| shown(*voter, choice.text(proposal), proposal))
+        .collect();
+    let void: Vec<_> = manifest.void.iter().map(ToString::to_string).collect();
+    let rounds: Vec<_> = count.outcome.rounds.iter().map(tallies).collect();
+    let document = json!({
+        "schema": "althing.verified-certificate/v1",
+        "valid": true,
+        "network": network.id().to_string(),
+        "network_name": network.genesis().name.to_string(),
+        "proposal": proposal.id.to_string(),
+        "proposer": proposal.proposer.to_string(),
+        "question": proposal.question,
+        "option": outcome.as_ref().ok(),
+        "rejected": outcome.as_ref().err(),
+        "method": proposal.rule.to_string(),
+        "electorate": proposal.electorate.voters().len(),
+        "participating": count.participating,
+        "closers": closers.1,
+        "signed_by": closers.0,
+        "rounds": rounds,
+        "voters": voters,
+        "void": void,
+    });
+    Page::new(&document, text)
 }
 
 fn page(verified: &Verified) -> Result<Page, Failure> {
@@ -46,14 +130,11 @@ fn page(verified: &Verified) -> Result<Page, Failure> {
         ("proposer", proposal.proposer.to_string()),
         ("network", format!("{} ({})", &*network.genesis().name, network.id())),
         ("method", proposal.rule.to_string()),
-        ("votes", format!("{weight} of {}, needed {}", proposal.electorate.total(), proposal.threshold)),
+        ("votes", votes(*weight, proposal)),
     ]);
     let rows: Vec<Vec<String>> = voters.iter().map(|voter| vec![voter.to_string(), option.clone()]).collect();
     text.line("").table(&["VOTER", "CHOICE"], &rows);
-    let voters: Vec<_> = voters
-        .iter()
-        .map(|voter| Voter { agent: voter.to_string(), choices: vec![option.clone()] })
-        .collect();
+    let voters: Vec<_> = voters.iter().map(|voter| shown(*voter, option.clone(), proposal)).collect();
     let document = json!({
         "schema": "althing.verified-certificate/v1",
         "valid": true,
@@ -64,11 +145,22 @@ fn page(verified: &Verified) -> Result<Page, Failure> {
         "question": proposal.question,
         "option": option,
         "method": proposal.rule.to_string(),
-        "threshold": proposal.threshold,
+        "threshold": proposal.threshold(),
         "tolerates": proposal.electorate.tolerates(),
         "electorate": electorate,
         "votes": weight,
         "voters": voters,
     });
     Page::new(&document, text)
+}
+
+fn votes(weight: u64, proposal: &Proposal) -> String {
+    let needed = proposal.threshold().unwrap_or(0);
+    format!("{weight} of {}, needed {needed}", proposal.electorate.total())
+}
+
+/// A voter as `vote show` has them.
+fn shown(voter: AgentId, choice: String, proposal: &Proposal) -> Voter {
+    let weight = proposal.electorate.weight(voter).unwrap_or(0);
+    Voter { agent: voter.to_string(), weight, choices: vec![choice], acks: 0, void: false }
 }

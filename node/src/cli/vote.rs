@@ -1,5 +1,9 @@
+mod audit;
+mod result;
+
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
 use althing_gateway::Client;
 use althing_gateway::api::{self, BallotRequest, ListQuery, ProposeRequest, VoteState};
@@ -14,21 +18,36 @@ use super::session::Session;
 
 /// Shortest beginning of a proposal's id that is looked up, in hex digits.
 const PREFIX_MIN: usize = 4;
+/// Longest file of weights in bytes.
+const WEIGHTS_BYTES_MAX: u64 = 1 << 20;
 /// How much of a proposal's id a table shows, in hex digits: enough for `vote show`.
 const SHOWN: usize = 16;
 
 pub(crate) async fn vote(command: args::Vote, session: &Session, screen: Screen) -> Result<Page, Failure> {
     match command {
-        args::Vote::Propose { question, voters, method, options, window, agent } => {
-            let request = request(question, options, &voters, method, window, agent);
+        args::Vote::Propose(propose) => {
+            let request = request(*propose)?;
             let proposed = session.client().await?.propose(&request).await;
             let proposed = proposed.map_err(|error| Failure::from(error).hint_if_invalid(PROPOSE))?;
-            proposed_page(&proposed, voters.len())
+            proposed_page(&proposed, request.voters.len())
         }
-        args::Vote::Cast { id, choice, agent } => {
+        args::Vote::Result { id, wait, on_pass } => {
+            result::result(&id, wait, on_pass.as_deref(), session, screen).await
+        }
+        args::Vote::Audit => audit::audit(session).await,
+        args::Vote::Watch { id } => result::watch(&id, session, screen).await,
+        args::Vote::Cast { id, said, agent } => {
+            let score = scores(said.score)?;
             let client = session.client().await?;
             let id = resolve(&client, &id).await?;
-            let request = BallotRequest { choice, agent: agent.map(|agent| agent.to_string()) };
+            let request = BallotRequest {
+                choice: said.choice.unwrap_or_default(),
+                rank: said.rank,
+                approve: said.approve,
+                score,
+                delegate: said.delegate.map(|to| to.to_string()),
+                agent: agent.map(|agent| agent.to_string()),
+            };
             let ballot = client.cast(&id, &request).await.map_err(|error| {
                 let hint = format!("`althing vote show {}` lists the options and the voters", short(&id));
                 Failure::from(error).hint_if_invalid(&hint)
@@ -69,22 +88,71 @@ pub(crate) async fn vote(command: args::Vote, session: &Session, screen: Screen)
     }
 }
 
-fn request(
-    question: String,
-    options: Vec<String>,
-    voters: &[AgentId],
-    method: String,
-    window: Option<Duration>,
-    agent: Option<AgentId>,
-) -> ProposeRequest {
-    ProposeRequest {
-        question,
-        options,
+fn request(propose: args::Propose) -> Result<ProposeRequest, Failure> {
+    let (voters, weights) = match &propose.weights {
+        None => (propose.voters, Vec::new()),
+        Some(file) => weights(file)?.into_iter().unzip(),
+    };
+    Ok(ProposeRequest {
+        question: propose.question,
+        options: propose.options,
         voters: voters.iter().map(ToString::to_string).collect(),
-        method,
-        window_ms: window.map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),
-        agent: agent.map(|agent| agent.to_string()),
+        weights,
+        method: propose.method,
+        window_ms: propose.window.map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),
+        closed: propose.closed,
+        quorum: propose.quorum,
+        committee: propose.committee,
+        delegation: propose.delegation,
+        tie: propose.tie,
+        agent: propose.agent.map(|agent| agent.to_string()),
+    })
+}
+
+/// Scores by option. A ballot is final, so which of two was meant is not guessed.
+fn scores(given: Vec<(String, u8)>) -> Result<BTreeMap<String, u8>, Failure> {
+    let mut scores = BTreeMap::new();
+    for (option, score) in given {
+        if let Some(first) = scores.insert(option.clone(), score) {
+            let cause = format!("option \"{option}\" has two scores, {first} and {score}");
+            return Err(Failure::new(Exit::Usage, cause).hint("give each option one score".to_owned()));
+        }
     }
+    Ok(scores)
+}
+
+/// A file of voters and how much their ballots count: a did and a number on each line; # begins a remark.
+fn weights(file: &Path) -> Result<Vec<(AgentId, u64)>, Failure> {
+    let mut text = String::new();
+    std::fs::File::open(file)
+        .and_then(|open| open.take(WEIGHTS_BYTES_MAX + 1).read_to_string(&mut text))
+        .map_err(|error| {
+            let hint = "--weights names a file with a did and a number on each line";
+            Failure::file("read the weights", file, &error).hint(hint.to_owned())
+        })?;
+    if text.len() as u64 > WEIGHTS_BYTES_MAX {
+        let cause = format!("{} is larger than the {WEIGHTS_BYTES_MAX} bytes of weights", file.display());
+        return Err(Failure::new(Exit::Usage, cause).hint("leave remarks out".to_owned()));
+    }
+    let mut voters = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let parts: Vec<&str> = line.split([' ', '\t', ',']).filter(|part| !part.is_empty()).collect();
+        let read = match parts[..] {
+            [did, weight] => did.parse::<AgentId>().ok().zip(weight.parse::<u64>().ok()),
+            _ => None,
+        };
+        voters.push(read.ok_or_else(|| {
+            let shown: String = line.chars().take(80).collect();
+            let cause =
+                format!("{}:{number}: expected a did and a number, found \"{shown}\"", file.display());
+            Failure::new(Exit::Usage, cause).hint("a line is such as: did:key:z6Mk… 12".to_owned())
+        })?);
+    }
+    Ok(voters)
 }
 
 /// The full id of a proposal of which the user gave all or the beginning.
@@ -119,8 +187,8 @@ fn proposed_page(proposed: &api::Proposed, voters: usize) -> Result<Page, Failur
     text.pairs(&[
         ("proposal", proposed.proposal.clone()),
         ("proposer", proposed.agent.clone()),
-        ("needs", format!("{} of {voters} votes for one option", proposed.threshold)),
-        ("tolerates", tolerates(proposed.tolerates)),
+        ("needs", needs(proposed.threshold, voters as u64)),
+        ("tolerates", tolerates(proposed.tolerates, proposed.threshold.is_none())),
     ]);
     text.line(&format!("vote with `althing vote cast {} CHOICE`", short(&proposed.proposal)));
     Page::new(proposed, text)
@@ -135,8 +203,8 @@ fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
         ("proposal", summary.proposal.clone()),
         ("proposer", summary.proposer.clone()),
         ("method", summary.method.clone()),
-        ("needs", format!("{} of {} votes for one option", summary.threshold, summary.electorate)),
-        ("tolerates", tolerates(summary.tolerates)),
+        ("needs", needs(summary.threshold, summary.electorate)),
+        ("tolerates", tolerates(summary.tolerates, summary.threshold.is_none())),
         ("made", summary.made.clone()),
         ("closes", summary.closes.clone()),
     ]);
@@ -144,10 +212,54 @@ fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
         summary.options.iter().map(|option| vec![option.text.clone(), option.votes.to_string()]).collect();
     rows.push(vec!["(abstain)".to_owned(), summary.abstentions.to_string()]);
     text.line("").table(&["OPTION", "VOTES"], &rows);
-    let rows: Vec<Vec<String>> =
-        vote.voters.iter().map(|voter| vec![voter.agent.clone(), choices(&voter.choices)]).collect();
-    text.line("").table(&["VOTER", "CHOICE"], &rows);
+    if let Some(closing) = &vote.closing {
+        let reported = format!(
+            "{}; {} of {} closers have closed it",
+            closing.terms,
+            closing.reported,
+            closing.closers.len()
+        );
+        text.line("").line(&reported);
+    }
+    for (number, round) in (1..).zip(&vote.rounds).filter(|_| vote.rounds.len() > 1) {
+        text.line(&round_line(number, round, summary));
+    }
+    let is_weighted = vote.voters.iter().any(|voter| voter.weight != 1);
+    let rows: Vec<Vec<String>> = vote
+        .voters
+        .iter()
+        .map(|voter| {
+            let void = if voter.void { " (void)" } else { "" };
+            let mut row = vec![voter.agent.clone(), choices(&voter.choices) + void];
+            if is_weighted {
+                row.insert(1, voter.weight.to_string());
+            }
+            row
+        })
+        .collect();
+    let heads: &[&str] = if is_weighted { &["VOTER", "WEIGHT", "CHOICE"] } else { &["VOTER", "CHOICE"] };
+    text.line("").table(heads, &rows);
     Page::new(vote, text)
+}
+
+/// One round of a count on a line.
+fn round_line(number: usize, round: &api::Round, vote: &api::VoteSummary) -> String {
+    let tallies = vote.options.iter().zip(&round.tally);
+    let tallies = tallies.filter_map(|(option, votes)| votes.map(|votes| format!("{} {votes}", option.text)));
+    let tallies = tallies.collect::<Vec<_>>().join(", ");
+    let out = if round.eliminated.is_empty() {
+        String::new()
+    } else {
+        format!("; out: {}", round.eliminated.join(", "))
+    };
+    format!("round {number}: {tallies}{out}")
+}
+
+fn needs(threshold: Option<u64>, electorate: u64) -> String {
+    match threshold {
+        Some(threshold) => format!("{threshold} of {electorate} votes for one option"),
+        None => "agreement of the closers on the ballots that count".to_owned(),
+    }
 }
 
 fn votes_page(votes: &api::Votes) -> Result<Page, Failure> {
@@ -176,6 +288,8 @@ fn state(vote: &api::VoteSummary) -> String {
     match vote.state {
         VoteState::Open => "open".to_owned(),
         VoteState::Expired => "expired here".to_owned(),
+        VoteState::Closing => "closing: the closers agree on the ballots".to_owned(),
+        VoteState::Rejected => format!("rejected: {}", vote.rejected.as_deref().unwrap_or("?")),
         VoteState::Decided => format!("decided: {}", vote.decided.as_deref().unwrap_or("?")),
         VoteState::Conflicting => format!("conflicting: {}", vote.conflicting.join(", ")),
     }
@@ -189,11 +303,12 @@ fn choices(choices: &[String]) -> String {
     }
 }
 
-fn tolerates(count: u64) -> String {
+fn tolerates(count: u64, is_closed: bool) -> String {
+    let who = if is_closed { "closer" } else { "voter" };
     match count {
-        0 => "no cheating voter".to_owned(),
-        1 => "1 cheating voter".to_owned(),
-        count => format!("{count} cheating voters"),
+        0 => format!("no cheating {who}"),
+        1 => format!("1 cheating {who}"),
+        count => format!("{count} cheating {who}s"),
     }
 }
 

@@ -293,6 +293,7 @@ impl EventLoop {
             Note::SyncFailed { peer, domain, cause } => {
                 tracing::debug!(peer = %short(peer), domain = domain.name(), cause, "reconciliation given up");
             }
+            Note::NotClosed { cause } => tracing::warn!(cause, "a vote could not be closed; tried again"),
             Note::Decided { proposal, option } => tracing::info!(%proposal, option, "decided"),
             Note::Misbehaviour { offence } => tracing::warn!(offence, "misbehaviour proved"),
             Note::SigningStopped { cause } => tracing::warn!(cause, "this node signs no votes"),

@@ -175,7 +175,7 @@ impl Instruments {
             Note::SigningStopped { .. } => {
                 self.signing_stopped.set(1);
             }
-            Note::DiskFull { .. } => {}
+            Note::NotClosed { .. } | Note::DiskFull { .. } => {}
             Note::Clock { offset_ms, .. } => {
                 #[expect(clippy::cast_precision_loss, reason = "a clock offset in seconds, for a graph")]
                 self.clock_offset.set(*offset_ms as f64 / 1_000.0);

@@ -32,7 +32,8 @@ impl Play<'_> {
         self.proposal = proposed.proposal;
         Ok(format!(
             "\"{QUESTION}\", {} of {NODES} decide, even if {} cheats",
-            proposed.threshold, proposed.tolerates
+            proposed.threshold.unwrap_or(0),
+            proposed.tolerates
         ))
     }
 
@@ -40,7 +41,7 @@ impl Play<'_> {
         for (index, choice) in CHOICES.into_iter().enumerate() {
             let number = index + 1;
             let client = self.testnet.client(number).await?;
-            let request = api::BallotRequest { choice: choice.to_owned(), agent: None };
+            let request = api::BallotRequest { choice: choice.to_owned(), ..api::BallotRequest::default() };
             until(Some(number), "the proposal reaches the voter", AGREE_LIMIT, async || {
                 match client.vote(&self.proposal).await {
                     Ok(_) => Ok(Look::Done(())),
@@ -159,7 +160,8 @@ impl Play<'_> {
 
     pub(super) async fn revote(&mut self) -> Result<String, TestnetError> {
         let client = self.testnet.client(VICTIM).await?;
-        let ballot = |choice: &str| api::BallotRequest { choice: choice.to_owned(), agent: None };
+        let ballot =
+            |choice: &str| api::BallotRequest { choice: choice.to_owned(), ..api::BallotRequest::default() };
         let again = until(Some(VICTIM), "the node signs again", AGREE_LIMIT, async || {
             match client.cast(&self.proposal, &ballot(CHOICES[VICTIM - 1])).await {
                 Ok(ballot) => Ok(Look::Done(ballot)),

@@ -1,3 +1,5 @@
+mod closed;
+
 use althing_record::{AgentKey, Draft, Kind, Record, RecordId, Rotation, recovery_key_hash};
 use althing_testkit::{agent, foreign_network, identity, leaves, network, rotation, sign};
 
@@ -19,11 +21,11 @@ fn question(count: u8) -> Record {
 }
 
 fn ballot(key: &AgentKey, proposal: &Record, choice: Choice) -> Record {
-    sign(leaves(key, None, vec![leaf(proposal.id(), choice)]), key)
+    sign(leaves(key, None, vec![leaf(proposal.id(), &choice)]), key)
 }
 
 fn ballots(voters: std::ops::RangeInclusive<u8>, proposal: &Record, choice: Choice) -> Vec<Record> {
-    voters.map(|n| ballot(&agent(n), proposal, choice)).collect()
+    voters.map(|n| ballot(&agent(n), proposal, choice.clone())).collect()
 }
 
 /// Four of five voters say yes.
@@ -151,7 +153,7 @@ fn votes_for_something_else_are_refused() {
         assert_eq!(fault(verify(&forged).unwrap_err()), "the ballot is not for this option of this proposal");
     }
     let mut votes = certificate.votes.clone().into_inner();
-    votes[0].leaf = leaf(RecordId([1; 32]), YES).try_into().unwrap();
+    votes[0].leaf = leaf(RecordId([1; 32]), &YES).try_into().unwrap();
     let forged = Certificate { votes: votes.try_into().unwrap(), ..certificate.clone() };
     assert_eq!(fault(verify(&forged).unwrap_err()), "the ballot is not among those that were signed");
     let mut votes = certificate.votes.clone().into_inner();
@@ -205,11 +207,11 @@ fn ballots_out_of_full_batches_are_proved_by_their_paths() {
                 let others = (0..count).map(|other| {
                     let mut id = [n; 32];
                     id[..8].copy_from_slice(&(other as u64).to_be_bytes());
-                    leaf(RecordId(id), NO)
+                    leaf(RecordId(id), &NO)
                 });
                 let mut all: Vec<_> = others.collect();
                 let at = usize::from(n) * (count - 1) / 3;
-                all[at] = leaf(proposal.id(), YES);
+                all[at] = leaf(proposal.id(), &YES);
                 sign(leaves(&agent(n), None, all), &agent(n))
             })
             .collect();
@@ -234,7 +236,7 @@ fn voters_with_rotated_keys_bring_their_identity() {
     let proposal = question(4);
     let (old, new) = (agent(1), agent(101));
     let records = rotated(&old, &new);
-    let draft = leaves(&old, None, vec![leaf(proposal.id(), YES)]);
+    let draft = leaves(&old, None, vec![leaf(proposal.id(), &YES)]);
     let batch = sign(Draft { key_event: Some(records[1].id()), ..draft }, &new);
     let batches = [vec![batch], ballots(2..=3, &proposal, YES)].concat();
 
@@ -246,7 +248,7 @@ fn voters_with_rotated_keys_bring_their_identity() {
     assert_eq!(verify(&certificate).unwrap().voters.len(), 3);
 
     let without = Certificate { identities: List::default(), ..certificate.clone() };
-    assert_eq!(fault(verify(&without).unwrap_err()), "the signing key is not proved to be the voter's");
+    assert_eq!(fault(verify(&without).unwrap_err()), "the signing key is not proved to be its agent's");
 
     let blob = |record: &Record| Blob::try_from(record.envelope().to_vec()).unwrap();
     for extra in [&stranger[0], &records[0]] {
@@ -267,12 +269,12 @@ fn ballot_under_a_key_that_lost_a_fork_is_not_proved() {
     let rescue = Draft { agent: old.agent(), key_event: Some(inception.id()), ..rescue };
     let rescue = sign(rescue, &recovery);
     assert_eq!(recovery_key_hash(&recovery.public()), recovery_key_hash(rescue.signing_key()));
-    let draft = leaves(&old, None, vec![leaf(proposal.id(), YES)]);
+    let draft = leaves(&old, None, vec![leaf(proposal.id(), &YES)]);
     let batch = sign(Draft { key_event: Some(theft.id()), ..draft }, &stolen);
     let batches = [vec![batch], ballots(2..=3, &proposal, YES)].concat();
     let certificate =
         Certificate::write(&network(), &proposal, &batches, &[inception, theft, rescue]).unwrap();
-    assert_eq!(fault(verify(&certificate).unwrap_err()), "the signing key is not proved to be the voter's");
+    assert_eq!(fault(verify(&certificate).unwrap_err()), "the signing key is not proved to be its agent's");
 }
 
 #[test]
@@ -322,7 +324,7 @@ fn golden_bytes_have_not_changed() {
     let body = ProposalBody::direct("which colour?", &options, rule, &weighted, 1_000, [9; 8]).unwrap();
     golden("proposal-body-weighted", &cbor::to_vec(&body));
     let three = [YES, NO, Choice::Abstain];
-    let three = three.iter().enumerate().map(|(n, choice)| leaf(RecordId([n as u8; 32]), *choice));
+    let three = three.iter().enumerate().map(|(n, choice)| leaf(RecordId([n as u8; 32]), choice));
     golden("ballot-batch", sign(leaves(&agent(1), None, three.collect()), &agent(1)).bytes());
     golden("certificate", &certificate.to_bytes());
 }

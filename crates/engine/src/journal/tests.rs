@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use althing_ballot::{Choice, Electorate, ProposalBody, Rule, leaf};
+use althing_ballot::{Choice, Electorate, ProposalBody, Rule, Voter, leaf};
 use althing_card::Card;
 use althing_record::{
     AgentKey, Digest, Domain, Draft, Kind, Placement, Record, RecordId, cbor, recovery_key_hash,
@@ -12,8 +12,8 @@ use althing_testkit::{MADE, agent, chain, identity, leaves, network, node, rotat
 
 use super::*;
 use crate::{
-    Ask, Config, Gate, GuardStatus, HostedAgent, Input, MessageNo, Method, Now, Output, ProposalDraft,
-    RefusalKind, Timing,
+    Ask, Config, Gate, GuardStatus, HostedAgent, Input, MessageNo, Now, Output, ProposalDraft, RefusalKind,
+    Said, Timing,
 };
 
 /// An engine over a store in memory; commits wait in a queue until they are written.
@@ -155,7 +155,7 @@ fn motion(by: &AgentKey, voters: &[&AgentKey], nonce: u8) -> Record {
 }
 
 fn ballot(by: &AgentKey, prev: Option<&Record>, proposal: RecordId, choice: Choice) -> Record {
-    sign(leaves(by, prev, vec![leaf(proposal, choice)]), by)
+    sign(leaves(by, prev, vec![leaf(proposal, &choice)]), by)
 }
 
 fn events_in(batch: &Batch) -> usize {
@@ -209,18 +209,18 @@ fn each_change_is_told_once() {
     let (alice, bob) = (agent(3), agent(4));
     let proposal = motion(&agent(6), &[&alice, &bob], 1);
     player.hear(&proposal);
-    let yes = Choice::Option(0);
-    let first = ballot(&alice, None, proposal.id(), yes);
+    const YES: Choice = Choice::Option(0);
+    let first = ballot(&alice, None, proposal.id(), YES);
     player.hear(&first);
     player.hear(&first);
     // The same again in another link, a stranger's, and an unknown proposal's.
-    let again = ballot(&alice, Some(&first), proposal.id(), yes);
+    let again = ballot(&alice, Some(&first), proposal.id(), YES);
     player.hear(&again);
-    player.hear(&ballot(&agent(5), None, proposal.id(), yes));
-    player.hear(&ballot(&bob, None, RecordId([7; 32]), yes));
-    let second = ballot(&bob, None, proposal.id(), yes);
+    player.hear(&ballot(&agent(5), None, proposal.id(), YES));
+    player.hear(&ballot(&bob, None, RecordId([7; 32]), YES));
+    let second = ballot(&bob, None, proposal.id(), YES);
     player.hear(&second);
-    player.hear(&ballot(&bob, Some(&second), proposal.id(), yes));
+    player.hear(&ballot(&bob, Some(&second), proposal.id(), YES));
     // The second voter contradicts itself.
     let third = ballot(&bob, Some(&second), proposal.id(), Choice::Abstain);
     player.hear(&third);
@@ -250,8 +250,8 @@ fn a_ballot_that_was_here_before_its_proposal_is_told_with_it() {
     let (alice, bob) = (agent(3), agent(4));
     let (known, later) = (motion(&alice, &[&bob], 1), motion(&agent(5), &[&bob], 2));
     player.hear(&known);
-    let yes = Choice::Option(0);
-    player.hear(&sign(leaves(&bob, None, vec![leaf(known.id(), yes), leaf(later.id(), yes)]), &bob));
+    const YES: Choice = Choice::Option(0);
+    player.hear(&sign(leaves(&bob, None, vec![leaf(known.id(), &YES), leaf(later.id(), &YES)]), &bob));
     player.hear(&later);
     let names = player.names();
     assert_eq!(
@@ -526,18 +526,19 @@ fn own_acts_are_told_like_others() {
     let draft = ProposalDraft {
         question: "q?".into(),
         options: Vec::new(),
-        voters: vec![me],
-        method: Method::Unanimous,
+        voters: vec![Voter { agent: me, weight: 1 }],
+        rule: Rule::Unanimous,
+        closed: None,
         window_ms: 60_000,
     };
     let Answer::Proposed { proposal, .. } = player.ask(Ask::Propose { agent: me, draft }) else { panic!() };
-    let cast = Ask::Cast { agent: me, proposal, choice: "yes".into() };
+    let cast = Ask::Cast { agent: me, proposal, choice: Said::Option("yes".into()) };
     assert!(matches!(player.ask(cast), Answer::Cast { repeated: false, .. }));
     let told = player.events();
     assert!(matches!(&told[2].event, Event::CardPublished(news) if news.card == published.card));
     let names = player.names();
     assert_eq!(names[3..], ["lease.began", "vote.proposed", "vote.cast", "vote.decided"]);
-    let refused = player.ask(Ask::Cast { agent: me, proposal, choice: "no".into() });
+    let refused = player.ask(Ask::Cast { agent: me, proposal, choice: Said::Option("no".into()) });
     assert!(matches!(refused, Answer::Refused(refusal) if refusal.kind == RefusalKind::Conflict));
     assert_eq!(player.names().len(), 7, "what was refused is no event");
 }

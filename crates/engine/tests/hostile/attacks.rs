@@ -86,7 +86,7 @@ fn voter_who_repeats_a_ballot_adds_no_row() {
     gossip(1, proposal);
     let mut last = None;
     for no in 2..20 {
-        let record = sign(leaves(&voter, last.as_ref(), vec![leaf(id, Choice::Option(0))]), &voter);
+        let record = sign(leaves(&voter, last.as_ref(), vec![leaf(id, &Choice::Option(0))]), &voter);
         last = Some(record.clone());
         let effects = gossip(no, record);
         let taken = |effect: &Effect| matches!(effect, Effect::Verdict(_, Verdict::Accept));
@@ -104,7 +104,7 @@ fn ballot_that_comes_before_its_proposal_is_known_before_the_agent_votes_again()
     for n in 0..8 {
         let body = ProposalBody::direct("q?", &[], Rule::Unanimous, &electorate, 60_000, [n; 8]).unwrap();
         let proposal = sign(chain(&other, Kind::Proposal, None, cbor::to_vec(&body)), &other);
-        let ballot = sign(leaves(&voter, None, vec![leaf(proposal.id(), Choice::Option(0))]), &voter);
+        let ballot = sign(leaves(&voter, None, vec![leaf(proposal.id(), &Choice::Option(0))]), &voter);
         let held = [proposal.clone(), ballot];
         let mut engine = engine();
         let mut open: Vec<_> = tell(&mut engine, 1, Input::Connected(NodeId([9; 32])));
@@ -131,7 +131,11 @@ fn ballot_that_comes_before_its_proposal_is_known_before_the_agent_votes_again()
                 }
             };
             open = tell(&mut engine, 2, Input::Response { request: no, response });
-            let ask = Ask::Cast { agent: voter.agent(), proposal: proposal.id(), choice: "no".into() };
+            let ask = Ask::Cast {
+                agent: voter.agent(),
+                proposal: proposal.id(),
+                choice: althing_engine::Said::Option("no".into()),
+            };
             let effects = tell(&mut engine, 3, Input::Ask { no: AskNo(1), ask });
             let signed = |effect: &Effect| matches!(effect, Effect::Reply(_, Answer::Cast { .. }));
             assert!(!effects.iter().any(signed), "a second ballot was signed: {effects:?}");
@@ -183,7 +187,7 @@ fn ballots_that_are_repeated_are_not_counted_again() {
         let body = ProposalBody::direct("q?", &[], Rule::Unanimous, &electorate, 60_000, no.to_be_bytes());
         let draft = chain(&other, Kind::Proposal, last.as_ref(), cbor::to_vec(&body.unwrap()));
         let proposal = sign(draft, &other);
-        ballots.push(leaf(proposal.id(), Choice::Option(0)));
+        ballots.push(leaf(proposal.id(), &Choice::Option(0)));
         hear(no, proposal.clone());
         last = Some(proposal);
     }

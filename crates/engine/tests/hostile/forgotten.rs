@@ -88,7 +88,11 @@ impl Machine {
     }
 
     fn votes_no(&mut self, now: Now, proposal: &Record) -> bool {
-        let ask = Ask::Cast { agent: agent(1).agent(), proposal: proposal.id(), choice: "no".into() };
+        let ask = Ask::Cast {
+            agent: agent(1).agent(),
+            proposal: proposal.id(),
+            choice: althing_engine::Said::Option("no".into()),
+        };
         matches!(self.ask(now, ask), Answer::Cast { .. })
     }
 
@@ -148,7 +152,7 @@ fn question(voters: &[AgentKey], prev: Option<&Record>, number: u64) -> Record {
 
 /// What the agent of the node said on a question before its store was lost.
 fn earlier_ballot(proposal: &Record, made: Millis) -> Record {
-    let mut draft = leaves(&agent(1), None, vec![leaf(proposal.id(), Choice::Option(0))]);
+    let mut draft = leaves(&agent(1), None, vec![leaf(proposal.id(), &Choice::Option(0))]);
     draft.made = made;
     sign(draft, &agent(1))
 }

@@ -230,7 +230,7 @@ fn unknowable() -> Vec<(&'static str, Vec<u8>)> {
     let rule = althing_ballot::Rule::Unanimous;
     let question = althing_ballot::ProposalBody::direct("q?", &[], rule, &electorate, 60_000, [0; 8]);
     let question = sign(chain(&alice(), Kind::Proposal, None, cbor::to_vec(&question.unwrap())), &alice());
-    let ballot = althing_ballot::leaf(question.id(), althing_ballot::Choice::Option(0));
+    let ballot = althing_ballot::leaf(question.id(), &althing_ballot::Choice::Option(0));
     let ballot = sign(althing_testkit::leaves(&mallory(), None, vec![ballot]), &mallory());
     vec![
         ("a stale revision", honest(REVISION - 1).bytes().to_vec()),

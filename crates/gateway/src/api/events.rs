@@ -168,6 +168,14 @@ pub enum EventData {
         /// The options that all have their votes.
         options: Vec<String>,
     },
+    /// `io.althing.vote.rejected`: a closed decision chose no option.
+    #[schema(title = "vote.rejected")]
+    VoteRejected {
+        /// The proposal.
+        proposal: String,
+        /// Why.
+        cause: String,
+    },
     /// `io.althing.evidence.found`: misbehaviour was proved.
     #[schema(title = "evidence.found")]
     EvidenceFound {
@@ -310,6 +318,10 @@ fn data_of(node: NodeId, event: &Event) -> (String, EventData) {
             let (proposal, options) = (proposal.to_string(), options.clone());
             (proposal.clone(), EventData::VoteConflicting { proposal, options })
         }
+        Event::VoteRejected { proposal, cause } => {
+            let (proposal, cause) = (proposal.to_string(), cause.clone());
+            (proposal.clone(), EventData::VoteRejected { proposal, cause })
+        }
         Event::EvidenceFound { agent, offence, records } => {
             let (agent, records) = (agent.to_string(), records.map(|record| record.to_string()));
             (agent.clone(), EventData::EvidenceFound { agent, offence: offence.clone(), records })
@@ -378,8 +390,8 @@ mod tests {
         let one = Ok(vec![EventKind::VoteCast]);
         assert_eq!(parse_event_types("io.althing.vote.cast"), one);
         assert_eq!(parse_event_types("vote.cast, vote.cast"), one);
-        assert_eq!(parse_event_types("vote").map(|kinds| kinds.len()), Ok(4));
-        assert_eq!(parse_event_types("vote,card").map(|kinds| kinds.len()), Ok(9));
+        assert_eq!(parse_event_types("vote").map(|kinds| kinds.len()), Ok(5));
+        assert_eq!(parse_event_types("vote,card").map(|kinds| kinds.len()), Ok(10));
         for wrong in ["vot", "io.althing.vote.", "", "vote,nothing", "org.example", "events.lost"] {
             assert!(parse_event_types(wrong).is_err(), "{wrong}");
         }

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
-use althing_engine::{Method, ProposalDraft};
+use althing_ballot::{ClosedTerms, Quorum, Rule, Voter};
+use althing_engine::ProposalDraft;
 use althing_record::{AgentId, IdError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,13 +19,34 @@ pub struct ProposeRequest {
     /// The options, 2 to 64. Empty: a motion, that is "yes" and "no", of which only "yes" can be certified.
     #[serde(default)]
     pub options: Vec<String>,
-    /// The voters, each a did and each with one vote.
+    /// The voters, each a did.
     #[schema(example = json!(["did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"]))]
     pub voters: Vec<String>,
-    /// `approvals`, `approvals=N`, `supermajority` (2/3), `supermajority=N/D` or `unanimous`.
+    /// How much each voter's ballot counts, in the same order; empty: each 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<u64>,
+    /// `approvals`, `approvals=N`, `supermajority` (2/3), `supermajority=N/D` or `unanimous`; in a closed decision also
+    /// `majority`, `approval`, `ranked`, `schulze` or `star`, but no approvals.
     #[schema(example = "supermajority=2/3")]
     pub method: String,
-    /// How long clients should treat the vote as open; one hour if not given. Never decides an outcome.
+    /// Whether Byzantine agreement on the ballots decides, so that there can also be a rejection. The rules of closed
+    /// decisions and the terms below imply it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
+    /// How much weight has to take part, such as `3` or `1/2`. Closed only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<String>,
+    /// Whether the network's committee agrees on the ballots, and not the voters. Closed only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub committee: bool,
+    /// Whether voters may let others vote for them. Closed only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delegation: bool,
+    /// `reject` (a tie decides nothing; the default) or `order` (the earlier option wins it). Closed only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tie: Option<String>,
+    /// How long the vote is open; one hour if not given. A closed decision is closed then, or once all have voted; on
+    /// another one it has no influence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_ms: Option<u64>,
     /// The hosted agent that proposes, as a did; the node's default agent if not given.
@@ -46,15 +68,42 @@ impl ProposeRequest {
             if !seen.insert(voter) {
                 return Err(ProposeError::Twice { voter });
             }
-            voters.push(voter);
+            voters.push(Voter { agent: voter, weight: 1 });
         }
+        if !self.weights.is_empty() {
+            if self.weights.len() != voters.len() {
+                let (weights, voters) = (self.weights.len(), voters.len());
+                return Err(ProposeError::Weights { weights, voters });
+            }
+            voters.iter_mut().zip(&self.weights).for_each(|(voter, weight)| voter.weight = *weight);
+        }
+        let rule = parse_method(&self.method)?;
         Ok(ProposalDraft {
             question: self.question.clone(),
             options: self.options.clone(),
             voters,
-            method: parse_method(&self.method)?,
+            rule,
+            closed: self.terms(rule)?,
             window_ms: self.window_ms.unwrap_or(DEFAULT_WINDOW_MS),
         })
+    }
+
+    /// The terms of a closed decision, if it is one.
+    fn terms(&self, rule: Rule) -> Result<Option<ClosedTerms>, ProposeError> {
+        let option_order = match self.tie.as_deref() {
+            None | Some("reject") => false,
+            Some("order") => true,
+            Some(other) => return Err(ProposeError::Tie(other.chars().take(80).collect())),
+        };
+        let terms = ClosedTerms {
+            quorum: self.quorum.as_deref().map(parse_quorum).transpose()?,
+            by_committee: self.committee,
+            option_order,
+            delegation: self.delegation,
+        };
+        let is_closed =
+            self.closed || !rule.is_direct() || self.tie.is_some() || terms != ClosedTerms::default();
+        Ok(is_closed.then_some(terms))
     }
 }
 
@@ -75,6 +124,20 @@ pub enum ProposeError {
         /// The voter.
         voter: AgentId,
     },
+    /// The weights do not fit the voters.
+    #[error("{weights} weights for {voters} voters")]
+    Weights {
+        /// How many weights.
+        weights: usize,
+        /// How many voters.
+        voters: usize,
+    },
+    /// The quorum is none.
+    #[error("expected a quorum N or N/D, found \"{0}\"")]
+    Quorum(String),
+    /// The word about ties is none.
+    #[error("expected tie \"reject\" or \"order\", found \"{0}\"")]
+    Tie(String),
     /// The method is wrong.
     #[error(transparent)]
     Method(#[from] MethodError),
@@ -87,6 +150,9 @@ impl ProposeError {
         match self {
             Self::Voter { .. } => "name voters by did; `althing status` shows the dids of a node's agents",
             Self::Twice { .. } => "list each voter once",
+            Self::Weights { .. } => "give one weight for each voter, in the same order",
+            Self::Quorum(_) => "a quorum is a weight such as 3, or a fraction of the electorate such as 1/2",
+            Self::Tie(_) => "\"reject\" decides nothing in a tie, \"order\" prefers the earlier option",
             Self::Method(error) => error.hint(),
         }
     }
@@ -95,14 +161,11 @@ impl ProposeError {
 /// Why a text is not a voting method.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MethodError {
-    /// A simple majority was asked for.
-    #[error(
-        "method \"{0}\": a plain simple majority is not safe without Byzantine agreement, because voters who vote \
-         twice could let two different results both reach it"
-    )]
-    Majority(String),
     /// It is none of the methods.
-    #[error("expected a method approvals[=N], supermajority[=N/D] or unanimous, found \"{0}\"")]
+    #[error(
+        "expected a method approvals[=N], supermajority[=N/D], unanimous, majority, weighted, approval, ranked, \
+         schulze or star, found \"{0}\""
+    )]
     Unknown(String),
     /// The number behind `approvals=` is not a count.
     #[error("expected approvals=N with N at least 1, found \"{0}\"")]
@@ -117,35 +180,55 @@ impl MethodError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Majority(_) | Self::Fraction(_) => "use supermajority, that is supermajority=2/3",
+            Self::Fraction(_) => "use supermajority, that is supermajority=2/3",
             Self::Unknown(_) => "use supermajority=2/3 when unsure",
             Self::Count(_) => "use approvals for the safe threshold, or approvals=N to ask for more",
         }
     }
 }
 
-/// Reads a method: `approvals[=N]`, `supermajority[=N/D]` or `unanimous`.
+/// Reads a quorum: a weight, or a fraction of the electorate such as `1/2`.
 ///
 /// # Errors
-/// When it is none of these; a simple majority is refused with the reason.
-pub fn parse_method(text: &str) -> Result<Method, MethodError> {
+/// When it is neither.
+pub fn parse_quorum(text: &str) -> Result<Quorum, ProposeError> {
+    let unknown = || ProposeError::Quorum(text.chars().take(80).collect());
+    match text.split_once('/') {
+        None => text.parse().map(Quorum::Weight).map_err(|_| unknown()),
+        Some((num, den)) => match (num.parse(), den.parse()) {
+            (Ok(num), Ok(den)) => Ok(Quorum::Share { num, den }),
+            (Ok(_) | Err(_), _) => Err(unknown()),
+        },
+    }
+}
+
+/// Reads a method: `approvals[=N]`, `supermajority[=N/D]`, `unanimous`, `majority` (or `weighted`), `approval`, `ranked`,
+/// `schulze` or `star`.
+///
+/// # Errors
+/// When it is none of these.
+pub fn parse_method(text: &str) -> Result<Rule, MethodError> {
     let cut = || text.chars().take(80).collect::<String>();
     let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
     match (name, value) {
-        ("approvals", None) => Ok(Method::Approvals(0)),
+        ("approvals", None) => Ok(Rule::Approvals(0)),
         ("approvals", Some(count)) => match count.parse() {
-            Ok(count) if count > 0 => Ok(Method::Approvals(count)),
+            Ok(count) if count > 0 => Ok(Rule::Approvals(count)),
             Ok(_) | Err(_) => Err(MethodError::Count(cut())),
         },
-        ("supermajority", None) => Ok(Method::Supermajority { num: 2, den: 3 }),
+        ("supermajority", None) => Ok(Rule::SuperMajority { num: 2, den: 3 }),
         ("supermajority", Some(fraction)) => fraction
             .split_once('/')
             .and_then(|(num, den)| Some((num.parse::<u64>().ok()?, den.parse::<u64>().ok()?)))
             .filter(|(num, den)| num <= den && u128::from(*num) * 2 > u128::from(*den))
-            .map(|(num, den)| Method::Supermajority { num, den })
+            .map(|(num, den)| Rule::SuperMajority { num, den })
             .ok_or_else(|| MethodError::Fraction(cut())),
-        ("unanimous", None) => Ok(Method::Unanimous),
-        ("majority" | "simple-majority" | "simple" | "plurality", _) => Err(MethodError::Majority(cut())),
+        ("unanimous", None) => Ok(Rule::Unanimous),
+        ("majority" | "weighted", None) => Ok(Rule::Majority),
+        ("approval", None) => Ok(Rule::Approval),
+        ("ranked", None) => Ok(Rule::Ranked),
+        ("schulze", None) => Ok(Rule::Schulze),
+        ("star", None) => Ok(Rule::Star),
         (_, _) => Err(MethodError::Unknown(cut())),
     }
 }
@@ -156,11 +239,11 @@ mod tests {
 
     #[test]
     fn methods_are_read() {
-        assert_eq!(parse_method("approvals"), Ok(Method::Approvals(0)));
-        assert_eq!(parse_method("approvals=4"), Ok(Method::Approvals(4)));
-        assert_eq!(parse_method("supermajority"), Ok(Method::Supermajority { num: 2, den: 3 }));
-        assert_eq!(parse_method("supermajority=3/4"), Ok(Method::Supermajority { num: 3, den: 4 }));
-        assert_eq!(parse_method("unanimous"), Ok(Method::Unanimous));
+        assert_eq!(parse_method("approvals"), Ok(Rule::Approvals(0)));
+        assert_eq!(parse_method("approvals=4"), Ok(Rule::Approvals(4)));
+        assert_eq!(parse_method("supermajority"), Ok(Rule::SuperMajority { num: 2, den: 3 }));
+        assert_eq!(parse_method("supermajority=3/4"), Ok(Rule::SuperMajority { num: 3, den: 4 }));
+        assert_eq!(parse_method("unanimous"), Ok(Rule::Unanimous));
     }
 
     #[test]
@@ -171,12 +254,32 @@ mod tests {
         for text in ["supermajority=1/2", "supermajority=4/3", "supermajority=0/0", "supermajority=2"] {
             assert_eq!(parse_method(text), Err(MethodError::Fraction(text.into())));
         }
-        for text in ["", "Unanimous", "unanimous=1", "approval"] {
+        for text in ["", "Unanimous", "unanimous=1", "plurality", "majority=1/2"] {
             assert_eq!(parse_method(text), Err(MethodError::Unknown(text.into())));
         }
-        let error = parse_method("majority").unwrap_err();
-        assert!(error.to_string().contains("not safe without Byzantine agreement"));
-        assert!(error.hint().contains("supermajority"));
+    }
+
+    #[test]
+    fn terms_make_a_decision_closed() {
+        let request = |method: &str| ProposeRequest {
+            voters: vec![AgentId([7; 32]).to_string()],
+            method: method.into(),
+            ..ProposeRequest::default()
+        };
+        let closed = |request: ProposeRequest| request.draft().unwrap().closed;
+        assert_eq!(closed(request("unanimous")), None);
+        assert_eq!(closed(request("ranked")), Some(ClosedTerms::default()));
+        assert_eq!(
+            closed(ProposeRequest { closed: true, ..request("unanimous") }),
+            Some(ClosedTerms::default())
+        );
+        let quorum = ProposeRequest { quorum: Some("1/2".into()), ..request("unanimous") };
+        let share = Some(Quorum::Share { num: 1, den: 2 });
+        assert_eq!(closed(quorum), Some(ClosedTerms { quorum: share, ..ClosedTerms::default() }));
+        let wrong = ProposeRequest { quorum: Some("half".into()), ..request("ranked") };
+        assert_eq!(wrong.draft(), Err(ProposeError::Quorum("half".into())));
+        let wrong = ProposeRequest { weights: vec![1, 2], ..request("weighted") };
+        assert_eq!(wrong.draft(), Err(ProposeError::Weights { weights: 2, voters: 1 }));
     }
 
     #[test]

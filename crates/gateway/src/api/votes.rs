@@ -1,4 +1,7 @@
-use althing_record::{AgentId, RecordId};
+use std::collections::BTreeMap;
+
+use althing_engine::Said;
+use althing_record::{AgentId, IdError, RecordId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,9 +20,10 @@ pub struct Proposed {
     pub proposal: String,
     /// The agent that proposed.
     pub agent: String,
-    /// Votes that one option needs.
-    pub threshold: u64,
-    /// How many cheating voters the rule survives.
+    /// Votes that one option needs; absent in a closed decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u64>,
+    /// How many cheating voters, or closers of a closed decision, it survives.
     pub tolerates: u64,
 }
 
@@ -28,7 +32,7 @@ document!(Proposed, "althing.proposed/v1");
 impl Proposed {
     /// What the engine answered to a proposal by `agent`.
     #[must_use]
-    pub fn new(proposal: RecordId, agent: AgentId, threshold: u64, tolerates: u64) -> Self {
+    pub fn new(proposal: RecordId, agent: AgentId, threshold: Option<u64>, tolerates: u64) -> Self {
         Self {
             schema: Self::SCHEMA.to_owned(),
             proposal: proposal.to_string(),
@@ -43,12 +47,79 @@ impl Proposed {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BallotRequest {
-    /// One of the proposal's options, or "abstain".
+    /// One of the proposal's options, or "abstain". Exactly one of this and the next four is given.
     #[schema(example = "yes")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub choice: String,
+    /// Options, the best first: a ballot of `ranked` and `schulze`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rank: Vec<String>,
+    /// All options that are approved of: a ballot of `approval`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approve: Vec<String>,
+    /// Scores from 0 to 5 of options: a ballot of `star`. Options without one have 0.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub score: BTreeMap<String, u8>,
+    /// Another voter, as a did, whose ballot is to count with this voter's weight too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegate: Option<String>,
     /// The hosted agent that votes, as a did; the node's default agent if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+}
+
+impl BallotRequest {
+    /// What the voter says.
+    ///
+    /// # Errors
+    /// When nothing is said, or several things, or the delegate is no did.
+    pub fn said(&self) -> Result<Said, BallotRequestError> {
+        let delegate = self.delegate.as_deref().map(str::parse).transpose();
+        let delegate = delegate.map_err(BallotRequestError::Delegate)?;
+        let given = [
+            (!self.choice.is_empty()).then(|| Said::Option(self.choice.clone())),
+            (!self.rank.is_empty()).then(|| Said::Ranking(self.rank.clone())),
+            (!self.approve.is_empty()).then(|| Said::Approval(self.approve.clone())),
+            (!self.score.is_empty()).then(|| Said::Scores(self.score.clone().into_iter().collect())),
+            delegate.map(Said::Delegate),
+        ];
+        let mut given = given.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(said), None) => Ok(said),
+            (None, _) => Err(BallotRequestError::Nothing),
+            (Some(_), Some(_)) => Err(BallotRequestError::Several),
+        }
+    }
+
+    /// What the voter says, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self.said() {
+            Ok(Said::Option(choice)) => choice,
+            Ok(Said::Ranking(options)) => options.join(" > "),
+            Ok(Said::Approval(options)) => options.join(", "),
+            Ok(Said::Scores(scores)) => {
+                let scored = scores.iter().map(|(option, score)| format!("{option}={score}"));
+                scored.collect::<Vec<_>>().join(", ")
+            }
+            Ok(Said::Delegate(to)) => format!("as {to}"),
+            Err(_) => String::new(),
+        }
+    }
+}
+
+/// Why a [`BallotRequest`] is no ballot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BallotRequestError {
+    /// It says nothing.
+    #[error("the ballot says nothing")]
+    Nothing,
+    /// It says several things.
+    #[error("the ballot says several things")]
+    Several,
+    /// The delegate is no did.
+    #[error("delegate: {0}")]
+    Delegate(IdError),
 }
 
 /// The answer of `POST /v1/votes/{id}/ballots`: the ballot is on disk and offered to the network.
@@ -97,6 +168,12 @@ pub struct Vote {
     pub summary: VoteSummary,
     /// The electorate.
     pub voters: Vec<Voter>,
+    /// How a closed decision is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<Closing>,
+    /// The count of a closed decision, round by round, once it is made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<Round>,
 }
 
 document!(Vote, "althing.vote/v1");
@@ -108,7 +185,29 @@ impl From<althing_engine::Vote> for Vote {
             voters: vote
                 .voters
                 .iter()
-                .map(|voter| Voter { agent: voter.agent.to_string(), choices: voter.choices.clone() })
+                .map(|voter| Voter {
+                    agent: voter.agent.to_string(),
+                    weight: voter.weight,
+                    choices: voter.choices.clone(),
+                    acks: voter.acks,
+                    void: voter.void,
+                })
+                .collect(),
+            closing: vote.closing.as_ref().map(|closing| Closing {
+                closers: closing.closers.iter().map(ToString::to_string).collect(),
+                reported: closing.reported,
+                terms: closing.terms.clone(),
+            }),
+            rounds: vote
+                .rounds
+                .iter()
+                .map(|round| Round {
+                    tally: round.tally.clone(),
+                    exhausted: round.exhausted,
+                    elected: round.elected.clone(),
+                    eliminated: round.eliminated.clone(),
+                    tied: round.tied.clone(),
+                })
                 .collect(),
             summary: vote.into(),
         }
@@ -154,17 +253,21 @@ pub struct VoteSummary {
     pub state: VoteState,
     /// The option that won, when `decided`.
     pub decided: Option<String>,
+    /// Why no option won, when `rejected`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
     /// The options that all have their votes, when `conflicting`.
     pub conflicting: Vec<String>,
     /// The options and the votes for each.
     pub options: Vec<OptionVotes>,
     /// Ballots that abstain.
     pub abstentions: u64,
-    /// The rule: `approvals`, `supermajority=2/3`, `unanimous`.
+    /// The rule: `approvals`, `supermajority=2/3`, `unanimous`, `majority`, `ranked` and so on.
     pub method: String,
-    /// Votes that one option needs.
-    pub threshold: u64,
-    /// How many cheating voters the rule survives.
+    /// Votes that one option needs; absent in a closed decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u64>,
+    /// How many cheating voters, or closers of a closed decision, it survives.
     pub tolerates: u64,
     /// How many voters there are.
     pub electorate: u64,
@@ -182,7 +285,13 @@ pub struct VoteSummary {
 
 impl From<althing_engine::Vote> for VoteSummary {
     fn from(vote: althing_engine::Vote) -> Self {
+        let mut rejected = None;
         let (state, decided, conflicting) = match vote.state {
+            althing_engine::VoteState::Closing => (VoteState::Closing, None, Vec::new()),
+            althing_engine::VoteState::Rejected { cause } => {
+                rejected = Some(cause);
+                (VoteState::Rejected, None, Vec::new())
+            }
             althing_engine::VoteState::Open => (VoteState::Open, None, Vec::new()),
             althing_engine::VoteState::Expired => (VoteState::Expired, None, Vec::new()),
             althing_engine::VoteState::Decided { option } => (VoteState::Decided, Some(option), Vec::new()),
@@ -194,6 +303,7 @@ impl From<althing_engine::Vote> for VoteSummary {
             question: vote.question,
             state,
             decided,
+            rejected,
             conflicting,
             options: vote
                 .options
@@ -222,8 +332,12 @@ pub enum VoteState {
     Open,
     /// Not decided, and the window has passed on this node's clock. A local status, not an outcome.
     Expired,
+    /// The closers agree on the ballots.
+    Closing,
     /// Decided: one option has its votes.
     Decided,
+    /// A closed decision: no option won.
+    Rejected,
     /// More voters cheated than the rule tolerates: several options have their votes.
     Conflicting,
 }
@@ -242,8 +356,42 @@ pub struct OptionVotes {
 pub struct Voter {
     /// Who.
     pub agent: String,
+    /// How much the ballot counts.
+    pub weight: u64,
     /// What they chose; more than one entry is an equivocation.
     pub choices: Vec<String>,
+    /// How many closers of a closed decision promised to report the ballot.
+    #[serde(default)]
+    pub acks: u64,
+    /// Whether a closed decision does not count the ballot, because there are two.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub void: bool,
+}
+
+/// How a closed decision is closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Closing {
+    /// Who agrees on the ballots.
+    pub closers: Vec<String>,
+    /// How many of them have closed the vote.
+    pub reported: u64,
+    /// The terms, for people.
+    pub terms: String,
+}
+
+/// One round of a count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Round {
+    /// The votes of each option, in the proposal's order; null if it was out.
+    pub tally: Vec<Option<u64>>,
+    /// Votes that count for no option.
+    pub exhausted: u64,
+    /// Who was elected.
+    pub elected: Vec<String>,
+    /// Who was eliminated.
+    pub eliminated: Vec<String>,
+    /// Options that were equal where that mattered.
+    pub tied: Vec<String>,
 }
 
 /// The query of the list routes.

@@ -17,7 +17,8 @@ use crate::{body, query};
 
 /// Put a question to an electorate
 ///
-/// Returns once the proposal is durable. A simple majority is refused: it is not safe without Byzantine agreement.
+/// Returns once the proposal is durable. Approvals, a super-majority and unanimity can be decided by the ballots alone;
+/// every other rule needs Byzantine agreement on which ballots count, and then there is a rejection, too.
 #[utoipa::path(
     post,
     path = "/v1/votes",
@@ -92,10 +93,15 @@ pub(super) async fn cast(
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<(StatusCode, Json<Ballot>), Refused> {
-    let BallotRequest { choice, agent } = body::json(&edge, request).await?;
+    let request: BallotRequest = body::json(&edge, request).await?;
+    let said = request.said().map_err(|error| {
+        let hint = "give exactly one of choice, rank, approve, score and delegate";
+        Problem::new(ProblemKind::Invalid, error.to_string()).with_hint(hint)
+    })?;
+    let (choice, agent) = (request.text(), request.agent);
     let proposal = query::id("proposal", &query::segment(id)?)?;
     let agent = edge.agent(agent.as_deref()).await?;
-    let answer = edge.ask(Ask::Cast { agent, proposal, choice: choice.clone() }).await?;
+    let answer = edge.ask(Ask::Cast { agent, proposal, choice: said }).await?;
     let Answer::Cast { ballot, repeated } = answer else { return Err(mismatch()) };
     let status = if repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(Ballot::new(ballot, proposal, agent, choice, repeated))))

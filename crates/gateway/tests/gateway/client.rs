@@ -1,4 +1,5 @@
-use althing_engine::{Ask, Find, Method, ProposalDraft, RefusalKind};
+use althing_ballot::{Rule, Voter};
+use althing_engine::{Ask, Find, ProposalDraft, RefusalKind, Said};
 use althing_gateway::api::{
     AgentReach, BallotRequest, Direction, FindQuery, HealthState, ListQuery, ProblemKind, ProposeRequest,
     Source, VoteState,
@@ -157,17 +158,20 @@ async fn a_vote_round_trips() {
     let draft = ProposalDraft {
         question: "merge PR 12?".into(),
         options: Vec::new(),
-        voters: vec![HOSTED, OTHER],
-        method: Method::Supermajority { num: 3, den: 4 },
+        voters: [HOSTED, OTHER].map(|agent| Voter { agent, weight: 1 }).to_vec(),
+        rule: Rule::SuperMajority { num: 3, den: 4 },
+        closed: None,
         window_ms: 3_600_000,
     };
     assert_eq!(node.last_ask(), Ask::Propose { agent: HOSTED, draft });
 
     let id = PROPOSAL.to_string();
-    let ballot = BallotRequest { choice: "yes".into(), agent: Some(OTHER.to_string()) };
+    let ballot =
+        BallotRequest { choice: "yes".into(), agent: Some(OTHER.to_string()), ..BallotRequest::default() };
     let cast = client.cast(&id, &ballot).await.unwrap();
     assert_eq!((cast.ballot, cast.agent, cast.repeated), (BALLOT.to_string(), OTHER.to_string(), false));
-    assert_eq!(node.last_ask(), Ask::Cast { agent: OTHER, proposal: PROPOSAL, choice: "yes".into() });
+    let choice = Said::Option("yes".into());
+    assert_eq!(node.last_ask(), Ask::Cast { agent: OTHER, proposal: PROPOSAL, choice });
 
     let vote = client.vote(&id).await.unwrap();
     assert_eq!((vote.summary.state, vote.summary.decided.as_deref()), (VoteState::Decided, Some("yes")));
@@ -191,12 +195,12 @@ async fn shutdown_reaches_the_node() {
 }
 
 #[tokio::test]
-async fn majority_is_refused_with_the_reason_and_a_way_out() {
+async fn an_unknown_method_is_refused_with_the_known_ones_and_a_way_out() {
     let node = Node::start().await;
-    let request = ProposeRequest { method: "majority".into(), ..ProposeRequest::default() };
+    let request = ProposeRequest { method: "borda".into(), ..ProposeRequest::default() };
     let Err(ClientError::Problem(problem)) = node.client().await.propose(&request).await else { panic!() };
     assert_eq!(problem.kind(), Some(ProblemKind::Invalid));
-    assert!(problem.detail.contains("Byzantine"), "{}", problem.detail);
+    assert!(problem.detail.contains("schulze"), "{}", problem.detail);
     assert!(problem.hint.unwrap().contains("supermajority"));
     assert!(node.asks.lock().unwrap().is_empty());
 }

@@ -76,10 +76,12 @@ pub(crate) fn vote() -> engine::Vote {
         abstentions: 0,
         method: "unanimous".into(),
         voters: vec![
-            engine::Voter { agent: HOSTED, choices: vec!["yes".into()] },
-            engine::Voter { agent: OTHER, choices: Vec::new() },
+            engine::Voter { agent: HOSTED, weight: 1, choices: vec!["yes".into()], acks: 0, void: false },
+            engine::Voter { agent: OTHER, weight: 1, choices: Vec::new(), acks: 0, void: false },
         ],
-        threshold: 2,
+        closing: None,
+        rounds: Vec::new(),
+        threshold: Some(2),
         tolerates: 0,
         made: NOON,
         closes: NOON.plus(Millis::MINUTE),
@@ -156,7 +158,7 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
             ..engine::Found::default()
         }),
         engine::Ask::Propose { .. } => {
-            engine::Answer::Proposed { proposal: PROPOSAL, threshold: 2, tolerates: 0 }
+            engine::Answer::Proposed { proposal: PROPOSAL, threshold: Some(2), tolerates: 0 }
         }
         engine::Ask::Cast { .. } => engine::Answer::Cast { ballot: BALLOT, repeated: false },
         engine::Ask::Vote { .. } => engine::Answer::Vote(Box::new(vote())),

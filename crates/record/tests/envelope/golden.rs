@@ -96,13 +96,18 @@ fn records() -> Vec<Record> {
     let proposal = signed(link(Kind::Proposal, None, body(shaped("a proposal"))));
     let ballots = Content::Leaves(vec![vec![1; 33], vec![2; 33], vec![3; 33]]);
     let ballots = signed(link(Kind::BallotBatch, Some(&proposal), ballots));
+    let ack = signed(link(Kind::BallotAck, Some(&ballots), body(shaped("an acknowledgement"))));
+    let report = signed(link(Kind::CloseReport, Some(&ack), body(shaped("a report"))));
+    let part = signed(link(Kind::Agreement, Some(&report), body(shaped("a part of an agreement"))));
     // The key of the rotation above signs this one.
     let message = Draft {
         key_event: Some(rotation.id()),
         ..draft(Kind::Message, Placement::Pair { to: key(2).agent() }, Content::Detached(shaped("a message")))
     };
     let message = message.sign(&key(4), &network()).unwrap();
-    vec![inception, rotation, founding, membership, card, lease, proposal, ballots, message]
+    vec![
+        inception, rotation, founding, membership, card, lease, proposal, ballots, ack, report, part, message,
+    ]
 }
 
 fn path(name: &str) -> PathBuf {

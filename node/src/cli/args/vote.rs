@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use althing_record::AgentId;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::cli::duration;
 
@@ -14,42 +14,73 @@ Examples:
   althing vote propose \"merge PR 12?\" --voters did:key:z6MkA…,did:key:z6MkB…
   althing vote propose \"which name?\" --option Thing --option Moot \\
       --voters did:key:z6MkA…,did:key:z6MkB… --method unanimous
+  althing vote propose \"where next?\" --option Oslo --option Bergen --option Turku \\
+      --voters did:key:z6MkA…,did:key:z6MkB… --method ranked --window 10m --quorum 1/2
+  althing vote propose \"spend it?\" --weights shares.txt --method weighted
 
-Without --option the answers are yes and no, and only yes can be certified.")]
-    Propose {
-        /// The question
-        question: String,
-        /// Who votes, each with one vote
-        #[arg(long, value_name = "DID,DID,…", value_delimiter = ',', required = true)]
-        voters: Vec<AgentId>,
-        /// approvals[=N], supermajority[=N/D] or unanimous
-        #[arg(long, default_value = "supermajority", value_parser = method)]
-        method: String,
-        /// An answer that can be given; may be given several times
-        #[arg(long = "option", value_name = "TEXT")]
-        options: Vec<String>,
-        /// How long clients should treat the vote as open; never decides it [default: 1h]
-        #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-        window: Option<Duration>,
-        /// The hosted agent that proposes [default: the node's default agent]
-        #[arg(long, value_name = "DID")]
-        agent: Option<AgentId>,
-    },
+Without --option the answers are yes and no. approvals, supermajority and unanimous are decided as soon as
+enough ballots are for one option; there is no rejection, and of yes and no only yes can be certified.
+majority, weighted (majority of weights), approval, ranked, schulze and star are closed decisions: when all have
+voted, or the window is over, the voters' nodes agree on the ballots that count, and so does a rejection.
+--closed, --quorum, --committee, --delegation and --tie (of approval and star) make a vote a closed one.")]
+    Propose(Box<Propose>),
     /// Sign and publish one ballot
     #[command(after_help = "\
 Examples:
   althing vote cast 5f0c9a11 yes
   althing vote cast 5f0c9a11 abstain --agent did:key:z6Mk…
+  althing vote cast 5f0c9a11 --rank Oslo,Turku
+  althing vote cast 5f0c9a11 --approve Oslo --approve Turku
+  althing vote cast 5f0c9a11 --score Oslo=5,Turku=2
+  althing vote cast 5f0c9a11 --delegate did:key:z6Mk…
 
 A ballot is final: the same one may be cast again, another one is refused.")]
     Cast {
         /// The proposal's id, or its beginning
         id: String,
-        /// One of the proposal's options, or abstain
-        choice: String,
+        #[command(flatten)]
+        said: Said,
         /// The hosted agent that votes [default: the node's default agent]
         #[arg(long, value_name = "DID")]
         agent: Option<AgentId>,
+    },
+    /// Say how a vote came out; with --wait once it has
+    #[command(after_help = "\
+Examples:
+  althing vote result 5f0c9a11
+  althing vote result 5f0c9a11 --wait --timeout 10m && ./deploy
+  althing vote result 5f0c9a11 --wait --on-pass './deploy --tag v2'
+
+Exit code 0: an option won. Exit code 1: none did, and none will. Exit code 5: it is not decided (yet).
+--on-pass runs a command (by sh) when an option won and its certificate is on disk here, once on each node and
+for each proposal and command, with ALTHING_PROPOSAL, ALTHING_OPTION and ALTHING_CERTIFICATE (a file) in its
+environment. Of yes and no only yes is a pass.")]
+    Result {
+        /// The proposal's id, or its beginning
+        id: String,
+        /// Wait for the outcome, for an hour unless --timeout says otherwise
+        #[arg(long)]
+        wait: bool,
+        /// Run this when an option won
+        #[arg(long, value_name = "COMMAND")]
+        on_pass: Option<String>,
+    },
+    /// Verify the certificate of every decided vote, in the order in which they were put
+    #[command(after_help = "\
+Examples:
+  althing vote audit
+  althing vote audit --json | jq '.votes[] | select(.valid | not)'
+
+Exit code 6: one of them is not what this node shows.")]
+    Audit,
+    /// Follow a vote until it is decided: who has voted, and where it stands
+    #[command(after_help = "\
+Examples:
+  althing vote watch 5f0c9a11
+  althing vote watch 5f0c9a11 --json | jq .state")]
+    Watch {
+        /// The proposal's id, or its beginning
+        id: String,
     },
     /// Show a proposal and how it stands
     #[command(after_help = "\
@@ -114,9 +145,83 @@ rank2, …), or one ranking a row (`ranking`, such as Ann>Bob) with a column `co
     },
 }
 
+/// What is put to the vote, and how it is decided.
+#[derive(Debug, Args)]
+pub(crate) struct Propose {
+    /// The question
+    pub(crate) question: String,
+    /// Who votes, each with one vote
+    #[arg(long, value_name = "DID,DID,…", value_delimiter = ',', required_unless_present = "weights")]
+    pub(crate) voters: Vec<AgentId>,
+    /// Who votes, and how much each ballot counts: a file with a did and a number on each line
+    #[arg(long, value_name = "FILE", conflicts_with = "voters")]
+    pub(crate) weights: Option<PathBuf>,
+    /// approvals[=N], supermajority[=N/D], unanimous, majority, weighted, approval, ranked, schulze or star
+    #[arg(long, default_value = "supermajority", value_parser = method)]
+    pub(crate) method: String,
+    /// An answer that can be given; may be given several times
+    #[arg(long = "option", value_name = "TEXT")]
+    pub(crate) options: Vec<String>,
+    /// How long the vote is open; closes a closed decision, and has no influence on another one [default: 1h]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) window: Option<Duration>,
+    /// Agree on the ballots that count, so that there can be a rejection
+    #[arg(long)]
+    pub(crate) closed: bool,
+    /// How much weight has to take part, abstentions included: N, or N/D of the electorate
+    #[arg(long, value_name = "N|N/D", value_parser = quorum)]
+    pub(crate) quorum: Option<String>,
+    /// Let the network's committee close the vote, and not the voters
+    #[arg(long)]
+    pub(crate) committee: bool,
+    /// Allow voters to let others vote for them
+    #[arg(long)]
+    pub(crate) delegation: bool,
+    /// What a tie does with approval and star: reject, or order (the earlier option wins)
+    #[arg(long, value_name = "WORD", value_parser = ["reject", "order"], hide_possible_values = true)]
+    pub(crate) tie: Option<String>,
+    /// The hosted agent that proposes [default: the node's default agent]
+    #[arg(long, value_name = "DID")]
+    pub(crate) agent: Option<AgentId>,
+}
+
+/// What a ballot says.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Said {
+    /// One of the proposal's options, or abstain
+    pub(crate) choice: Option<String>,
+    /// Options, the best first
+    #[arg(long, value_name = "OPTION,…", value_delimiter = ',')]
+    pub(crate) rank: Vec<String>,
+    /// All options that are approved of
+    #[arg(long, value_name = "OPTION,…", value_delimiter = ',')]
+    pub(crate) approve: Vec<String>,
+    /// Scores from 0 to 5; options without one have 0
+    #[arg(long, value_name = "OPTION=N,…", value_delimiter = ',', value_parser = score)]
+    pub(crate) score: Vec<(String, u8)>,
+    /// Another voter, whose ballot counts with this voter's weight too
+    #[arg(long, value_name = "DID")]
+    pub(crate) delegate: Option<AgentId>,
+}
+
+fn score(text: &str) -> Result<(String, u8), String> {
+    let (option, score) = text.rsplit_once('=').ok_or("expected OPTION=N")?;
+    let score = score.parse().ok().filter(|score| *score <= 5);
+    Ok((option.to_owned(), score.ok_or("expected a score from 0 to 5")?))
+}
+
 /// A method that the node will take, so that a wrong one is a usage error.
 fn method(text: &str) -> Result<String, String> {
     match althing_gateway::api::parse_method(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; {}", error.hint())),
+    }
+}
+
+/// A quorum that the node can read, likewise.
+fn quorum(text: &str) -> Result<String, String> {
+    match althing_gateway::api::parse_quorum(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(format!("{error}; {}", error.hint())),
     }

@@ -1,0 +1,303 @@
+use std::sync::Arc;
+
+use althing_agree::{Agreement, Output, Value};
+use althing_record::{AgentKey, Content, Draft, Kind, Millis, Record, RecordId};
+use althing_testkit::{agent, chain, leaves, network, sign};
+
+use super::super::*;
+use crate::{
+    CloseReport, ClosedTerms, Electorate, Outcome, ProposalBody, Question, Rejection, ReportSet, Rule, Voter,
+    leaf,
+};
+
+fn electorate(count: u8) -> Electorate {
+    Electorate::equal((1..=count).map(|n| agent(n).agent()).collect()).unwrap()
+}
+
+fn proposal(rule: Rule, electorate: &Electorate, terms: &ClosedTerms) -> Record {
+    let options = ["Memphis", "Nashville", "Chattanooga", "Knoxville"].map(str::to_owned);
+    let question =
+        Question { text: "capital?", options: &options, rule, electorate, window_ms: 60_000, nonce: [7; 8] };
+    let body = cbor::to_vec(&ProposalBody::closed(&question, terms).unwrap());
+    sign(chain(&agent(1), Kind::Proposal, None, body), &agent(1))
+}
+
+fn ballot(key: &AgentKey, proposal: &Record, choice: &Choice) -> Record {
+    sign(leaves(key, None, vec![leaf(proposal.id(), choice)]), key)
+}
+
+fn report(key: &AgentKey, proposal: &Record, ballots: &[(u16, RecordId)]) -> Record {
+    let body = cbor::to_vec(&CloseReport::body(proposal.id(), ballots).unwrap());
+    sign(chain(key, Kind::CloseReport, None, body), key)
+}
+
+/// The voters' places are those of their ids; agents are in another order.
+fn place(electorate: &Electorate, n: u8) -> u16 {
+    let agent = agent(n).agent();
+    electorate.voters().iter().position(|voter| voter.agent == agent).unwrap().try_into().unwrap()
+}
+
+/// Has the closers of a decision agree on a value.
+fn agreed(parsed: &Proposal, value: &Value, count: u8) -> Vec<u8> {
+    agreed_in(&network(), parsed, value, count)
+}
+
+fn agreed_in(network: &Network, parsed: &Proposal, value: &Value, count: u8) -> Vec<u8> {
+    let instance = instance(network, parsed).unwrap();
+    let keys: Vec<AgentKey> = (1..=count).map(agent).collect();
+    let mut seats: Vec<Agreement> =
+        keys.iter().map(|key| Agreement::new(Arc::clone(&instance), Some(key.agent()), Millis(0))).collect();
+    for (seat, key) in seats.iter_mut().zip(&keys) {
+        seat.offer(Millis(0), value.clone(), &|message| key.sign(message));
+    }
+    for _ in 0..100 {
+        let mut said = Vec::new();
+        for (seat, key) in seats.iter_mut().zip(&keys) {
+            while let Some(output) = seat.poll() {
+                match output {
+                    Output::Keep(entry) => said.push(entry.message().clone()),
+                    Output::Judge(value) => {
+                        seat.judge(Millis(0), value.id(), true, &|message| key.sign(message))
+                    }
+                    Output::Decided { certificate, .. } => return certificate.bytes().to_vec(),
+                    Output::Send(_)
+                    | Output::Answer(_)
+                    | Output::WakeAt(_)
+                    | Output::Evidence(_)
+                    | Output::Doubled(_) => {}
+                }
+            }
+        }
+        for (seat, key) in seats.iter_mut().zip(&keys) {
+            for message in &said {
+                seat.handle(Millis(0), message, &|message| key.sign(message));
+            }
+        }
+    }
+    panic!("nothing is agreed on")
+}
+
+struct Story {
+    proposal: Record,
+    reports: Vec<Record>,
+    ballots: Vec<Record>,
+    commit: Vec<u8>,
+}
+
+impl Story {
+    /// Each voter says this; the first closers report all of it.
+    fn of(rule: Rule, terms: &ClosedTerms, electorate: &Electorate, said: &[(u8, Choice)]) -> Self {
+        let count = u8::try_from(electorate.voters().len()).unwrap();
+        let proposal = proposal(rule, electorate, terms);
+        let ballots: Vec<_> = said.iter().map(|(n, choice)| ballot(&agent(*n), &proposal, choice)).collect();
+        let mut rows: Vec<_> =
+            said.iter().zip(&ballots).map(|((n, _), ballot)| (place(electorate, *n), ballot.id())).collect();
+        rows.sort_unstable();
+        let needed = u8::try_from(crate::Closing::reports_needed(count.into())).unwrap();
+        let reports: Vec<_> = (1..=needed).map(|n| report(&agent(n), &proposal, &rows)).collect();
+        Self::agree(proposal, reports, ballots, count)
+    }
+
+    fn agree(proposal: Record, reports: Vec<Record>, ballots: Vec<Record>, count: u8) -> Self {
+        let set = ReportSet::new(count.into(), reports.iter().map(Record::id)).unwrap();
+        let parsed = Proposal::from_record(&proposal).unwrap();
+        let commit = agreed(&parsed, &Value::new(&set.to_bytes()).unwrap(), count);
+        Self { proposal, reports, ballots, commit }
+    }
+
+    fn certificate(&self) -> Option<ClosedCertificate> {
+        ClosedCertificate::write(&network(), &self.proposal, &self.reports, &self.ballots, &[], &self.commit)
+    }
+
+    fn verified(&self) -> ClosedVerified {
+        ClosedCertificate::verify(&self.certificate().unwrap().to_bytes(), Some(network().id())).unwrap()
+    }
+}
+
+fn ranking(options: &[u8]) -> Choice {
+    Choice::Ranking(options.into())
+}
+
+/// Tennessee: 42 for Memphis, 26 for Nashville, 15 for Chattanooga, 17 for Knoxville, here as weights of four voters.
+fn tennessee(rule: Rule) -> Story {
+    let weights = [42, 26, 15, 17];
+    let voters = (1..).zip(weights).map(|(n, weight)| Voter { agent: agent(n).agent(), weight });
+    let electorate = Electorate::weighted(voters.collect()).unwrap();
+    let said = [
+        (1, ranking(&[0, 1, 2, 3])),
+        (2, ranking(&[1, 2, 3, 0])),
+        (3, ranking(&[2, 3, 1, 0])),
+        (4, ranking(&[3, 2, 1, 0])),
+    ];
+    Story::of(rule, &ClosedTerms::default(), &electorate, &said)
+}
+
+#[test]
+fn the_known_answers_of_the_specification_come_out_of_certificates() {
+    let irv = tennessee(Rule::Ranked).verified();
+    assert_eq!(irv.count.decides(), Outcome::Decided(3));
+    let tallies: Vec<_> = irv.count.outcome.rounds.iter().map(|round| round.tally.clone()).collect();
+    assert_eq!(tallies[0], [Some(42), Some(26), Some(15), Some(17)]);
+    assert_eq!(tallies[1], [Some(42), Some(26), None, Some(32)]);
+    assert_eq!(tallies[2], [Some(42), None, None, Some(58)]);
+    assert_eq!(tennessee(Rule::Schulze).verified().count.decides(), Outcome::Decided(1));
+}
+
+#[test]
+fn no_byte_of_a_certificate_can_be_changed_or_left_out() {
+    let bytes = tennessee(Rule::Ranked).certificate().unwrap().to_bytes();
+    for at in 0..bytes.len() {
+        let mut altered = bytes.clone();
+        altered[at] ^= 1;
+        assert!(crate::verify_file(&altered, Some(network().id())).is_err(), "byte {at}");
+    }
+    for len in (0..bytes.len()).step_by(97) {
+        assert!(crate::verify_file(&bytes[..len], None).is_err(), "{len} bytes");
+    }
+}
+
+#[test]
+fn who_voted_twice_is_void_if_both_ballots_were_reported() {
+    let electorate = electorate(4);
+    let proposal = proposal(Rule::Majority, &electorate, &ClosedTerms::default());
+    let option = |n, index| ballot(&agent(n), &proposal, &Choice::Option(index));
+    let ballots = [option(1, 0), option(2, 1), option(3, 1), option(4, 0), option(4, 1)];
+    let row = |n: u8, at: usize| (place(&electorate, n), ballots[at].id());
+    let rows = |last: usize| {
+        let mut rows = vec![row(1, 0), row(2, 1), row(3, 2), row(4, last)];
+        rows.sort_unstable();
+        rows
+    };
+    let reports = vec![
+        report(&agent(1), &proposal, &rows(3)),
+        report(&agent(2), &proposal, &rows(4)),
+        report(&agent(3), &proposal, &rows(3)),
+    ];
+    let story = Story::agree(proposal, reports, ballots.to_vec(), 4);
+    let verified = story.verified();
+    assert_eq!(verified.manifest.void.iter().copied().collect::<Vec<_>>(), [agent(4).agent()]);
+    assert_eq!(verified.count.decides(), Outcome::Decided(1));
+    assert_eq!((verified.count.participating, verified.closers.1), (3, 4));
+}
+
+#[test]
+fn ballots_and_reports_are_exactly_those_that_were_agreed_on() {
+    let story = tennessee(Rule::Ranked);
+    let certificate = story.certificate().unwrap();
+    let verify = |certificate: &ClosedCertificate| {
+        ClosedCertificate::verify(&certificate.to_bytes(), None).unwrap_err().to_string()
+    };
+    let mut fewer = certificate.clone();
+    fewer.ballots = List::try_from(certificate.ballots[1..].to_vec()).unwrap();
+    assert!(verify(&fewer).contains("the reports name"));
+    let mut fewer = certificate.clone();
+    fewer.reports = List::try_from(certificate.reports[1..].to_vec()).unwrap();
+    assert!(verify(&fewer).contains("close reports"));
+    // A report that was not agreed on.
+    let mut other = story.reports.clone();
+    other[0] = report(&agent(1), &story.proposal, &[]);
+    let write =
+        ClosedCertificate::write(&network(), &story.proposal, &other, &story.ballots, &[], &story.commit);
+    assert_eq!(write, None);
+    let missing = ClosedCertificate::write(
+        &network(),
+        &story.proposal,
+        &story.reports,
+        &story.ballots[1..],
+        &[],
+        &story.commit,
+    );
+    assert_eq!(missing, None);
+    let direct = Certificate::verify(&certificate.to_bytes(), None);
+    assert!(matches!(direct, Err(CertificateError::Malformed(_))), "{direct:?}");
+}
+
+#[test]
+fn delegation_is_followed_and_a_cycle_abstains() {
+    let terms = ClosedTerms { delegation: true, ..ClosedTerms::default() };
+    let to = |n: u8| Choice::Delegate(agent(n).agent());
+    let said = [(1, Choice::Option(0)), (2, to(1)), (3, to(4)), (4, to(3))];
+    let verified = Story::of(Rule::Majority, &terms, &electorate(4), &said).verified();
+    assert_eq!(verified.count.decides(), Outcome::Decided(0));
+    assert_eq!((verified.count.first_tallies()[0], verified.count.abstaining), (2, 2));
+}
+
+#[test]
+fn too_few_is_a_rejection_that_is_proved_as_well() {
+    let quorum = Some(crate::Quorum::Share { num: 3, den: 4 });
+    let terms = ClosedTerms { quorum, ..ClosedTerms::default() };
+    let said = [(1, Choice::Option(0)), (2, Choice::Option(0))];
+    let verified = Story::of(Rule::Majority, &terms, &electorate(4), &said).verified();
+    assert_eq!(verified.count.decides(), Outcome::Rejected(Rejection::NoQuorum));
+    let said = [(1, Choice::Option(0)), (2, Choice::Option(1)), (3, Choice::Abstain)];
+    let verified = Story::of(Rule::Majority, &terms, &electorate(4), &said).verified();
+    assert_eq!(verified.count.decides(), Outcome::Rejected(Rejection::TooFew));
+}
+
+#[test]
+fn weights_up_to_the_largest_are_counted() {
+    let voters = (1..=2).map(|n| Voter { agent: agent(n).agent(), weight: u64::MAX / 2 });
+    let electorate = Electorate::weighted(voters.collect()).unwrap();
+    let said = [(1, Choice::Scores([5, 0, 0, 0].into())), (2, Choice::Scores([0, 5, 0, 1].into()))];
+    let verified = Story::of(Rule::Star, &ClosedTerms::default(), &electorate, &said).verified();
+    assert_eq!(verified.count.decides(), Outcome::Rejected(Rejection::Tied));
+    assert_eq!(verified.count.participating, u64::MAX - 1);
+}
+
+/// The bytes under fixtures/ are part of docs/spec/voting.md.
+#[test]
+fn golden_bytes_of_a_closed_certificate_have_not_changed() {
+    super::golden("closed-certificate", &tennessee(Rule::Ranked).certificate().unwrap().to_bytes());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the time that it takes is shown")]
+fn a_closed_certificate_of_a_thousand_voters_is_verified_soon() {
+    // As many voters as there can be, closed by a committee of four.
+    let committee: Vec<_> = (1..=4).map(|n| agent(n).agent()).collect();
+    let mut genesis = network().genesis().clone();
+    genesis.committee = List::try_from(committee).unwrap();
+    let network = Network::new(genesis).unwrap();
+    let keys: Vec<AgentKey> = (0..VOTERS_MAX as u32)
+        .map(|n| AgentKey::from_seed(&[&n.to_be_bytes()[..], &[9; 28]].concat().try_into().unwrap()))
+        .collect();
+    let electorate = Electorate::equal(keys.iter().map(AgentKey::agent).collect()).unwrap();
+    let options = ["a", "b"].map(str::to_owned);
+    let rule = Rule::Majority;
+    let question =
+        Question { text: "?", options: &options, rule, electorate: &electorate, window_ms: 1, nonce: [0; 8] };
+    let terms = ClosedTerms { by_committee: true, ..ClosedTerms::default() };
+    let body = cbor::to_vec(&ProposalBody::closed(&question, &terms).unwrap());
+    let signed = |key: &AgentKey, kind, content| {
+        let draft = Draft { content, ..chain(key, kind, None, Vec::new()) };
+        draft.sign(key, &network).unwrap()
+    };
+    let proposal = signed(&agent(1), Kind::Proposal, Content::Body(body));
+    let parsed = Proposal::from_record(&proposal).unwrap();
+    let ballots: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let leaves = vec![leaf(proposal.id(), &Choice::Option(0))];
+            signed(key, Kind::BallotBatch, Content::Leaves(leaves))
+        })
+        .collect();
+    let place =
+        |record: &Record| electorate.voters().iter().position(|voter| voter.agent == record.agent()).unwrap();
+    let mut rows: Vec<_> =
+        ballots.iter().map(|ballot| (u16::try_from(place(ballot)).unwrap(), ballot.id())).collect();
+    rows.sort_unstable();
+    let report = |n: u8| {
+        let body = cbor::to_vec(&CloseReport::body(proposal.id(), &rows).unwrap());
+        signed(&agent(n), Kind::CloseReport, Content::Body(body))
+    };
+    let reports: Vec<_> = (1..=3).map(report).collect();
+    let set = ReportSet::new(4, reports.iter().map(Record::id)).unwrap();
+    let commit = agreed_in(&network, &parsed, &Value::new(&set.to_bytes()).unwrap(), 4);
+    let certificate =
+        ClosedCertificate::write(&network, &proposal, &reports, &ballots, &[], &commit).unwrap().to_bytes();
+    let start = std::time::Instant::now();
+    let verified = ClosedCertificate::verify(&certificate, None).unwrap();
+    println!("1,000 voters: {} bytes, verified in {} ms", certificate.len(), start.elapsed().as_millis());
+    assert_eq!(verified.count.participating, 1_000);
+    assert!(certificate.len() < 640 * 1_024, "{} bytes", certificate.len());
+}

@@ -1,0 +1,181 @@
+//! What closers say, as it is taken in: by the records alone, whether or not this node closes the vote.
+
+use althing_agree::{Entry, Step};
+use althing_ballot::{
+    AgreementBody, Ballot, CloseReport, Closing, decision_of, early_statements, forget_early_statement,
+    index_decision, instance, precommits, reports_of, statements_at,
+};
+use althing_record::{AgentId, Record, RecordId};
+use althing_store::{Batch, ReadError, Snapshot};
+
+use super::{INBOX_MAX, OpenVote, REPORTS_MAX, UNKNOWN, acknowledge};
+use crate::Source;
+use crate::admit::Admission;
+use crate::body::Body;
+use crate::engine::Engine;
+use crate::rows::{DOUBLE_REPORT, DOUBLE_STATEMENT};
+
+impl<S: Snapshot> Engine<S> {
+    /// Ballots came; those of Closed votes are acknowledged.
+    pub(crate) fn close_ballots(&mut self, ballots: &[Ballot], batch: RecordId) -> Result<(), ReadError> {
+        for ballot in ballots {
+            if let Some(open) = self.closings.open.get_mut(&ballot.proposal) {
+                acknowledge(open, ballot, batch);
+                self.closings.ready.insert(ballot.proposal);
+            }
+            self.note_closed(ballot.proposal)?;
+        }
+        Ok(())
+    }
+
+    /// A close report came.
+    pub(crate) fn close_report(&mut self, report: &CloseReport) -> Result<(), ReadError> {
+        let said = reports_of(&self.store, report.proposal, report.closer, REPORTS_MAX)?;
+        if let [first, second, ..] = said[..] {
+            self.prove(report.closer, DOUBLE_REPORT, &report.proposal.0, [first, second])?;
+        }
+        if let Some(open) = self.closings.open.get_mut(&report.proposal) {
+            open.is_news = true;
+            if report.fits(&open.proposal, &open.closers) {
+                open.reported.insert(report.closer);
+                // Whoever makes more contradicts itself; a value that names them is judged from the store.
+                if open.reports.values().filter(|other| other.closer == report.closer).count() < REPORTS_MAX {
+                    open.reports.insert(report.id, report.clone());
+                }
+            }
+            self.closings.ready.insert(report.proposal);
+        }
+        self.note_closed(report.proposal)
+    }
+
+    /// A Closed proposal is in the view.
+    pub(crate) fn fold_closing(&mut self, id: RecordId) -> Result<(), ReadError> {
+        let Some(proposal) = self.proposal(id)? else { return Ok(()) };
+        let Some(instance) = instance(&self.network, &proposal) else { return Ok(()) };
+        let mut batch = Batch::default();
+        althing_ballot::index_closing(id, &mut batch);
+        self.write_all(&batch);
+        self.closings.fresh.push(id);
+        for early in early_statements(&self.store, id)? {
+            let mut batch = Batch::default();
+            forget_early_statement(id, early, &mut batch);
+            self.write_all(&batch);
+            let Some(record) = self.record(early)? else { continue };
+            let part = AgreementBody::from_record(&record);
+            let Some(entry) = part.ok().and_then(|part| part.entry(&record, &instance).ok()) else {
+                continue;
+            };
+            let mut batch = Batch::default();
+            althing_ballot::index_statement(&self.store, id, entry.statement(), early, &mut batch)?;
+            self.write_all(&batch);
+            self.close_statement(id, &record, &entry)?;
+        }
+        Ok(())
+    }
+
+    /// Holds a part of an agreement against its proposal.
+    pub(crate) fn read_statement(
+        &mut self,
+        record: &Record,
+        part: AgreementBody,
+        source: Source,
+    ) -> Result<Result<Body, Admission>, ReadError> {
+        let Some(proposal) = self.proposal(part.proposal)? else {
+            // What was signed here is kept even if a crash took the proposal.
+            let is_kept = source == Source::Guard;
+            return Ok(if is_kept { Ok(Body::Agreement(part)) } else { Err(Admission::Early(UNKNOWN)) });
+        };
+        let Some(instance) = instance(&self.network, &proposal) else {
+            return Ok(Err(Admission::Unwanted("the proposal has no closers who can agree".into())));
+        };
+        Ok(match part.entry(record, &instance) {
+            Ok(entry) => Ok(Body::Statement(part.proposal, Box::new(entry))),
+            Err(error) => Err(Admission::Wrong(error.to_string())),
+        })
+    }
+
+    /// A closer's word is taken if it closes one of the votes that it is about.
+    pub(crate) fn weigh_closer(
+        &mut self,
+        closer: AgentId,
+        proposals: impl IntoIterator<Item = RecordId>,
+    ) -> Result<Option<Admission>, ReadError> {
+        let mut all_known = true;
+        for id in proposals {
+            match self.proposal(id)? {
+                Some(proposal) => {
+                    let closing = proposal.closing();
+                    if closing.is_some_and(|closing| closing.closers(&self.network).contains(&closer)) {
+                        return Ok(None);
+                    }
+                }
+                None => all_known = false,
+            }
+        }
+        let stranger = || Admission::Unwanted("its author closes none of these votes".into());
+        Ok(Some(if all_known { stranger() } else { Admission::Early(UNKNOWN) }))
+    }
+
+    /// A statement of an agreement came and is in the view.
+    pub(crate) fn close_statement(
+        &mut self,
+        id: RecordId,
+        record: &Record,
+        entry: &Entry,
+    ) -> Result<(), ReadError> {
+        let statement = entry.statement();
+        if let [first, second, ..] = statements_at(&self.store, id, statement)?[..] {
+            let (first, second) = (first.min(second), first.max(second));
+            let round = statement.round.to_be_bytes();
+            let subject = [&id.0[..], &round, &[statement.step as u8]].concat();
+            self.prove(record.agent(), DOUBLE_STATEMENT, &subject, [first, second])?;
+        }
+        // Until a seat has reported nothing is kept here: then it is read from the store.
+        if let Some(open) = self.closings.open.get_mut(&id)
+            && open.seats.values().any(|seat| seat.agreement.is_some())
+            && open.inbox.len() < INBOX_MAX
+        {
+            open.inbox.push((record.agent(), entry.message().clone()));
+            self.closings.ready.insert(id);
+        }
+        let (Step::Precommit, Some(value), Some(bytes)) = (statement.step, statement.value, entry.locked())
+        else {
+            return Ok(());
+        };
+        if decision_of(&self.store, id)?.is_some() {
+            return Ok(());
+        }
+        let Some(proposal) = self.proposal(id)? else { return Ok(()) };
+        let Some(closing) = proposal.closing() else { return Ok(()) };
+        let closers = closing.closers(&self.network);
+        let said = precommits(&self.store, id, statement.round, value)?;
+        let count = said.iter().filter(|closer| closers.binary_search(closer).is_ok()).count();
+        if count >= Closing::reports_needed(closers.len()) {
+            let mut batch = Batch::default();
+            index_decision(id, bytes.bytes(), &mut batch);
+            self.write_all(&batch);
+            self.closings.open.remove(&id);
+            self.closings.ready.remove(&id);
+            self.note_closed(id)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the outcome of a Closed vote, once all that it is counted from is here.
+    pub(crate) fn note_closed(&mut self, id: RecordId) -> Result<(), ReadError> {
+        if decision_of(&self.store, id)?.is_none() || self.is_told(id)? {
+            return Ok(());
+        }
+        match self.proposal(id)? {
+            Some(proposal) => self.note_outcome(&proposal),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the ballots of a vote are no longer taken here: it is decided, or this node's agents have reported.
+    pub(crate) fn is_closed(&self, proposal: RecordId) -> Result<bool, ReadError> {
+        let reported = |open: &OpenVote| open.seats.values().any(|seat| seat.agreement.is_some());
+        Ok(decision_of(&self.store, proposal)?.is_some()
+            || self.closings.open.get(&proposal).is_some_and(reported))
+    }
+}

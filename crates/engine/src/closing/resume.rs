@@ -1,0 +1,169 @@
+//! Votes that were open at the start, or are new.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use althing_agree::{Agreement, Instance, Message};
+use althing_ballot::{
+    AgreementBody, CloseReport, Proposal, acks_of, ballots_for, decision_of, instance, open_closings,
+    reports_of, statements_in, statements_of,
+};
+use althing_record::{AgentId, Millis, RecordId};
+use althing_store::{ReadError, Snapshot};
+
+use super::{OF_ONE_MAX, OPEN_MAX, OpenVote, REPORTS_MAX, ROUNDS_FIRST, Seat, WAITING_MAX, acknowledge};
+use crate::engine::Engine;
+use crate::{HostedAgent, Now};
+
+impl<S: Snapshot> Engine<S> {
+    /// Takes up the Closed votes that are not decided and that this node's agents close.
+    pub(crate) fn resume_closings(&mut self, now: Now) -> Result<(), ReadError> {
+        for id in open_closings(&self.store, WAITING_MAX)? {
+            if let Some(proposal) = self.proposal(id)? {
+                self.open_closing(&proposal, true, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up a Closed vote if agents of this node close it.
+    pub(crate) fn open_closing(
+        &mut self,
+        proposal: &Arc<Proposal>,
+        is_old: bool,
+        now: Now,
+    ) -> Result<(), ReadError> {
+        let Some(closing) = proposal.closing() else { return Ok(()) };
+        let closers = closing.closers(&self.network);
+        let hosted: Vec<HostedAgent> = self
+            .agents
+            .iter()
+            .filter(|hosted| closers.binary_search(&hosted.agent).is_ok())
+            .cloned()
+            .collect();
+        let is_known = self.closings.open.contains_key(&proposal.id);
+        if hosted.is_empty() || is_known {
+            return Ok(());
+        }
+        if self.closings.open.len() >= OPEN_MAX || self.has_enough_of(proposal) {
+            self.closings.crowded = true;
+            return Ok(());
+        }
+        if decision_of(&self.store, proposal.id)?.is_some() {
+            return Ok(());
+        }
+        let Some(instance) = instance(&self.network, proposal) else { return Ok(()) };
+        // A start does not begin the window again; a clock that is wrong only closes earlier or later.
+        let gone = if is_old { now.wall.since(proposal.made) } else { 0 };
+        let window = proposal.window_ms.saturating_sub(gone);
+        let mut reports = BTreeMap::new();
+        let mut known = Vec::new();
+        for closer in &closers {
+            known.extend(reports_of(&self.store, proposal.id, *closer, REPORTS_MAX)?);
+        }
+        for id in known {
+            let report = self.record(id)?.and_then(|record| CloseReport::from_record(&record).ok());
+            let report = report.filter(|report| report.fits(proposal, &closers));
+            reports.extend(report.map(|report| (id, report)));
+        }
+        let mut open = OpenVote {
+            reported: reports.values().map(|report| report.closer).collect(),
+            reports,
+            choices: BTreeMap::new(),
+            not_before: 0,
+            proposal: Arc::clone(proposal),
+            instance,
+            closers,
+            closes: now.ticks.saturating_add(window),
+            is_old,
+            seats: BTreeMap::new(),
+            inbox: Vec::new(),
+            is_news: true,
+        };
+        for hosted in hosted {
+            let seat = self.seat(&open, hosted.agent, now)?;
+            open.seats.extend(seat.map(|seat| (hosted.agent, seat)));
+        }
+        if open.seats.values().any(|seat| seat.agreement.is_some()) {
+            open.inbox = self.said_before(&open)?;
+        }
+        for cast in ballots_for(&self.store, proposal.id, None)? {
+            acknowledge(&mut open, &cast.ballot, cast.batch);
+        }
+        self.closings.open.insert(proposal.id, open);
+        self.closings.ready.insert(proposal.id);
+        Ok(())
+    }
+
+    /// Whether the proposer has as many votes open here as one elsewhere may have.
+    fn has_enough_of(&self, proposal: &Proposal) -> bool {
+        let by = |open: &&OpenVote| open.proposal.proposer == proposal.proposer;
+        self.hosted(proposal.proposer).is_none()
+            && self.closings.open.values().filter(by).count() >= OF_ONE_MAX
+    }
+
+    /// What an agent of this node said in a vote before.
+    pub(super) fn seat(
+        &mut self,
+        open: &OpenVote,
+        agent: AgentId,
+        now: Now,
+    ) -> Result<Option<Seat>, ReadError> {
+        let id = open.proposal.id;
+        let acked = acks_of(&self.store, id, Some(agent))?;
+        let mut entries: Vec<Vec<u8>> = Vec::new();
+        for statement in statements_of(&self.store, id, Some(agent))? {
+            let record = self.record(statement)?;
+            let part = record.and_then(|record| AgreementBody::from_record(&record).ok());
+            entries.extend(part.map(|part| part.entry.into_inner()));
+        }
+        let mut seat = Seat {
+            acked: acked.into_iter().map(|(_, voter, batch)| (voter, batch)).collect(),
+            fresh: Vec::new(),
+            agreement: None,
+            wake: now.ticks,
+            judging: Vec::new(),
+        };
+        if !open.reported.contains(&agent) && entries.is_empty() {
+            return Ok(Some(seat));
+        }
+        let restored =
+            Agreement::restore(Arc::clone(&open.instance), Some(agent), &entries, Millis(now.ticks));
+        match restored {
+            Ok(agreement) => {
+                seat.agreement = Some(agreement);
+                Ok(Some(seat))
+            }
+            Err(error) => {
+                self.stop_signing(format!("{agent} cannot go on closing {id}: {error}"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The author and the message of a record of an agreement.
+    pub(super) fn message(
+        &self,
+        instance: &Instance,
+        id: RecordId,
+    ) -> Result<Option<(AgentId, Message)>, ReadError> {
+        let Some(record) = self.record(id)? else { return Ok(None) };
+        let part = AgreementBody::from_record(&record);
+        let entry = part.ok().and_then(|part| part.entry(&record, instance).ok());
+        Ok(entry.map(|entry| (record.agent(), entry.message().clone())))
+    }
+
+    /// What was said in the rounds in which the seats here are or were, and in the first ones.
+    pub(super) fn said_before(&self, open: &OpenVote) -> Result<Vec<(AgentId, Message)>, ReadError> {
+        let rounds = open.seats.values().filter_map(|seat| seat.agreement.as_ref()).map(Agreement::round);
+        let last = rounds.max().unwrap_or(0);
+        let first = last.saturating_sub(1);
+        let mut said = Vec::new();
+        for round in (0..ROUNDS_FIRST).chain(first..first + ROUNDS_FIRST) {
+            for id in statements_in(&self.store, open.proposal.id, round)? {
+                said.extend(self.message(&open.instance, id)?);
+            }
+        }
+        Ok(said)
+    }
+}
