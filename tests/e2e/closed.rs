@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::process::{Child, Stdio};
 
 use althing_record::AgentId;
-use althing_tests::{Home, Node, althing, poll, run};
+use althing_tests::{Home, Node, althing, poll, poll_or_say, run};
 use serde_json::{Value, json};
 
 /// So many nodes of one network, with one agent each.
@@ -78,10 +78,15 @@ pub(crate) fn outcome(vote: &Value) -> Value {
 /// The outcome, once all these nodes show one.
 pub(crate) fn decided(nodes: &[Node], id: &str) -> Value {
     let mut shown = nodes.iter().map(|node| {
-        poll("it is decided on every node", || {
+        let look = || {
             let vote = show(node, id);
             matches!(vote["state"].as_str(), Some("decided" | "rejected")).then_some(vote)
-        })
+        };
+        let say = || {
+            let status: Vec<_> = nodes.iter().map(Node::status).collect();
+            format!("{} {:#} {status:#?}", node.home().display(), show(node, id))
+        };
+        poll_or_say("it is decided on every node", look, say)
     });
     let first = shown.next().unwrap();
     for vote in shown {

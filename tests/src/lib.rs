@@ -26,7 +26,7 @@ pub use internet::{Internet, Nat, Place, Router};
 pub use lan::Lan;
 pub use node::Node;
 pub use origin::{Answer, Asked, Flood, Origin, card, reply};
-pub use poll::poll;
+pub use poll::{poll, poll_or_say};
 pub use run::{Run, althing, run};
 pub use skip::skip;
 pub use small_disk::SmallDisk;

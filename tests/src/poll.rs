@@ -9,13 +9,21 @@ const INTERVAL: Duration = Duration::from_millis(25);
 ///
 /// # Panics
 /// When that takes longer than a minute.
-pub fn poll<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn poll<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    poll_or_say(what, look, String::new)
+}
+
+/// Looks until there is something, and says what was there instead if that never comes.
+///
+/// # Panics
+/// When that takes longer than a minute.
+pub fn poll_or_say<T>(what: &str, mut look: impl FnMut() -> Option<T>, say: impl FnOnce() -> String) -> T {
     let start = Instant::now();
-    loop {
+    while start.elapsed() < LIMIT {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < LIMIT, "{what}: not within {LIMIT:?}");
         std::thread::sleep(INTERVAL);
     }
+    panic!("{what}: not within {LIMIT:?} {}", say());
 }
