@@ -5,6 +5,7 @@
 
 mod call;
 mod cards;
+mod docket;
 mod figure;
 mod find;
 mod index;
@@ -37,6 +38,8 @@ pub(crate) enum Benchmark {
     Publish,
     /// Five agents decide, from the proposal to the certificate, synced writes included
     Vote,
+    /// Many questions, answered and decided at once.
+    Docket,
     /// The database alone: synced commits and reads
     Store,
     /// Queries to the local index of 10,000 cards
@@ -49,8 +52,16 @@ pub(crate) enum Benchmark {
 
 impl Benchmark {
     /// All, in the order in which they are run.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Find, Self::Publish, Self::Vote, Self::Store, Self::Index, Self::Call, Self::Node];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Find,
+        Self::Publish,
+        Self::Vote,
+        Self::Docket,
+        Self::Store,
+        Self::Index,
+        Self::Call,
+        Self::Node,
+    ];
 }
 
 /// What to measure, and how often.
@@ -131,6 +142,7 @@ pub(crate) async fn bench(plan: &Plan, say: &mut dyn FnMut(String)) -> Result<Re
             Benchmark::Find => find::find(&lab, say).await?,
             Benchmark::Publish => publish::publish(&lab, say).await?,
             Benchmark::Vote => vote::vote(&lab, say).await?,
+            Benchmark::Docket => docket::docket(&lab, say).await?,
             Benchmark::Store => store::store(&lab, say).await?,
             Benchmark::Index => index::queries(&lab, say).await?,
             Benchmark::Call => call::call(&lab, say).await?,

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod count;
 mod detach;
+mod docket;
 mod doctor;
 mod duration;
 mod events;
@@ -115,6 +116,10 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
             session.block_on(vote::vote(command, &session, screen))
         }
         Command::Vote { command } => session.ask(vote::vote(command, &session, screen)),
+        Command::Docket { command: command @ args::Docket::Result { .. } } => {
+            session.block_on(docket::docket(command, &session, screen))
+        }
+        Command::Docket { command } => session.ask(docket::docket(command, &session, screen)),
         Command::Events(args) => session.block_on(events::events(args, &session, screen)),
         Command::Evidence { command: args::Evidence::Ls } => session.ask(evidence::ls(&session)),
     }

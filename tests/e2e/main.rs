@@ -17,6 +17,7 @@ mod config;
 mod count;
 mod discovery;
 mod disk;
+mod dockets;
 mod endings;
 mod events;
 mod fake_node;

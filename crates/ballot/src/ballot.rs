@@ -1,6 +1,7 @@
 use althing_record::cbor::{self, Limits};
 use althing_record::{AgentId, Kind, LEAVES_MAX, Record, RecordId};
 
+use crate::docket::ItemAnswer;
 use crate::{BallotError, Choice};
 
 /// Most ballots of one batch.
@@ -28,7 +29,15 @@ pub fn leaf(proposal: RecordId, choice: &Choice) -> Vec<u8> {
     [&proposal.0[..], &cbor::to_vec(choice)].concat()
 }
 
-/// Reads a leaf.
+/// Reads a leaf: the proposal, the question's number if the proposal is a docket, and the choice.
+pub(crate) fn parse_any_leaf(leaf: &[u8]) -> Result<(RecordId, Option<u16>, Choice), BallotError> {
+    match ItemAnswer::read(leaf) {
+        Ok(answer) => Ok((answer.docket, Some(answer.item), answer.choice)),
+        Err(_) => parse_leaf(leaf).map(|(proposal, choice)| (proposal, None, choice)),
+    }
+}
+
+/// Reads the leaf of a proposal that stands alone.
 pub(crate) fn parse_leaf(leaf: &[u8]) -> Result<(RecordId, Choice), BallotError> {
     let malformed = || cbor::DecodeError::Truncated { at: leaf.len() };
     let (proposal, choice) = leaf.split_first_chunk::<32>().ok_or_else(malformed)?;

@@ -7,9 +7,9 @@ use althing_record::{
     Record, VerifyError, cbor_map, merkle,
 };
 
-use crate::ballot::{LEAF_BYTES_MAX, parse_leaf};
+use crate::ballot::{LEAF_BYTES_MAX, parse_any_leaf};
 use crate::electorate::VOTERS_MAX;
-use crate::{BallotError, Choice, Outcome, Proposal, Tally};
+use crate::{BallotError, Choice, DocketProof, Outcome, Proposal, Tally};
 
 /// Longest certificate file in bytes.
 pub const CERTIFICATE_BYTES_MAX: usize = 8 * 1_024 * 1_024;
@@ -37,6 +37,8 @@ cbor_map! {
         5 => pub votes: List<VoteProof, VOTERS_MAX>,
         /// Identity records of those who signed with a rotated key, ascending by id.
         6 => pub identities: List<Blob<1_024>, 4_096>,
+        /// Which question of a docket, where the record of the proposal is one.
+        11 => pub docket: Option<DocketProof>,
     }
 }
 
@@ -171,12 +173,24 @@ impl Certificate {
         batches: &[Record],
         identities: &[Record],
     ) -> Option<Self> {
-        let parsed = Proposal::from_record(proposal).ok()?;
+        Self::write_item(network, proposal, None, batches, identities)
+    }
+
+    /// The same for a question of a docket, by its number.
+    #[must_use]
+    pub fn write_item(
+        network: &Network,
+        proposal: &Record,
+        item: Option<u16>,
+        batches: &[Record],
+        identities: &[Record],
+    ) -> Option<Self> {
+        let (parsed, docket) = put(proposal, item)?;
         let mut cast = Vec::new();
         for record in batches {
             for (index, leaf) in record.leaves()?.into_iter().enumerate() {
-                let (of, choice) = parse_leaf(leaf).ok()?;
-                if of == parsed.id {
+                let (of, item, choice) = parse_any_leaf(leaf).ok()?;
+                if (of, item) == (parsed.id, parsed.item) {
                     cast.push((record, index, choice));
                 }
             }
@@ -201,6 +215,7 @@ impl Certificate {
             option,
             votes: List::try_from(proofs.into_values().collect::<Vec<_>>()).ok()?,
             identities: needed_identities(signed, identities)?,
+            docket,
         })
     }
 
@@ -226,7 +241,7 @@ impl Certificate {
         let network = network_of(&certificate.genesis, expected)?;
         let record = |part: &str, bytes: &[u8]| record(&network, part, bytes);
         let proposal_record = record("proposal", &certificate.proposal)?;
-        let proposal = Proposal::from_record(&proposal_record)?;
+        let proposal = read_proposal(&proposal_record, certificate.docket.as_ref())?;
         let option = certificate.option;
         let certifiable = (option as usize) < proposal.options.len() && proposal.against != Some(option);
         if !certifiable {
@@ -248,8 +263,11 @@ impl Certificate {
             if !merkle::verify(&vote.leaf, vote.index.into(), signed.count.into(), &vote.path, signed.root) {
                 return Err(fault("the ballot is not among those that were signed"));
             }
-            if parse_leaf(&vote.leaf)? != (proposal.id, Choice::Option(option)) {
+            if parse_any_leaf(&vote.leaf)? != (proposal.id, proposal.item, Choice::Option(option)) {
                 return Err(fault("the ballot is not for this option of this proposal"));
+            }
+            if !vote.stands_where_it_must(&proposal) {
+                return Err(fault("the answer stands at another question's place"));
             }
             let voter = batch.agent();
             if proposal.electorate.weight(voter).is_none() {
@@ -304,6 +322,23 @@ fn mode_of(bytes: &[u8]) -> Result<u64, DecodeError> {
     let mut entries = from.entries("certificate")?;
     let _version: u64 = entries.take(0, "version")?;
     entries.take(1, "mode")
+}
+
+/// A proposal that stands alone, or the question of a docket that the proof shows.
+fn read_proposal(record: &Record, docket: Option<&DocketProof>) -> Result<Proposal, BallotError> {
+    match docket {
+        None => Proposal::from_record(record),
+        Some(proof) => proof.proposal(record),
+    }
+}
+
+/// The same from a record that has its leaves, and the proof.
+fn put(record: &Record, item: Option<u16>) -> Option<(Proposal, Option<DocketProof>)> {
+    let docket = match item {
+        None => None,
+        Some(item) => Some(DocketProof::of(record, item)?),
+    };
+    Some((read_proposal(record, docket.as_ref()).ok()?, docket))
 }
 
 fn network_of(genesis: &[u8], expected: Option<NetworkId>) -> Result<Network, CertificateError> {
@@ -379,6 +414,11 @@ impl Identities {
 }
 
 impl VoteProof {
+    /// Answers to a docket stand in the order of its questions, so nobody has two for one.
+    fn stands_where_it_must(&self, proposal: &Proposal) -> bool {
+        proposal.item.is_none_or(|item| u32::from(item) == self.index + 1)
+    }
+
     /// The proof for leaf `index` of a batch that has its leaves.
     fn of(batch: &Record, index: usize) -> Option<Self> {
         let leaves = batch.leaves()?;

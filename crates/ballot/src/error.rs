@@ -45,6 +45,9 @@ pub enum BallotError {
     /// The choice is not what the rule takes.
     #[error("choice: {0}")]
     Choice(String),
+    /// A docket or the answers to one cannot be used.
+    #[error("docket: {0}")]
+    Docket(String),
     /// A part of an agreement is wrong.
     #[error("agreement: {0}")]
     Agreement(String),

@@ -24,6 +24,8 @@ mod choice;
 mod closing;
 mod closing_view;
 mod count;
+mod docket;
+mod docket_view;
 mod electorate;
 mod error;
 mod evidence;
@@ -48,6 +50,8 @@ pub use closing_view::{
     precommits, reports_for, reports_of, statements_at, statements_in, statements_of,
 };
 pub use count::Count;
+pub use docket::{Answers, DOCKET_QUESTIONS_MAX, Docket, DocketProof, DocketQuestion};
+pub use docket_view::{AnsweredBy, answers_to, dockets, has_docket, index_answers, index_docket};
 pub use electorate::{Electorate, Snapshot, Source, VOTERS_MAX, Voter};
 pub use error::BallotError;
 pub use evidence::DoubleBallot;

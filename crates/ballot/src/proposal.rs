@@ -51,8 +51,10 @@ cbor_map! {
 /// A question, who may answer it and by what rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
-    /// The record's id.
+    /// The id of the record that puts it.
     pub id: RecordId,
+    /// Its number in the docket that the record is, from 1; none if it stands alone.
+    pub item: Option<u16>,
     /// Who put it.
     pub proposer: AgentId,
     /// In which group, if in one.
@@ -156,14 +158,9 @@ impl ProposalBody {
         let motion = ["yes".to_owned(), "no".to_owned()];
         let given = question.options;
         let (options, against) = if given.is_empty() { (&motion[..], Some(1)) } else { (given, None) };
-        let texts: Result<Vec<_>, _> = options.iter().map(|option| Text::try_from(option.as_str())).collect();
-        let texts = texts
-            .map_err(|long| BallotError::Options(format!("an option has {} bytes, at most 128", long.len)))?;
         Ok(Self {
             question: Text::try_from(question.text).map_err(|long| BallotError::Question(long.len))?,
-            options: List::try_from(texts).map_err(|long| {
-                BallotError::Options(format!("{} are too many, at most {OPTIONS_MAX}", long.len))
-            })?,
+            options: texts(options)?,
             strategy: question.rule.code(),
             threshold: question.rule.threshold().and_then(|threshold| List::try_from(threshold).ok()),
             quorum: None,
@@ -180,23 +177,8 @@ impl ProposalBody {
 
     /// Everything that must hold beyond the form.
     fn check(&self) -> Result<(Rule, Electorate, Mode), BallotError> {
-        if self.question.trim().is_empty() {
-            return Err(BallotError::Question(self.question.len()));
-        }
-        if self.options.len() < 2 {
-            return Err(BallotError::Options(format!("{} is too few, at least 2", self.options.len())));
-        }
-        for (index, option) in self.options.iter().enumerate() {
-            if option.trim().is_empty() || &**option == "abstain" {
-                return Err(BallotError::Options(format!("\"{option}\" cannot be an option")));
-            }
-            if self.options[..index].contains(option) {
-                return Err(BallotError::Options(format!("\"{option}\" stands there twice")));
-            }
-        }
-        if self.against.is_some_and(|index| index as usize >= self.options.len()) {
-            return Err(BallotError::Options("the option that changes nothing does not exist".into()));
-        }
+        check_question(&self.question)?;
+        check_options(&self.options, self.against)?;
         let rule = Rule::read(self.strategy, self.threshold.as_deref())?;
         let electorate = Electorate::from_snapshot(&self.electorate)?;
         let mode = match self.mode {
@@ -248,10 +230,15 @@ impl Proposal {
         if record.kind() != Kind::Proposal {
             return Err(BallotError::Kind { expected: "Proposal", found: record.kind().name() });
         }
-        let body: ProposalBody = record.body()?;
+        Self::of(record, record.body()?)
+    }
+
+    /// What a record asks by this body.
+    pub(crate) fn of(record: &Record, body: ProposalBody) -> Result<Self, BallotError> {
         let (rule, electorate, mode) = body.check()?;
         Ok(Self {
             id: record.id(),
+            item: None,
             proposer: record.agent(),
             group: record.group(),
             made: record.made(),
@@ -288,6 +275,37 @@ impl Proposal {
     pub fn closes(&self) -> Millis {
         self.made.plus(self.window_ms)
     }
+}
+
+pub(crate) fn check_question(text: &str) -> Result<(), BallotError> {
+    if text.trim().is_empty() { Err(BallotError::Question(text.len())) } else { Ok(()) }
+}
+
+pub(crate) fn check_options(options: &[Text<128>], against: Option<u32>) -> Result<(), BallotError> {
+    if options.len() < 2 {
+        return Err(BallotError::Options(format!("{} is too few, at least 2", options.len())));
+    }
+    for (index, option) in options.iter().enumerate() {
+        if option.trim().is_empty() || &**option == "abstain" {
+            return Err(BallotError::Options(format!("\"{option}\" cannot be an option")));
+        }
+        if options[..index].contains(option) {
+            return Err(BallotError::Options(format!("\"{option}\" stands there twice")));
+        }
+    }
+    if against.is_some_and(|index| index as usize >= options.len()) {
+        return Err(BallotError::Options("the option that changes nothing does not exist".into()));
+    }
+    Ok(())
+}
+
+/// Option texts in their bounds.
+pub(crate) fn texts(options: &[String]) -> Result<List<Text<128>, OPTIONS_MAX>, BallotError> {
+    let texts: Result<Vec<_>, _> = options.iter().map(|option| Text::try_from(option.as_str())).collect();
+    let texts = texts
+        .map_err(|long| BallotError::Options(format!("an option has {} bytes, at most 128", long.len)))?;
+    List::try_from(texts)
+        .map_err(|long| BallotError::Options(format!("{} are too many, at most {OPTIONS_MAX}", long.len)))
 }
 
 fn newer(what: &'static str, value: u64) -> BallotError {

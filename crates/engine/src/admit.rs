@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use althing_ballot::{Ballot, CastBallot};
+use althing_ballot::{Answers, Ballot, CastBallot};
 use althing_card::Card;
 use althing_record::{
     AgentId, KeyHistory, Kind, Millis, Placement, Record, RecordId, TimeError, Verdict, deadline,
@@ -123,6 +123,7 @@ impl<S: Snapshot> Engine<S> {
             (Placement::Slot { name, revision }, _) => self.weigh_slot(record, name, *revision)?,
             // What was signed here is kept even if a crash took the proposal that it answers: it is never signed again.
             (_, Body::Ballots(ballots)) if source != Source::Guard => self.weigh_ballots(ballots)?,
+            (_, Body::Answers(answers)) if source != Source::Guard => self.weigh_answers(answers)?,
             (_, Body::Acks(acks)) if source != Source::Guard => {
                 self.weigh_closer(record.agent(), acks.iter().map(|ack| ack.proposal))?
             }
@@ -154,6 +155,7 @@ impl<S: Snapshot> Engine<S> {
             | Kind::Card
             | Kind::Lease
             | Kind::Proposal
+            | Kind::ProposalBatch
             | Kind::BallotBatch
             | Kind::BallotAck
             | Kind::CloseReport
@@ -211,6 +213,18 @@ impl<S: Snapshot> Engine<S> {
         }))
     }
 
+    /// The same for answers to a docket.
+    fn weigh_answers(&mut self, answers: &Answers) -> Result<Option<Admission>, ReadError> {
+        Ok(match self.docket(answers.docket)? {
+            Some(docket) if docket.terms.electorate.weight(answers.voter).is_some() => None,
+            Some(_) => Some(Admission::Unwanted("the voter is not in the electorate".into())),
+            None if self.proposal(answers.docket)?.is_some() => {
+                Some(Admission::Unwanted("it answers many questions where there is one".into()))
+            }
+            None => Some(Admission::Early("its docket is not known")),
+        })
+    }
+
     fn fold(&mut self, record: &Record, body: Body, until: Millis, source: Source) -> Result<(), ReadError> {
         let id = record.id();
         let card_before = self.card_before(record)?;
@@ -261,6 +275,7 @@ impl<S: Snapshot> Engine<S> {
                 let known = !self.store.scan_prefix(Table::IdentityView, &record.agent().0, 1)?.is_empty();
                 self.put(Table::IdentityView, identity_key(record.agent(), id), Vec::new());
                 self.histories.borrow_mut().remove(&record.agent());
+                self.dockets.forget_counts();
                 self.tell_identity(record, known, before)?;
                 if self.key_history(record.agent())?.current_key() != before {
                     self.purge_replaced_keys(record.agent())?;
@@ -272,6 +287,8 @@ impl<S: Snapshot> Engine<S> {
                 self.tell_proposal(record)?;
                 return self.fold_closing(id);
             }
+            Body::Docket(docket) => return self.fold_docket(record, *docket),
+            Body::Answers(answers) => return self.fold_answers(record, answers),
             Body::Ballots(ballots) => {
                 let fresh = self.fold_ballots(record, &ballots, &mut batch)?;
                 self.write_all(&batch);

@@ -1,6 +1,9 @@
 use althing_ballot::{ClosedTerms, Rule};
 use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
 
+mod docket;
+
+pub use self::docket::*;
 use crate::{EventKind, EventsFrom, EventsPage, Find, Found, HostedAgent};
 
 /// Something that a local client wants of the node. Each gets exactly one [`Answer`].
@@ -50,18 +53,49 @@ pub enum Ask {
         /// What the voter says.
         choice: Said,
     },
-    /// One proposal with its tally.
+    /// One proposal with its tally, or one question of a docket.
     Vote {
-        /// The proposal's id.
+        /// The id of the proposal or the docket.
         proposal: RecordId,
+        /// The question's number, from 1; none for a proposal that stands alone.
+        question: Option<u16>,
     },
     /// All known proposals, newest first.
     Votes,
     /// The certificate of a decided proposal.
     Certificate {
-        /// The proposal's id.
+        /// The id of the proposal or the docket.
         proposal: RecordId,
+        /// The question's number, from 1; none for a proposal that stands alone.
+        question: Option<u16>,
     },
+    /// Put many questions to an electorate at once.
+    ProposeDocket {
+        /// A hosted agent.
+        agent: AgentId,
+        /// The questions and their common terms.
+        draft: DocketDraft,
+    },
+    /// Sign and publish one agent's answers to all questions of a docket.
+    AnswerDocket {
+        /// A hosted agent.
+        agent: AgentId,
+        /// The docket's id.
+        docket: RecordId,
+        /// What the voter says.
+        answers: AnswersDraft,
+    },
+    /// One docket with the tallies of some of its questions.
+    Docket {
+        /// The docket's id.
+        docket: RecordId,
+        /// The first question to tell of, from 1.
+        from: u16,
+        /// Most questions to tell of.
+        limit: u16,
+    },
+    /// The known dockets, newest first, at most [`crate::DOCKETS_MAX`].
+    Dockets,
     /// Proven misbehaviour, by agent.
     Evidence,
     /// Take records in as if a peer had sent them; at most [`crate::IMPORT_MAX`].
@@ -90,6 +124,8 @@ impl Ask {
             | Self::RetractCard { .. }
             | Self::Propose { .. }
             | Self::Cast { .. }
+            | Self::ProposeDocket { .. }
+            | Self::AnswerDocket { .. }
             | Self::Import { .. } => true,
             Self::Status
             | Self::Card { .. }
@@ -98,6 +134,8 @@ impl Ask {
             | Self::Vote { .. }
             | Self::Votes
             | Self::Certificate { .. }
+            | Self::Docket { .. }
+            | Self::Dockets
             | Self::Evidence
             | Self::Events { .. } => false,
         }
@@ -178,6 +216,10 @@ pub enum Answer {
     Vote(Box<Vote>),
     /// To [`Ask::Votes`].
     Votes(Vec<Vote>),
+    /// To [`Ask::Docket`].
+    Docket(Box<DocketState>),
+    /// To [`Ask::Dockets`].
+    Dockets(Vec<DocketSummary>),
     /// To [`Ask::Certificate`]: the certificate file.
     Certificate(Vec<u8>),
     /// To [`Ask::Evidence`].

@@ -1,5 +1,5 @@
 use althing_agree::Entry;
-use althing_ballot::{Ack, AgreementBody, Ballot, CloseReport, Proposal, ballots_of};
+use althing_ballot::{Ack, AgreementBody, Answers, Ballot, CloseReport, Docket, Proposal, ballots_of};
 use althing_card::{Card, Lease};
 use althing_record::{Inception, Kind, Record, RecordId, Rotation};
 
@@ -11,7 +11,10 @@ pub(crate) enum Body {
     Lease(Option<Lease>),
     Identity,
     Proposal,
+    Docket(Box<Docket>),
     Ballots(Vec<Ballot>),
+    /// Answers to a docket.
+    Answers(Answers),
     Acks(Vec<Ack>),
     Report(CloseReport),
     /// A closer's part in an agreement, not yet held against its proposal.
@@ -39,13 +42,20 @@ pub(crate) fn read_body(record: &Record) -> Result<Body, Admission> {
         Kind::Proposal => Proposal::from_record(record)
             .map(|_| Body::Proposal)
             .map_err(|error| wrong(&error, error.is_newer())),
-        Kind::BallotBatch if !record.is_whole() => {
+        Kind::BallotBatch | Kind::ProposalBatch if !record.is_whole() => {
             // The id is the same with them: a peer that withholds them must not make this node refuse the whole record.
             Err(Admission::Early("its leaves did not travel along"))
         }
-        Kind::BallotBatch => {
-            ballots_of(record).map(Body::Ballots).map_err(|error| wrong(&error, error.is_newer()))
-        }
+        Kind::ProposalBatch => Docket::from_record(record)
+            .map(|docket| Body::Docket(Box::new(docket)))
+            .map_err(|error| wrong(&error, error.is_newer())),
+        Kind::BallotBatch => match Answers::from_record(record) {
+            Ok(Some(answers)) => Ok(Body::Answers(answers)),
+            Ok(None) => {
+                ballots_of(record).map(Body::Ballots).map_err(|error| wrong(&error, error.is_newer()))
+            }
+            Err(error) => Err(wrong(&error, error.is_newer())),
+        },
         Kind::BallotAck => {
             Ack::from_record(record).map(Body::Acks).map_err(|error| wrong(&error, error.is_newer()))
         }

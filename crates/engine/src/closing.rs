@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use althing_agree::{Agreement, Instance, Message, Value};
-use althing_ballot::{Ack, Ballot, Choice, CloseReport, Closing, Count, Manifest, Proposal};
+use althing_ballot::{Ack, Ballot, Choice, CloseReport, Closing, Count, Docket, Manifest, Proposal};
 use althing_record::{AgentId, RecordId};
 
 use crate::Now;
@@ -88,7 +88,9 @@ pub(crate) type Counted = Arc<(Manifest, Count)>;
 
 /// A vote that agents of this node close.
 struct OpenVote {
+    /// What is decided, or the terms of the docket.
     proposal: Arc<Proposal>,
+    docket: Option<Arc<Docket>>,
     instance: Arc<Instance>,
     closers: Vec<AgentId>,
     /// When it is closed if not all voters have voted, on the clock of [`Now::ticks`]: each closer's own time since it
@@ -124,7 +126,7 @@ struct Seat {
 }
 
 /// What is known about a value.
-enum Judged {
+pub(crate) enum Judged {
     Valid,
     Invalid,
     /// Something that it names is not here.
@@ -172,15 +174,20 @@ impl OpenVote {
 
 /// Acknowledges a voter's first ballot at every seat that has not reported.
 fn acknowledge(open: &mut OpenVote, ballot: &Ballot, batch: RecordId) {
-    let Some(place) = open.place(ballot.voter) else { return };
-    if !ballot.choice.fits(&open.proposal) {
+    if open.docket.is_some() || !ballot.choice.fits(&open.proposal) {
         return;
     }
-    open.is_news = true;
     // Whoever makes more ballots than there can be honest ones is read from the store.
     if open.choices.len() < 2 * open.proposal.electorate.voters().len() {
         open.choices.insert((ballot.voter, batch), ballot.choice.clone());
     }
+    acknowledge_batch(open, ballot.voter, batch);
+}
+
+/// The same for a batch that is known to answer the proposal or the docket.
+fn acknowledge_batch(open: &mut OpenVote, voter: AgentId, batch: RecordId) {
+    let Some(place) = open.place(voter) else { return };
+    open.is_news = true;
     let proposal = open.proposal.id;
     for seat in open.seats.values_mut().filter(|seat| seat.agreement.is_none()) {
         if let Entry::Vacant(vacant) = seat.acked.entry(place) {

@@ -10,6 +10,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::announce::Announcer;
 use crate::closing::Closings;
+use crate::docket::Dockets;
 use crate::journal::Journal;
 use crate::quota::Authors;
 use crate::reconcile::Reconciler;
@@ -83,6 +84,7 @@ pub struct Engine<S> {
     pub(crate) lookups: BTreeMap<u64, u64>,
     pub(crate) memory: Memory,
     pub(crate) closings: Closings,
+    pub(crate) dockets: Dockets,
     pub(crate) next_number: u64,
     pub(crate) due: Due,
 }
@@ -167,6 +169,7 @@ impl<S: Snapshot> Engine<S> {
             lookups: BTreeMap::new(),
             memory: Memory::default(),
             closings: Closings::default(),
+            dockets: Dockets::default(),
             next_number: 0,
             due: Due {
                 sync: now.ticks + config.timing.sync_ms,
@@ -465,7 +468,7 @@ impl<S: Snapshot> Engine<S> {
         Ok(Some(record))
     }
 
-    /// A known proposal.
+    /// A known proposal, or the terms of a docket.
     pub(crate) fn proposal(&mut self, id: RecordId) -> Result<Option<Arc<Proposal>>, ReadError> {
         if let Some(proposal) = self.proposals.get(&id) {
             return Ok(Some(proposal.clone()));
@@ -473,8 +476,14 @@ impl<S: Snapshot> Engine<S> {
         if !althing_ballot::has_proposal(&self.store, id)? {
             return Ok(None);
         }
-        let Some(record) = self.record(id)? else { return Ok(None) };
-        let Ok(proposal) = Proposal::from_record(&record) else { return Ok(None) };
+        let proposal = match self.docket(id)? {
+            Some(docket) => docket.terms.clone(),
+            None => {
+                let Some(record) = self.record(id)? else { return Ok(None) };
+                let Ok(proposal) = Proposal::from_record(&record) else { return Ok(None) };
+                proposal
+            }
+        };
         if self.proposals.len() >= PROPOSALS_CACHED {
             self.proposals.clear();
         }

@@ -131,6 +131,37 @@ pub enum Event {
         /// Why.
         cause: String,
     },
+    /// Many questions were put at once.
+    DocketProposed {
+        /// The docket.
+        docket: RecordId,
+        /// Who put it.
+        proposer: AgentId,
+        /// Its title.
+        title: String,
+        /// How many questions it has.
+        questions: u64,
+    },
+    /// A voter's answers to a docket came.
+    DocketAnswered {
+        /// The docket.
+        docket: RecordId,
+        /// Who.
+        voter: AgentId,
+        /// The record that carries the answers.
+        ballot: RecordId,
+    },
+    /// Questions of a docket have their outcomes; told again when more do.
+    DocketDecided {
+        /// The docket.
+        docket: RecordId,
+        /// On how many questions an option is decided.
+        decided: u64,
+        /// On how many it is decided that no option won.
+        rejected: u64,
+        /// How many there are.
+        questions: u64,
+    },
     /// Misbehaviour was proved.
     EvidenceFound {
         /// Whose.
@@ -224,6 +255,9 @@ kinds! {
     LeaseMoved 17 "lease.moved",
     LeaseEnded 18 "lease.ended",
     VoteRejected 19 "vote.rejected",
+    DocketProposed 31 "docket.proposed",
+    DocketAnswered 32 "docket.answered",
+    DocketDecided 33 "docket.decided",
 }
 
 cbor_map! {
@@ -237,6 +271,7 @@ cbor_map! {
         5 => pub number: Option<u64>,
         6 => pub text: Option<Text<EVENT_TEXT_BYTES_MAX>>,
         7 => pub texts: Option<List<Text<EVENT_TEXT_BYTES_MAX>, TEXTS_MAX>>,
+        8 => pub numbers: Option<List<u64, 4>>,
     }
 }
 
@@ -252,6 +287,7 @@ impl Row {
             number: None,
             text: None,
             texts: None,
+            numbers: None,
         }
     }
 }
@@ -302,6 +338,17 @@ impl Event {
             }
             Self::VoteConflicting { proposal, options } => {
                 (row.record, row.texts) = (Some(*proposal), texts(options));
+            }
+            Self::DocketProposed { docket, proposer, title, questions } => {
+                (row.agent, row.record) = (Some(*proposer), Some(*docket));
+                (row.text, row.number) = (Some(cut(title)), Some(*questions));
+            }
+            Self::DocketAnswered { docket, voter, ballot } => {
+                (row.agent, row.record, row.other) = (Some(*voter), Some(*docket), Some(*ballot));
+            }
+            Self::DocketDecided { docket, decided, rejected, questions } => {
+                (row.record, row.number) = (Some(*docket), Some(*questions));
+                row.numbers = List::try_from(vec![*decided, *rejected]).ok();
             }
             Self::EvidenceFound { agent, offence, records } => {
                 (row.agent, row.text) = (Some(*agent), Some(cut(offence)));
@@ -374,6 +421,18 @@ impl Event {
             EventKind::VoteDecided => Self::VoteDecided { proposal: row.record?, option: text? },
             EventKind::VoteRejected => Self::VoteRejected { proposal: row.record?, cause: text? },
             EventKind::VoteConflicting => Self::VoteConflicting { proposal: row.record?, options: texts? },
+            EventKind::DocketProposed => {
+                let (docket, proposer) = (row.record?, row.agent?);
+                Self::DocketProposed { docket, proposer, title: text?, questions: row.number? }
+            }
+            EventKind::DocketAnswered => {
+                Self::DocketAnswered { docket: row.record?, voter: row.agent?, ballot: row.other? }
+            }
+            EventKind::DocketDecided => {
+                let numbers = row.numbers?;
+                let (decided, rejected) = (*numbers.first()?, *numbers.get(1)?);
+                Self::DocketDecided { docket: row.record?, decided, rejected, questions: row.number? }
+            }
             EventKind::EvidenceFound => {
                 let records = [row.record?, row.other?];
                 Self::EvidenceFound { agent: row.agent?, offence: text?, records }
@@ -430,6 +489,9 @@ mod tests {
             Event::VoteDecided { proposal: ID, option: "yes".into() },
             Event::VoteConflicting { proposal: ID, options: vec!["a".into(), "b".into()] },
             Event::VoteRejected { proposal: ID, cause: "tied".into() },
+            Event::DocketProposed { docket: ID, proposer: AGENT, title: "June".into(), questions: 3 },
+            Event::DocketAnswered { docket: ID, voter: AGENT, ballot: RecordId([5; 32]) },
+            Event::DocketDecided { docket: ID, decided: 2, rejected: 1, questions: 3 },
             Event::EvidenceFound { agent: AGENT, offence: "chain fork".into(), records: [ID; 2] },
             Event::SigningStopped { cause: "copied".into() },
             Event::DiskWritable { full_since: Millis(9), cause: "full".into() },

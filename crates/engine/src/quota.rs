@@ -44,7 +44,7 @@ impl Class {
     fn of(kind: Kind) -> Option<Self> {
         match kind {
             Kind::Card | Kind::Lease | Kind::Inception | Kind::Rotation => Some(Self::Directory),
-            Kind::Proposal => Some(Self::Proposals),
+            Kind::Proposal | Kind::ProposalBatch => Some(Self::Proposals),
             Kind::Founding
             | Kind::Membership
             | Kind::BallotBatch

@@ -26,9 +26,15 @@ impl<S: Snapshot> Engine<S> {
             Ask::Find(find) => self.on_find(no, &find, now),
             Ask::Propose { agent, draft } => self.on_propose(no, agent, &draft, now),
             Ask::Cast { agent, proposal, choice } => self.on_cast(no, agent, proposal, &choice, now),
-            Ask::Vote { proposal } => self.on_vote(no, proposal, now),
+            Ask::Vote { proposal, question } => self.on_vote(no, proposal, question, now),
             Ask::Votes => self.on_votes(no, now),
-            Ask::Certificate { proposal } => self.on_certificate(no, proposal),
+            Ask::Certificate { proposal, question } => self.on_certificate(no, proposal, question),
+            Ask::ProposeDocket { agent, draft } => self.on_propose_docket(no, agent, &draft, now),
+            Ask::AnswerDocket { agent, docket, answers } => {
+                self.on_answer_docket(no, agent, docket, &answers, now)
+            }
+            Ask::Docket { docket, from, limit } => self.on_docket(no, docket, (from, limit), now),
+            Ask::Dockets => self.on_dockets(no, now),
             Ask::Evidence => {
                 let evidence = self.evidence()?;
                 self.answer(no, Answer::Evidence(evidence));

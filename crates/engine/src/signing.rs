@@ -24,6 +24,7 @@ impl<S: Snapshot> Engine<S> {
         self.assigned = CommitNo(no.0.saturating_sub(1)).max(self.durable);
         self.proposals.clear();
         self.closings.clear();
+        self.dockets.clear();
         self.histories.borrow_mut().clear();
         // What peers told since the start may be among what is lost.
         self.reconciler.forget_all();

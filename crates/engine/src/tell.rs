@@ -1,7 +1,7 @@
 //! What is worth an event: called where the change is made, so that both are one commit. A lease that is renewed, every
 //! five minutes for every agent, is no news; one that begins or ends is.
 
-use althing_ballot::{Ballot, Outcome, Proposal, ballots_for};
+use althing_ballot::{Ballot, Docket, Outcome, Proposal, ballots_for};
 use althing_card::{Card, Lease};
 use althing_record::{AgentId, Kind, NodeId, Placement, Record, RecordId};
 use althing_store::{ReadError, Snapshot, Table};
@@ -156,6 +156,9 @@ impl<S: Snapshot> Engine<S> {
         if earlier.iter().any(|cast| cast.ballot.choice == ballot.choice) {
             return Ok(());
         }
+        if self.docket(ballot.proposal)?.is_some() {
+            return Ok(());
+        }
         let Some(proposal) = self.proposal(ballot.proposal)? else { return Ok(()) };
         if proposal.electorate.weight(ballot.voter).is_some() {
             self.tell(&Event::VoteCast {
@@ -166,6 +169,23 @@ impl<S: Snapshot> Engine<S> {
             });
         }
         Ok(())
+    }
+
+    /// Tells how many questions of a docket have an outcome, unless that was told before; says whether it was not.
+    pub(crate) fn tell_docket(
+        &mut self,
+        docket: &Docket,
+        decided: u64,
+        rejected: u64,
+    ) -> Result<bool, ReadError> {
+        let id = docket.terms.id;
+        let key = [&[TOLD][..], &id.0, &decided.to_be_bytes(), &rejected.to_be_bytes()].concat();
+        if self.store.get(Table::Journal, &key)?.is_some() {
+            return Ok(false);
+        }
+        self.put(Table::Journal, key, Vec::new());
+        self.tell(&Event::DocketDecided { docket: id, decided, rejected, questions: docket.len() as u64 });
+        Ok(true)
     }
 
     /// Misbehaviour was proved. What a thief signed before the recovery key spoke accuses nobody.

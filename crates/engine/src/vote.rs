@@ -11,10 +11,11 @@ use althing_record::{AgentId, Content, Kind, Record, RecordId, cbor};
 use althing_store::{ReadError, Snapshot, Table};
 use rand_core::Rng;
 
+use crate::docket::state;
 use crate::engine::Engine;
 use crate::{
     Answer, AskNo, ClosingTerms, CountRound, Note, Now, OptionTally, ProposalDraft, RefusalKind, Said, Vote,
-    VoteState, Voter,
+    Voter,
 };
 
 /// Most proposals that one answer lists.
@@ -32,6 +33,21 @@ impl<S: Snapshot> Engine<S> {
             self.refuse_unhosted(no, agent);
             return Ok(());
         };
+        let Some(body) = self.proposal_body(no, draft) else { return Ok(()) };
+        let content = Content::Body(cbor::to_vec(&body));
+        let record = match self.sign_link(&hosted, Kind::Proposal, content, now) {
+            Ok(record) => record,
+            Err(error) => return self.refuse_unsigned(no, error),
+        };
+        if let Ok(proposal) = Proposal::from_record(&record) {
+            let (threshold, tolerates) = (proposal.threshold(), self.tolerates(&proposal));
+            self.answer(no, Answer::Proposed { proposal: record.id(), threshold, tolerates });
+        }
+        Ok(())
+    }
+
+    /// The body of a proposal as a client wants it, or none if that is refused.
+    pub(crate) fn proposal_body(&mut self, no: AskNo, draft: &ProposalDraft) -> Option<ProposalBody> {
         let mut nonce = [0; 8];
         self.random.fill_bytes(&mut nonce);
         let body = Electorate::weighted(draft.voters.clone()).and_then(|electorate| {
@@ -52,7 +68,7 @@ impl<S: Snapshot> Engine<S> {
             Ok(body) => body,
             Err(error) => {
                 self.refuse(no, RefusalKind::Invalid, error.to_string(), None);
-                return Ok(());
+                return None;
             }
         };
         if draft.closed.as_ref().is_some_and(|terms| terms.by_committee)
@@ -65,18 +81,9 @@ impl<S: Snapshot> Engine<S> {
                 "this network has no committee to close a vote",
                 Some(hint),
             );
-            return Ok(());
+            return None;
         }
-        let content = Content::Body(cbor::to_vec(&body));
-        let record = match self.sign_link(&hosted, Kind::Proposal, content, now) {
-            Ok(record) => record,
-            Err(error) => return self.refuse_unsigned(no, error),
-        };
-        if let Ok(proposal) = Proposal::from_record(&record) {
-            let (threshold, tolerates) = (proposal.threshold(), self.tolerates(&proposal));
-            self.answer(no, Answer::Proposed { proposal: record.id(), threshold, tolerates });
-        }
-        Ok(())
+        Some(body)
     }
 
     pub(crate) fn on_cast(
@@ -91,13 +98,8 @@ impl<S: Snapshot> Engine<S> {
             self.refuse_unhosted(no, agent);
             return Ok(());
         };
-        let Some(proposal) = self.proposal(id)? else {
-            self.refuse_unknown_proposal(no, id);
-            return Ok(());
-        };
-        if proposal.electorate.weight(agent).is_none() {
-            let cause = format!("agent {agent} is not in the electorate of {id}");
-            self.refuse(no, RefusalKind::Invalid, cause, Some("`althing vote show` lists the voters"));
+        let Some(proposal) = self.asked(no, id, None)? else { return Ok(()) };
+        if !self.is_voter(no, agent, &proposal) {
             return Ok(());
         }
         let choice = match said.choice(agent, &proposal) {
@@ -124,17 +126,7 @@ impl<S: Snapshot> Engine<S> {
             }
             return Ok(());
         }
-        if proposal.closing().is_some() && self.is_closed(id)? {
-            let cause = format!("the vote on {id} is closed");
-            self.refuse(no, RefusalKind::Conflict, cause, Some("propose the question again"));
-            return Ok(());
-        }
-        if proposal.closes() <= now.wall {
-            let cause = format!("the window of {id} closed {} ms ago", now.wall.since(proposal.closes()));
-            self.refuse(no, RefusalKind::Conflict, cause, Some("propose the question again"));
-            return Ok(());
-        }
-        if !self.has_asked_before_ballot(no, agent, &proposal, now)? {
+        if !self.takes_ballots(no, agent, &proposal, now)? {
             return Ok(());
         }
         let content = Content::Leaves(vec![leaf(id, &choice)]);
@@ -145,15 +137,52 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    fn refuse_unknown_proposal(&mut self, no: AskNo, id: RecordId) {
+    /// Whether an agent may vote; if not, the client is told.
+    pub(crate) fn is_voter(&mut self, no: AskNo, agent: AgentId, proposal: &Proposal) -> bool {
+        let is_voter = proposal.electorate.weight(agent).is_some();
+        if !is_voter {
+            let cause = format!("agent {agent} is not in the electorate of {}", proposal.id);
+            self.refuse(no, RefusalKind::Invalid, cause, Some("`althing vote show` lists the voters"));
+        }
+        is_voter
+    }
+
+    /// Whether an agent's ballot can be signed now; if not, the client is told why.
+    pub(crate) fn takes_ballots(
+        &mut self,
+        no: AskNo,
+        agent: AgentId,
+        proposal: &Proposal,
+        now: Now,
+    ) -> Result<bool, ReadError> {
+        let (id, again) = (proposal.id, Some("propose the question again"));
+        if proposal.closing().is_some() && self.is_closed(id)? {
+            self.refuse(no, RefusalKind::Conflict, format!("the vote on {id} is closed"), again);
+            return Ok(false);
+        }
+        if proposal.closes() <= now.wall {
+            let cause = format!("the window of {id} closed {} ms ago", now.wall.since(proposal.closes()));
+            self.refuse(no, RefusalKind::Conflict, cause, again);
+            return Ok(false);
+        }
+        self.has_asked_before_ballot(no, agent, proposal, now)
+    }
+
+    pub(crate) fn refuse_unknown_proposal(&mut self, no: AskNo, id: RecordId) {
         let hint = Some("`althing vote ls` shows the known proposals; a new one may take a moment to arrive");
         self.refuse(no, RefusalKind::NotFound, format!("proposal {id} is not known here"), hint);
     }
 
-    pub(crate) fn on_vote(&mut self, no: AskNo, id: RecordId, now: Now) -> Result<(), ReadError> {
-        match self.vote(id, now)? {
-            Some(vote) => self.answer(no, Answer::Vote(Box::new(vote))),
-            None => self.refuse_unknown_proposal(no, id),
+    pub(crate) fn on_vote(
+        &mut self,
+        no: AskNo,
+        id: RecordId,
+        question: Option<u16>,
+        now: Now,
+    ) -> Result<(), ReadError> {
+        if let Some(proposal) = self.asked(no, id, question)? {
+            let vote = self.vote(&proposal, now)?;
+            self.answer(no, Answer::Vote(Box::new(vote)));
         }
         Ok(())
     }
@@ -161,40 +190,25 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn on_votes(&mut self, no: AskNo, now: Now) -> Result<(), ReadError> {
         let mut votes = Vec::new();
         for id in althing_ballot::proposals(&self.store, VOTES_MAX)? {
-            votes.extend(self.vote(id, now)?);
+            if let Some(proposal) = self.proposal(id)? {
+                votes.push(self.vote(&proposal, now)?);
+            }
         }
         votes.sort_by_key(|vote| (std::cmp::Reverse(vote.made), vote.proposal));
         self.answer(no, Answer::Votes(votes));
         Ok(())
     }
 
-    fn vote(&mut self, id: RecordId, now: Now) -> Result<Option<Vote>, ReadError> {
-        let Some(proposal) = self.proposal(id)? else { return Ok(None) };
-        let tally = self.tally(&proposal)?;
-        let reported: BTreeSet<_> =
-            reports_for(&self.store, id)?.into_iter().map(|(closer, _)| closer).collect();
-        let text = |index: u32| proposal.options[index as usize].clone();
-        let count = self.closed_count(&proposal)?;
-        let outcome = count.as_ref().map_or_else(|| tally.outcome(&proposal), |counted| counted.1.decides());
+    fn vote(&mut self, proposal: &Proposal, now: Now) -> Result<Vote, ReadError> {
+        let id = proposal.id;
+        let tally = self.tally(proposal)?;
+        let count = self.closed_count(proposal)?;
+        let outcome = count.as_ref().map_or_else(|| tally.outcome(proposal), |counted| counted.1.decides());
         let is_decided = decision_of(&self.store, id)?.is_some();
         let is_closing = is_decided || !reports_for(&self.store, id)?.is_empty();
-        let state = match outcome {
-            Outcome::Rejected(why) => VoteState::Rejected { cause: why.name().to_owned() },
-            Outcome::Undecided if is_closing => VoteState::Closing,
-            Outcome::Decided(option) => VoteState::Decided { option: text(option) },
-            Outcome::Conflicting(options) => {
-                VoteState::Conflicting { options: options.into_iter().map(text).collect() }
-            }
-            Outcome::Undecided if proposal.closes() <= now.wall => VoteState::Expired,
-            Outcome::Undecided => VoteState::Open,
-        };
+        let state = state(proposal, &outcome, is_closing, proposal.closes() <= now.wall);
         let void = |agent| count.as_ref().is_some_and(|counted| counted.0.void.contains(&agent));
-        let mut acks: BTreeMap<u16, BTreeSet<AgentId>> = BTreeMap::new();
-        for closer in proposal.closing().map_or(Vec::new(), |closing| closing.closers(&self.network)) {
-            for (closer, place, _) in acks_of(&self.store, id, Some(closer))? {
-                acks.entry(place).or_default().insert(closer);
-            }
-        }
+        let acks = self.acks_by_place(proposal)?;
         let voters = (0..).zip(proposal.electorate.voters()).map(|(place, voter)| Voter {
             agent: voter.agent,
             weight: voter.weight,
@@ -203,33 +217,55 @@ impl<S: Snapshot> Engine<S> {
             choices: tally
                 .choices
                 .get(&voter.agent)
-                .map_or(Vec::new(), |choices| choices.iter().map(|choice| choice.text(&proposal)).collect()),
+                .map_or(Vec::new(), |choices| choices.iter().map(|choice| choice.text(proposal)).collect()),
         });
-        Ok(Some(Vote {
+        Ok(Vote {
             proposal: id,
             proposer: proposal.proposer,
             question: proposal.question.clone(),
             options: proposal
                 .options
                 .iter()
-                .zip(counted_votes(&proposal, count.as_deref()).as_ref().unwrap_or(&tally.weights))
+                .zip(counted_votes(proposal, count.as_deref()).as_ref().unwrap_or(&tally.weights))
                 .map(|(text, votes)| OptionTally { text: text.clone(), votes: *votes })
                 .collect(),
             abstentions: count.as_ref().map_or(tally.abstaining, |counted| counted.1.abstaining),
             method: proposal.rule.to_string(),
-            closing: proposal.closing().map(|closing| ClosingTerms {
-                closers: closing.closers(&self.network),
-                reported: reported.len() as u64,
-                terms: closing.to_string(),
-            }),
-            rounds: count.as_ref().map_or_else(Vec::new, |counted| rounds(&proposal, &counted.1.outcome)),
+            closing: self.closing_terms(proposal)?,
+            rounds: count.as_ref().map_or_else(Vec::new, |counted| rounds(proposal, &counted.1.outcome)),
             voters: voters.collect(),
             threshold: proposal.threshold(),
-            tolerates: self.tolerates(&proposal),
+            tolerates: self.tolerates(proposal),
             made: proposal.made,
             closes: proposal.closes(),
             state,
+        })
+    }
+
+    /// How a Closed decision is closed, and how far that is.
+    pub(crate) fn closing_terms(&self, proposal: &Proposal) -> Result<Option<ClosingTerms>, ReadError> {
+        let Some(closing) = proposal.closing() else { return Ok(None) };
+        let reports = reports_for(&self.store, proposal.id)?;
+        let reported: BTreeSet<_> = reports.into_iter().map(|(closer, _)| closer).collect();
+        Ok(Some(ClosingTerms {
+            closers: closing.closers(&self.network),
+            reported: reported.len() as u64,
+            terms: closing.to_string(),
         }))
+    }
+
+    /// The closers that promised to report the ballot of the voter at each place.
+    pub(crate) fn acks_by_place(
+        &self,
+        proposal: &Proposal,
+    ) -> Result<BTreeMap<u16, BTreeSet<AgentId>>, ReadError> {
+        let mut acks: BTreeMap<u16, BTreeSet<AgentId>> = BTreeMap::new();
+        for closer in proposal.closing().map_or(Vec::new(), |closing| closing.closers(&self.network)) {
+            for (closer, place, _) in acks_of(&self.store, proposal.id, Some(closer))? {
+                acks.entry(place).or_default().insert(closer);
+            }
+        }
+        Ok(acks)
     }
 
     /// The ballots for a proposal that count: not those under a key that lost a fork of its voter's identity.
@@ -251,6 +287,9 @@ impl<S: Snapshot> Engine<S> {
     }
 
     fn tally(&self, proposal: &Proposal) -> Result<Tally, ReadError> {
+        if proposal.item.is_some() {
+            return self.question_tally(proposal);
+        }
         let standing = self.standing_ballots(proposal.id, None)?;
         Ok(Tally::count(
             proposal,
@@ -258,11 +297,13 @@ impl<S: Snapshot> Engine<S> {
         ))
     }
 
-    pub(crate) fn on_certificate(&mut self, no: AskNo, id: RecordId) -> Result<(), ReadError> {
-        let Some(proposal) = self.proposal(id)? else {
-            self.refuse_unknown_proposal(no, id);
-            return Ok(());
-        };
+    pub(crate) fn on_certificate(
+        &mut self,
+        no: AskNo,
+        id: RecordId,
+        question: Option<u16>,
+    ) -> Result<(), ReadError> {
+        let Some(proposal) = self.asked(no, id, question)? else { return Ok(()) };
         let certificate = match proposal.mode {
             Mode::Direct { .. } => self.certificate(&proposal)?.map(|certificate| certificate.to_bytes()),
             Mode::Closed(_) => self.closed_certificate(&proposal)?.map(|certificate| certificate.to_bytes()),
@@ -301,14 +342,18 @@ impl<S: Snapshot> Engine<S> {
 
     fn certificate(&self, proposal: &Proposal) -> Result<Option<Certificate>, ReadError> {
         let Some(record) = self.record(proposal.id)? else { return Ok(None) };
-        let standing = self.standing_ballots(proposal.id, None)?;
-        let ids: BTreeSet<_> = standing.iter().map(|cast| cast.batch).collect();
-        let mut batches: Vec<Record> = Vec::with_capacity(ids.len());
-        for id in ids {
-            batches.extend(self.record(id)?);
+        let mut batches: Vec<Record> = Vec::new();
+        if proposal.item.is_some() {
+            batches = self.batches_with_answers(proposal.id)?;
+        } else {
+            let standing = self.standing_ballots(proposal.id, None)?;
+            let ids: BTreeSet<_> = standing.iter().map(|cast| cast.batch).collect();
+            for id in ids {
+                batches.extend(self.record(id)?);
+            }
         }
         let identities = self.identities_of(batches.iter().chain([&record]))?;
-        Ok(Certificate::write(&self.network, &record, &batches, &identities))
+        Ok(Certificate::write_item(&self.network, &record, proposal.item, &batches, &identities))
     }
 
     /// The identity records of those whose rotated keys signed something.
@@ -330,7 +375,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// The weight of cheating voters, or in a Closed decision the number of cheating closers, that it survives.
-    fn tolerates(&self, proposal: &Proposal) -> u64 {
+    pub(crate) fn tolerates(&self, proposal: &Proposal) -> u64 {
         match proposal.closing() {
             None => proposal.electorate.tolerates(),
             Some(closing) => {
@@ -343,7 +388,8 @@ impl<S: Snapshot> Engine<S> {
     /// Notes the outcomes that ballots which were just indexed made.
     pub(crate) fn note_outcomes(&mut self, ballots: &[Ballot]) -> Result<(), ReadError> {
         for ballot in ballots {
-            if let Some(proposal) = self.proposal(ballot.proposal)?
+            if self.docket(ballot.proposal)?.is_none()
+                && let Some(proposal) = self.proposal(ballot.proposal)?
                 && proposal.electorate.weight(ballot.voter).is_some()
             {
                 self.note_outcome(&proposal)?;
@@ -382,7 +428,7 @@ impl<S: Snapshot> Engine<S> {
 
 impl Said {
     /// The choice that it names.
-    fn choice(&self, voter: AgentId, proposal: &Proposal) -> Result<Choice, BallotError> {
+    pub(crate) fn choice(&self, voter: AgentId, proposal: &Proposal) -> Result<Choice, BallotError> {
         match self {
             Self::Option(text) => Choice::parse(text, proposal),
             Self::Ranking(options) => Choice::ranking(options, proposal),

@@ -10,6 +10,7 @@
 
 mod calls;
 mod cards;
+mod dockets;
 mod events;
 mod evidence;
 mod find;
@@ -27,6 +28,10 @@ pub use calls::{
     CallProof, CallProofs, CallSeen, CallsQuery, ExposeRequest, Exposed, ExposedList, Unexposed,
 };
 pub use cards::{AgentQuery, Card, Lease, Published, Retracted};
+pub use dockets::{
+    Answer, Answered, AnswersRequest, AskedQuestion, Docket, DocketQuestion, DocketRequest, DocketSummary,
+    DocketVoter, Dockets, MAX_QUESTIONS, QuestionsQuery,
+};
 pub use events::{
     CloudEvent, EVENT_TYPE_PREFIX, EVENTS_LOST, EventData, EventsQuery, LostReason, MAX_LAST,
     parse_event_types,

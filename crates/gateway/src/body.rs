@@ -18,6 +18,8 @@ pub(crate) const CARD_BYTES_MAX: usize = 20 * 1024;
 const CARD_JSON_BYTES_MAX: usize = 15 * 1024;
 /// Largest body of every other request.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Largest body that carries the questions of a docket, or answers to them.
+pub(crate) const DOCKET_BYTES_MAX: usize = 512 * 1024;
 /// Largest body that carries records.
 pub(crate) const RECORDS_BYTES_MAX: usize = 1024 * 1024;
 /// Most bytes of a refused body that are read all the same.
@@ -32,11 +34,21 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 /// # Errors
 /// When it is too large, too slow, not declared as JSON, or not of the form that the route takes.
 pub(crate) async fn json<T: DeserializeOwned>(edge: &Edge, request: Request) -> Result<T, Refused> {
-    let too_large = |_| {
-        let detail = format!("expected a body of at most {BODY_BYTES_MAX} bytes");
-        Problem::new(ProblemKind::TooLarge, detail)
-    };
-    let bytes = declared(edge, request, JSON, BODY_BYTES_MAX, too_large).await?;
+    json_up_to(edge, request, BODY_BYTES_MAX).await
+}
+
+/// The same for a request that may be longer or shorter than others.
+///
+/// # Errors
+/// As [`json`].
+pub(crate) async fn json_up_to<T: DeserializeOwned>(
+    edge: &Edge,
+    request: Request,
+    bytes_max: usize,
+) -> Result<T, Refused> {
+    let too_large =
+        |_| Problem::new(ProblemKind::TooLarge, format!("expected a body of at most {bytes_max} bytes"));
+    let bytes = declared(edge, request, JSON, bytes_max, too_large).await?;
     // First whether it is JSON at all: an error in that comes before what is missing in it.
     parse::<serde::de::IgnoredAny>(&bytes)?;
     parse(&bytes)

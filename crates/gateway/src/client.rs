@@ -1,4 +1,5 @@
 mod calls;
+mod dockets;
 mod door;
 mod error;
 mod events;
@@ -238,7 +239,10 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn certificate(&self, proposal: &str) -> Result<Vec<u8>, ClientError> {
-        let target = format!("/v1/votes/{}/certificate", percent_encoded(proposal));
+        self.certificate_at(format!("/v1/votes/{}/certificate", percent_encoded(proposal))).await
+    }
+
+    async fn certificate_at(&self, target: String) -> Result<Vec<u8>, ClientError> {
         let reply = done(self.call(Method::GET, target, None).await?)?;
         match reply.content_type.as_str() {
             "application/cbor" => Ok(reply.body),
@@ -371,9 +375,18 @@ impl Client {
     }
 
     async fn send<T: Document>(&self, target: String, json: Vec<u8>) -> Result<T, ClientError> {
+        self.send_up_to(BODY_BYTES_MAX, target, json).await
+    }
+
+    async fn send_up_to<T: Document>(
+        &self,
+        bytes_max: usize,
+        target: String,
+        json: Vec<u8>,
+    ) -> Result<T, ClientError> {
         // The gateway cuts the connection of a much larger body, and its answer might get lost.
-        if json.len() > BODY_BYTES_MAX {
-            let detail = format!("expected a body of at most {BODY_BYTES_MAX} bytes, found {}", json.len());
+        if json.len() > bytes_max {
+            let detail = format!("expected a body of at most {bytes_max} bytes, found {}", json.len());
             return Err(ClientError::Problem(Box::new(Problem::new(ProblemKind::TooLarge, detail))));
         }
         let body = Upload { content_type: "application/json", bytes: json };

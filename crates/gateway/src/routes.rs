@@ -2,6 +2,7 @@
 
 mod calls;
 mod cards;
+mod dockets;
 mod events;
 mod node;
 mod probes;
@@ -100,6 +101,12 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(votes::show)))
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(votes::cast)))
         .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(votes::certificate)))
+        .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(dockets::propose)))
+        .routes(read(&[ASKING], routes!(dockets::list)))
+        .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(dockets::show)))
+        .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(dockets::cast)))
+        .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(dockets::question)))
+        .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(dockets::certificate)))
         .routes(read(&[ASKING, &[Invalid]], routes!(store::records)))
         .routes(admin(&[ASKING, READING], routes!(store::import)))
         .routes(admin(&[ASKING], routes!(store::checkpoint)))

@@ -149,6 +149,8 @@ kinds! {
     Proposal = 24, chain("vote"), None, Some(Domain::Ledger), 64 * KIB;
     /// Signed ballots, one or many under one Merkle root.
     BallotBatch = 25, chain("vote"), Leaves, Some(Domain::Ledger), 2 * KIB;
+    /// Many questions to one electorate, under one Merkle root.
+    ProposalBatch = 26, chain("vote"), Leaves, Some(Domain::Ledger), 2 * KIB;
     /// Ballots that a closer promises to report.
     BallotAck = 27, chain("vote"), None, Some(Domain::Ledger), 64 * KIB;
     /// The ballots that a closer holds for a proposal.

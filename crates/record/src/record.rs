@@ -168,6 +168,7 @@ impl Record {
             | Kind::Membership
             | Kind::Lease
             | Kind::Proposal
+            | Kind::ProposalBatch
             | Kind::BallotAck
             | Kind::CloseReport
             | Kind::Agreement
@@ -365,6 +366,7 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
         | Kind::Lease
         | Kind::Proposal
         | Kind::BallotBatch
+        | Kind::ProposalBatch
         | Kind::BallotAck
         | Kind::CloseReport
         | Kind::Agreement

@@ -1,7 +1,7 @@
 //! One random life of a network: everything that may happen to honest nodes, and villains up to what is tolerated.
 
-use althing_ballot::{Choice, Rule};
-use althing_engine::{Answer, AskNo, ProposalDraft};
+use althing_ballot::{Answers, Choice, Rule};
+use althing_engine::{Answer, AnswersDraft, Ask, AskNo, DocketDraft, ProposalDraft, Said};
 use althing_record::{Kind, Record, RecordId};
 
 use crate::{Links, Sim, Villain, WALL_START, card, closed, motion};
@@ -24,8 +24,9 @@ pub struct Report {
 struct Campaign {
     sim: Sim,
     villains: Vec<Villain>,
-    proposals: Vec<RecordId>,
-    proposing: Vec<AskNo>,
+    /// What was put, and with how many questions, if as a docket.
+    proposals: Vec<(RecordId, Option<usize>)>,
+    proposing: Vec<(AskNo, Option<usize>)>,
     casting: Vec<AskNo>,
     /// Pairs of records that prove a villain's misbehaviour.
     pairs: Vec<(usize, [Record; 2])>,
@@ -117,9 +118,9 @@ impl Campaign {
     /// Takes in what clients were answered since.
     fn learn(&mut self) {
         let sim = &self.sim;
-        self.proposing.retain(|no| match sim.answered(*no) {
+        self.proposing.retain(|(no, questions)| match sim.answered(*no) {
             Some(Answer::Proposed { proposal, .. }) => {
-                self.proposals.push(*proposal);
+                self.proposals.push((*proposal, *questions));
                 false
             }
             Some(_) => false,
@@ -141,24 +142,49 @@ impl Campaign {
             motion(&question, &voters)
         } else {
             let window_ms = 5_000 + self.sim.below(60_000);
-            ProposalDraft { question, options: Vec::new(), ..closed(Rule::Majority, &[], &voters, window_ms) }
+            ProposalDraft {
+                question: question.clone(),
+                options: Vec::new(),
+                ..closed(Rule::Majority, &[], &voters, window_ms)
+            }
         };
-        let no = self.sim.node(node).propose(draft);
-        self.proposing.push(no);
+        if self.sim.below(4) == 0 {
+            let count = 1 + self.index(6);
+            let questions = (0..count).map(|number| (format!("{question}.{number}"), Vec::new())).collect();
+            let agent = self.sim.agent(node);
+            let draft = DocketDraft { terms: draft, questions };
+            let no = self.sim.ask(node, Ask::ProposeDocket { agent, draft });
+            self.proposing.push((no, Some(count)));
+        } else {
+            let no = self.sim.node(node).propose(draft);
+            self.proposing.push((no, None));
+        }
+    }
+
+    /// Hands a ballot, or the same answer to every question of a docket, to a node.
+    fn say(&mut self, node: usize, (proposal, questions): (RecordId, Option<usize>), choice: &str) {
+        let client = self.sim.node(node);
+        let no = match questions {
+            None => client.cast(proposal, choice),
+            Some(_) => {
+                let others = Some(Said::Option(choice.into()));
+                client.answers(proposal, AnswersDraft { each: Vec::new(), others })
+            }
+        };
+        self.casting.push(no);
     }
 
     fn cast(&mut self, node: usize) {
         let Some(proposal) = self.pick_proposal() else { return };
         let choice = ["yes", "yes", "yes", "no", "abstain"][self.index(5)];
-        let no = self.sim.node(node).cast(proposal, choice);
-        self.casting.push(no);
+        self.say(node, proposal, choice);
     }
 
     /// Votes, crashes soon after, and tries to vote otherwise: only one of the two may ever be seen.
     fn change_mind(&mut self, node: usize) {
         let Some(proposal) = self.pick_proposal() else { return };
         self.crashes += 1;
-        self.casting.push(self.sim.node(node).cast(proposal, "yes"));
+        self.say(node, proposal, "yes");
         let pause = self.sim.below(3_000);
         self.sim.run_for(pause);
         if self.sim.below(2) == 0 {
@@ -169,7 +195,7 @@ impl Campaign {
         self.sim.restart(node);
         let pause = self.sim.below(30_000);
         self.sim.run_for(pause);
-        self.casting.push(self.sim.node(node).cast(proposal, "no"));
+        self.say(node, proposal, "no");
     }
 
     fn equivocate(&mut self) {
@@ -183,15 +209,20 @@ impl Campaign {
             self.pairs.push((at, [first, second]));
         } else if self.sim.below(3) == 0 {
             // It may be a closer; to half of the nodes it reports nothing, to the others ballots that do not exist.
-            if let Some(proposal) = self.pick_proposal() {
+            if let Some((proposal, _)) = self.pick_proposal() {
                 let nothing = self.villains[at].report(proposal, &[], made);
                 let invented = self.villains[at].report(proposal, &[(0, RecordId([7; 32]))], made);
                 self.tell(at, &one, &nothing);
                 self.tell(at, &other, &invented);
             }
-        } else if let Some(proposal) = self.pick_proposal() {
+        } else if let Some((proposal, questions)) = self.pick_proposal() {
             let choices = [Choice::Option(0), Choice::Option(1)];
-            let [first, second] = self.villains[at].two_ballots(proposal, choices, made);
+            let [first, second] = match questions {
+                None => self.villains[at].two_ballots(proposal, choices, made),
+                Some(count) => choices.map(|choice| {
+                    self.villains[at].leaves(Answers::leaves(proposal, &vec![choice; count]), made)
+                }),
+            };
             self.tell(at, &one, &first);
             self.tell(at, &other, &second);
             self.pairs.push((at, [first, second]));
@@ -209,7 +240,7 @@ impl Campaign {
         let forged = althing_testkit::forger(&forged, &crate::agent_key(3_000_000));
         self.villains[0].tell(&mut self.sim, &[node], Kind::Proposal, &forged);
         self.villains[0].tell(&mut self.sim, &[node], Kind::Card, &forged[..forged.len() / 2]);
-        if let Some(proposal) = self.pick_proposal() {
+        if let Some((proposal, _)) = self.pick_proposal() {
             let mut stranger = Villain::new(9);
             for _ in 0..10 {
                 let ballot = stranger.ballot(proposal, Choice::Option(0), made);
@@ -251,7 +282,7 @@ impl Campaign {
         self.index(self.sim.len())
     }
 
-    fn pick_proposal(&mut self) -> Option<RecordId> {
+    fn pick_proposal(&mut self) -> Option<(RecordId, Option<usize>)> {
         let at = self.index(self.proposals.len());
         self.proposals.get(at).copied()
     }

@@ -1,4 +1,4 @@
-use althing_engine::{Answer, Ask, AskNo, Find, ProposalDraft, Said};
+use althing_engine::{Answer, AnswersDraft, Ask, AskNo, DocketDraft, Find, ProposalDraft, Said};
 use althing_record::{AgentId, RecordId};
 
 use crate::Sim;
@@ -58,6 +58,26 @@ impl Client<'_> {
         self.ask(Ask::Cast { agent, proposal, choice })
     }
 
+    /// Puts many questions and waits for the docket's id.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn proposes_docket(self, draft: DocketDraft) -> RecordId {
+        let (agent, sim, node) = (self.agent(), self.sim, self.node);
+        let no = sim.ask(node, Ask::ProposeDocket { agent, draft });
+        let answer = sim.answer(no);
+        let Answer::Proposed { proposal, .. } = answer else {
+            panic!("seed {}: expected a docket, found {answer:?}", sim.seed_no())
+        };
+        proposal
+    }
+
+    /// Answers all questions of a docket in the name of the node's agent.
+    pub fn answers(self, docket: RecordId, answers: AnswersDraft) -> AskNo {
+        let agent = self.agent();
+        self.ask(Ask::AnswerDocket { agent, docket, answers })
+    }
+
     /// Looks for a skill, in the network if `live`.
     pub fn find(self, skill: &str, live: bool) -> AskNo {
         self.find_by(&format!("skill:{skill}"), live)
@@ -89,7 +109,7 @@ impl Client<'_> {
     /// The certificate of a proposal, if it is decided here.
     pub fn certificate(self, proposal: RecordId) -> Option<Vec<u8>> {
         let (sim, node) = (self.sim, self.node);
-        let no = sim.node(node).ask(Ask::Certificate { proposal });
+        let no = sim.node(node).ask(Ask::Certificate { proposal, question: None });
         if let Answer::Certificate(bytes) = sim.answer(no) { Some(bytes) } else { None }
     }
 }

@@ -18,6 +18,9 @@ pub struct Views {
     pub rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
 }
 
+/// Of how many questions of a docket each node writes the certificates.
+const QUESTIONS_CERTIFIED: usize = 3;
+
 impl Views {
     /// The views in a store, without what has expired at `now`.
     #[must_use]
@@ -137,7 +140,12 @@ impl Sim {
     pub fn collect_certificates(&mut self) {
         for node in 0..self.nodes.len() {
             for proposal in self.proposals(node) {
-                self.ask(node, Ask::Certificate { proposal });
+                self.ask(node, Ask::Certificate { proposal, question: None });
+            }
+            for (docket, questions) in self.dockets(node) {
+                for question in (1..=questions).take(QUESTIONS_CERTIFIED) {
+                    self.ask(node, Ask::Certificate { proposal: docket, question: Some(question) });
+                }
             }
         }
         self.run_for(1_000);
@@ -148,10 +156,25 @@ impl Sim {
         althing_ballot::proposals(life.engine.store(), usize::MAX).expect("memory can be read")
     }
 
+    /// The dockets that a node knows, and how many questions they have.
+    fn dockets(&self, node: usize) -> Vec<(RecordId, u16)> {
+        let Some(life) = &self.nodes[node].life else { return Vec::new() };
+        let store = life.engine.store();
+        let known = althing_ballot::dockets(store, usize::MAX).expect("memory can be read");
+        let read = |id: RecordId| {
+            let row = store.get(Table::Records, &id.0).expect("memory can be read")?;
+            let record = Record::verify(row.get(8..)?, &self.network).ok()?;
+            let docket = althing_ballot::Docket::from_record(&record).ok()?;
+            Some((id, u16::try_from(docket.len()).ok()?))
+        };
+        known.into_iter().filter_map(read).collect()
+    }
+
     pub(crate) fn certify(&mut self, node: usize, bytes: &[u8]) {
         match verify_file(bytes, Some(self.network.id())) {
             Ok(VerifiedFile::Direct(verified)) => {
-                self.certified.entry(verified.proposal.id).or_default().insert(verified.option);
+                let of = (verified.proposal.id, verified.proposal.item);
+                self.certified.entry(of).or_default().insert(verified.option);
             }
             Ok(VerifiedFile::Closed(verified)) => {
                 let outcome = verified.count.decides();
@@ -160,16 +183,17 @@ impl Sim {
                 } else {
                     format!("{outcome:?}")
                 };
-                self.certified.entry(verified.proposal.id).or_default().insert(outcome);
-                self.closed.insert(verified.proposal.id, *verified);
+                let of = (verified.proposal.id, verified.proposal.item);
+                self.certified.entry(of).or_default().insert(outcome);
+                self.closed.insert(of, *verified);
             }
             Err(error) => self.violations.push(format!("node {node} wrote an invalid certificate: {error}")),
         }
     }
 
-    /// The options that nodes wrote certificates for, by proposal.
+    /// The options that nodes wrote certificates for, by proposal and by question of a docket.
     #[must_use]
-    pub fn certified(&self) -> &BTreeMap<RecordId, BTreeSet<String>> {
+    pub fn certified(&self) -> &BTreeMap<(RecordId, Option<u16>), BTreeSet<String>> {
         &self.certified
     }
 
@@ -177,9 +201,10 @@ impl Sim {
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
         let mut failures = self.violations.clone();
-        for (proposal, options) in &self.certified {
+        for ((proposal, question), options) in &self.certified {
             if options.len() > 1 {
-                failures.push(format!("certificates of {proposal} conflict: {options:?}"));
+                let question = question.map_or(String::new(), |number| format!(", question {number},"));
+                failures.push(format!("certificates of {proposal}{question} conflict: {options:?}"));
             }
         }
         for node in self.up() {
@@ -213,7 +238,7 @@ impl Sim {
     fn lost_ballots(&self, node: usize) -> Vec<String> {
         let Some(life) = &self.nodes[node].life else { return Vec::new() };
         let mut lost = Vec::new();
-        for (id, closed) in &self.closed {
+        for ((id, _), closed) in &self.closed {
             let acks = acks_of(life.engine.store(), *id, None).expect("memory can be read");
             let mut by_voter: BTreeMap<u16, BTreeSet<AgentId>> = BTreeMap::new();
             for (closer, voter, _) in acks {

@@ -358,6 +358,8 @@ impl Sim {
             | Answer::Evidence(_)
             | Answer::Imported(_)
             | Answer::Events(_)
+            | Answer::Docket(_)
+            | Answer::Dockets(_)
             | Answer::Refused(_) => return,
         };
         self.nodes[node].promises.push(promise);

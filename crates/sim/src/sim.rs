@@ -55,9 +55,10 @@ pub struct Sim {
     pub(crate) news_at: u64,
     /// Records that an honest engine gossiped, or let pass.
     pub(crate) honest: BTreeSet<RecordId>,
-    pub(crate) certified: BTreeMap<RecordId, BTreeSet<String>>,
-    /// The certificates of closed votes, by proposal.
-    pub(crate) closed: BTreeMap<RecordId, althing_ballot::ClosedVerified>,
+    /// What was certified on proposals, and on questions of dockets by their numbers.
+    pub(crate) certified: BTreeMap<(RecordId, Option<u16>), BTreeSet<String>>,
+    /// The certificates of closed votes, by proposal and question.
+    pub(crate) closed: BTreeMap<(RecordId, Option<u16>), althing_ballot::ClosedVerified>,
     pub(crate) violations: Vec<String>,
     pub(crate) log: Vec<String>,
     /// Whether nodes have neighbours: without, nothing is gossiped or reconciled.

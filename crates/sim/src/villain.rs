@@ -64,6 +64,13 @@ impl Villain {
         self.link(seq, Kind::BallotBatch, Content::Leaves(leaves), made)
     }
 
+    /// Leaves of any shape, as a batch of ballots.
+    pub fn leaves(&mut self, leaves: Vec<Vec<u8>>, made: Millis) -> Record {
+        let seq = self.next;
+        self.next += 1;
+        self.link(seq, Kind::BallotBatch, Content::Leaves(leaves), made)
+    }
+
     /// Any link.
     pub fn any(&mut self, kind: Kind, body: Vec<u8>, made: Millis) -> Record {
         let seq = self.next;

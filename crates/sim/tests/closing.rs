@@ -8,7 +8,7 @@ use althing_record::{Kind, RecordId};
 use althing_sim::{Sim, Villain, WALL_START, closed};
 
 fn vote(net: &mut Sim, node: usize, proposal: RecordId) -> Vote {
-    let no = net.node(node).ask(Ask::Vote { proposal });
+    let no = net.node(node).ask(Ask::Vote { proposal, question: None });
     let Answer::Vote(vote) = net.answer(no) else { panic!("node {node} does not know the vote") };
     *vote
 }
@@ -52,7 +52,7 @@ fn a_simple_majority_is_decided_as_soon_as_all_have_voted() {
     }
     assert!(net.run_until_quiet());
     net.check_converged();
-    assert_eq!(net.certified()[&proposal].len(), 1);
+    assert_eq!(net.certified()[&(proposal, None)].len(), 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use althing_record::RecordId;
 use althing_sim::{Sim, closed};
 
 fn vote(net: &mut Sim, node: usize, proposal: RecordId) -> Vote {
-    let no = net.node(node).ask(Ask::Vote { proposal });
+    let no = net.node(node).ask(Ask::Vote { proposal, question: None });
     let Answer::Vote(vote) = net.answer(no) else { panic!("node {node} does not know the vote") };
     *vote
 }

@@ -51,7 +51,7 @@ fn two_nodes_find_each_other_and_decide() {
     }
     assert!(net.run_until_quiet());
     net.check_converged();
-    assert_eq!(net.certified()[&proposal].len(), 1);
+    assert_eq!(net.certified()[&(proposal, None)].len(), 1);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn equivocation(honest: usize, villains: usize) -> (Sim, RecordId, Vec<Villain>)
 fn one_equivocator_of_four_is_proved_everywhere_and_changes_nothing() {
     let (net, proposal, villains) = equivocation(3, 1);
     net.check_converged();
-    assert!(net.certified().get(&proposal).is_none_or(|options| options.len() < 2));
+    assert!(net.certified().get(&(proposal, None)).is_none_or(|options| options.len() < 2));
     for node in 0..3 {
         assert!(net.accused(node).contains(&villains[0].agent()), "node {node}");
     }
@@ -236,12 +236,12 @@ fn one_equivocator_of_four_is_proved_everywhere_and_changes_nothing() {
 #[test]
 fn more_equivocators_than_tolerated_do_break_it_and_the_oracle_sees_that() {
     let (mut net, proposal, villains) = equivocation(4, 3);
-    assert_eq!(net.certified()[&proposal].len(), 2, "seven voters tolerate two, three break it");
+    assert_eq!(net.certified()[&(proposal, None)].len(), 2, "seven voters tolerate two, three break it");
     assert!(net.failures().iter().any(|failure| failure.contains("conflict")));
     for node in 0..4 {
         assert!(villains.iter().all(|villain| net.accused(node).contains(&villain.agent())));
     }
-    let vote = net.node(0).ask(Ask::Vote { proposal });
+    let vote = net.node(0).ask(Ask::Vote { proposal, question: None });
     let Answer::Vote(vote) = net.answer(vote) else { panic!("no vote") };
     assert!(matches!(vote.state, althing_engine::VoteState::Conflicting { .. }));
 }

@@ -9,14 +9,14 @@ use super::lab::{Lab, clients};
 use super::{BenchError, Benchmark, Figure, ms};
 
 /// Nodes, each with one voter.
-const VOTERS: usize = 5;
+pub(super) const VOTERS: usize = 5;
 /// Decisions of one run.
 const DECISIONS: usize = 100;
 /// A rule that the ballots alone decide by, and one that needs agreement on them.
-const DIRECT: &str = "supermajority=2/3";
-const CLOSED: &str = "majority";
+pub(super) const DIRECT: &str = "supermajority=2/3";
+pub(super) const CLOSED: &str = "majority";
 /// How long one may take.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 /// Five agents decide again and again, each on a node of its own: one proposes, all vote as soon as they know of it.
 pub(crate) async fn vote(lab: &Lab, say: &mut dyn FnMut(String)) -> Result<Vec<Figure>, BenchError> {

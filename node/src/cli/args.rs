@@ -1,5 +1,6 @@
 mod call;
 mod card;
+mod docket;
 mod find;
 mod key;
 mod parts;
@@ -21,6 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::call::{How, Output, Secret, Send, Task, TaskWords, one_of};
 pub(crate) use self::card::Card;
+pub(crate) use self::docket::Docket;
 pub(crate) use self::find::Find;
 pub(crate) use self::key::Key as KeyCommand;
 pub(crate) use self::parts::{Content, Part, Parts};
@@ -150,6 +152,11 @@ Its card is taken back; its key and its local name stay. Calls under way go on."
     Vote {
         #[command(subcommand)]
         command: Vote,
+    },
+    /// Put and answer many questions at once
+    Docket {
+        #[command(subcommand)]
+        command: Docket,
     },
     /// What happened at the node, and what happens
     Events(Events),

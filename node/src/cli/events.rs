@@ -237,6 +237,21 @@ fn what(kind: &str, data: &Value) -> String {
         "vote.proposed" => format!("{} \"{}\" by {}", id("proposal"), text("question"), text("proposer")),
         "vote.cast" => format!("{} \"{}\" by {}", id("proposal"), text("choice"), text("voter")),
         "vote.decided" => format!("{} \"{}\"", id("proposal"), text("option")),
+        "docket.proposed" => format!(
+            "{} \"{}\" with {} questions by {}",
+            id("docket"),
+            text("title"),
+            data["questions"],
+            text("proposer")
+        ),
+        "docket.answered" => format!("{} by {}", id("docket"), text("voter")),
+        "docket.decided" => format!(
+            "{} {} of {} questions decided, {} rejected",
+            id("docket"),
+            data["decided"],
+            data["questions"],
+            data["rejected"]
+        ),
         "vote.rejected" => format!("{} {}", id("proposal"), text("cause")),
         "vote.conflicting" => {
             let options = data["options"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -7,7 +7,7 @@ use althing_ballot::{
     verify_file,
 };
 use althing_gateway::api::Voter;
-use althing_record::{AgentId, NetworkId};
+use althing_record::{AgentId, Network, NetworkId};
 use serde_json::json;
 
 use super::failure::{Exit, Failure};
@@ -64,17 +64,13 @@ fn closed_page(verified: &ClosedVerified) -> Result<Page, Failure> {
         Ok(option) => format!("\"{option}\" was decided"),
         Err(cause) => format!("rejected: {cause}"),
     };
-    let mut text = Text::default();
-    text.pairs(&[
-        ("valid", said),
-        ("question", proposal.question.clone()),
-        ("proposal", proposal.id.to_string()),
-        ("proposer", proposal.proposer.to_string()),
-        ("network", format!("{} ({})", &*network.genesis().name, network.id())),
-        ("method", proposal.rule.to_string()),
+    let mut pairs = heading(said, network, proposal);
+    pairs.extend([
         ("took part", format!("{} of {}", count.participating, proposal.electorate.total())),
         ("closed by", format!("{} of {} closers", closers.0, closers.1)),
     ]);
+    let mut text = Text::default();
+    text.pairs(&pairs);
     let tallies = |round: &althing_tally::Round| -> Vec<Option<String>> {
         round.tally.iter().map(|votes| votes.map(|votes| count.outcome.votes(votes))).collect()
     };
@@ -97,61 +93,77 @@ fn closed_page(verified: &ClosedVerified) -> Result<Page, Failure> {
         .collect();
     let void: Vec<_> = manifest.void.iter().map(ToString::to_string).collect();
     let rounds: Vec<_> = count.outcome.rounds.iter().map(tallies).collect();
-    let document = json!({
-        "schema": "althing.verified-certificate/v1",
-        "valid": true,
-        "network": network.id().to_string(),
-        "network_name": network.genesis().name.to_string(),
-        "proposal": proposal.id.to_string(),
-        "proposer": proposal.proposer.to_string(),
-        "question": proposal.question,
-        "option": outcome.as_ref().ok(),
-        "rejected": outcome.as_ref().err(),
-        "method": proposal.rule.to_string(),
-        "electorate": proposal.electorate.voters().len(),
-        "participating": count.participating,
-        "closers": closers.1,
-        "signed_by": closers.0,
-        "rounds": rounds,
-        "voters": voters,
-        "void": void,
-    });
+    let document = document(
+        network,
+        proposal,
+        json!({
+            "option": outcome.as_ref().ok(),
+            "rejected": outcome.as_ref().err(),
+            "participating": count.participating,
+            "closers": closers.1,
+            "signed_by": closers.0,
+            "rounds": rounds,
+            "voters": voters,
+            "void": void,
+        }),
+    );
     Page::new(&document, text)
 }
 
 fn page(verified: &Verified) -> Result<Page, Failure> {
     let Verified { network, proposal, option, weight, voters } = verified;
-    let electorate = proposal.electorate.voters().len();
+    let mut pairs = heading(format!("\"{option}\" was decided"), network, proposal);
+    pairs.push(("votes", votes(*weight, proposal)));
     let mut text = Text::default();
-    text.pairs(&[
-        ("valid", format!("\"{option}\" was decided")),
-        ("question", proposal.question.clone()),
-        ("proposal", proposal.id.to_string()),
-        ("proposer", proposal.proposer.to_string()),
-        ("network", format!("{} ({})", &*network.genesis().name, network.id())),
-        ("method", proposal.rule.to_string()),
-        ("votes", votes(*weight, proposal)),
-    ]);
+    text.pairs(&pairs);
     let rows: Vec<Vec<String>> = voters.iter().map(|voter| vec![voter.to_string(), option.clone()]).collect();
     text.line("").table(&["VOTER", "CHOICE"], &rows);
     let voters: Vec<_> = voters.iter().map(|voter| shown(*voter, option.clone(), proposal)).collect();
-    let document = json!({
+    let document = document(
+        network,
+        proposal,
+        json!({
+            "option": option,
+            "threshold": proposal.threshold(),
+            "tolerates": proposal.electorate.tolerates(),
+            "votes": weight,
+            "voters": voters,
+        }),
+    );
+    Page::new(&document, text)
+}
+
+/// What people are told of every certificate.
+fn heading(said: String, network: &Network, proposal: &Proposal) -> Vec<(&'static str, String)> {
+    let of = proposal.item.map_or(String::new(), |number| format!(", question {number}"));
+    vec![
+        ("valid", said),
+        ("question", proposal.question.clone()),
+        ("proposal", format!("{}{of}", proposal.id)),
+        ("proposer", proposal.proposer.to_string()),
+        ("network", format!("{} ({})", &*network.genesis().name, network.id())),
+        ("method", proposal.rule.to_string()),
+    ]
+}
+
+/// The document about a certificate: what every one has, and `more`.
+fn document(network: &Network, proposal: &Proposal, more: serde_json::Value) -> serde_json::Value {
+    let mut document = json!({
         "schema": "althing.verified-certificate/v1",
         "valid": true,
         "network": network.id().to_string(),
         "network_name": network.genesis().name.to_string(),
         "proposal": proposal.id.to_string(),
+        "number": proposal.item,
         "proposer": proposal.proposer.to_string(),
         "question": proposal.question,
-        "option": option,
         "method": proposal.rule.to_string(),
-        "threshold": proposal.threshold(),
-        "tolerates": proposal.electorate.tolerates(),
-        "electorate": electorate,
-        "votes": weight,
-        "voters": voters,
+        "electorate": proposal.electorate.voters().len(),
     });
-    Page::new(&document, text)
+    if let (Some(all), serde_json::Value::Object(more)) = (document.as_object_mut(), more) {
+        all.extend(more);
+    }
+    document
 }
 
 fn votes(weight: u64, proposal: &Proposal) -> String {

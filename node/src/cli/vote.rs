@@ -88,7 +88,7 @@ pub(crate) async fn vote(command: args::Vote, session: &Session, screen: Screen)
     }
 }
 
-fn request(propose: args::Propose) -> Result<ProposeRequest, Failure> {
+pub(super) fn request(propose: args::Propose) -> Result<ProposeRequest, Failure> {
     let (voters, weights) = match &propose.weights {
         None => (propose.voters, Vec::new()),
         Some(file) => weights(file)?.into_iter().unzip(),
@@ -157,24 +157,43 @@ fn weights(file: &Path) -> Result<Vec<(AgentId, u64)>, Failure> {
 
 /// The full id of a proposal of which the user gave all or the beginning.
 async fn resolve(client: &Client, id: &str) -> Result<String, Failure> {
+    if let Some(id) = whole_id(id, "proposal", LIST)? {
+        return Ok(id);
+    }
+    let votes = client.votes(&ListQuery::default()).await?.votes;
+    matching(id, votes.iter().map(|vote| vote.proposal.as_str()), "proposal", LIST)
+}
+
+/// An id if it is given whole, none if only its beginning is; `what` it is of.
+pub(super) fn whole_id(id: &str, what: &str, list: &str) -> Result<Option<String>, Failure> {
     let id = id.to_ascii_lowercase();
     if id.parse::<RecordId>().is_ok() {
-        return Ok(id);
+        return Ok(Some(id));
     }
     let hex = id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !hex || id.len() < PREFIX_MIN || id.len() > 2 * RecordId::LEN {
         let cause =
-            format!("expected a proposal's id, or its first {PREFIX_MIN} or more hex digits, found \"{id}\"");
-        return Err(Failure::new(Exit::Usage, cause).hint(LIST.to_owned()));
+            format!("expected a {what}'s id, or its first {PREFIX_MIN} or more hex digits, found \"{id}\"");
+        return Err(Failure::new(Exit::Usage, cause).hint(list.to_owned()));
     }
-    let votes = client.votes(&ListQuery::default()).await?.votes;
-    let mut matching = votes.iter().map(|vote| &vote.proposal).filter(|proposal| proposal.starts_with(&id));
+    Ok(None)
+}
+
+/// The one of these ids that begins so.
+pub(super) fn matching<'a>(
+    id: &str,
+    known: impl Iterator<Item = &'a str>,
+    what: &str,
+    list: &str,
+) -> Result<String, Failure> {
+    let id = id.to_ascii_lowercase();
+    let mut matching = known.filter(|known| known.starts_with(&id));
     match (matching.next(), matching.next()) {
-        (Some(only), None) => Ok(only.clone()),
+        (Some(only), None) => Ok(only.to_owned()),
         (None, _) => {
-            Err(Failure::not_found(format!("no proposal here begins with {id}")).hint(LIST.to_owned()))
+            Err(Failure::not_found(format!("no {what} here begins with {id}")).hint(list.to_owned()))
         }
-        (Some(_), Some(_)) => Err(Failure::new(Exit::Failed, format!("several proposals begin with {id}"))
+        (Some(_), Some(_)) => Err(Failure::new(Exit::Failed, format!("several {what}s begin with {id}"))
             .hint("give more of its digits".to_owned())),
     }
 }
@@ -194,7 +213,7 @@ fn proposed_page(proposed: &api::Proposed, voters: usize) -> Result<Page, Failur
     Page::new(proposed, text)
 }
 
-fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
+pub(super) fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
     let summary = &vote.summary;
     let mut text = Text::default();
     text.pairs(&[
@@ -255,7 +274,7 @@ fn round_line(number: usize, round: &api::Round, vote: &api::VoteSummary) -> Str
     format!("round {number}: {tallies}{out}")
 }
 
-fn needs(threshold: Option<u64>, electorate: u64) -> String {
+pub(super) fn needs(threshold: Option<u64>, electorate: u64) -> String {
     match threshold {
         Some(threshold) => format!("{threshold} of {electorate} votes for one option"),
         None => "agreement of the closers on the ballots that count".to_owned(),
@@ -303,7 +322,7 @@ fn choices(choices: &[String]) -> String {
     }
 }
 
-fn tolerates(count: u64, is_closed: bool) -> String {
+pub(super) fn tolerates(count: u64, is_closed: bool) -> String {
     let who = if is_closed { "closer" } else { "voter" };
     match count {
         0 => format!("no cheating {who}"),
@@ -312,6 +331,6 @@ fn tolerates(count: u64, is_closed: bool) -> String {
     }
 }
 
-fn short(proposal: &str) -> String {
+pub(super) fn short(proposal: &str) -> String {
     proposal.chars().take(SHOWN).collect()
 }

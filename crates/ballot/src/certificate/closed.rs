@@ -8,9 +8,11 @@ use althing_record::{
 };
 
 use super::{CLOSED, CertificateError, Identities, LIMITS, VoteProof};
-use crate::ballot::parse_leaf;
+use crate::ballot::parse_any_leaf;
 use crate::electorate::VOTERS_MAX;
-use crate::{CLOSERS_MAX, Choice, CloseReport, Count, Manifest, Proposal, ReportSet, ballots_of, reported};
+use crate::{
+    CLOSERS_MAX, Choice, CloseReport, Count, DocketProof, Manifest, Proposal, ReportSet, ballots_of, reported,
+};
 
 cbor_map! {
     /// A Closed certificate: the proposal, the reports that the closers agreed on, the ballots that these name, and the
@@ -30,6 +32,8 @@ cbor_map! {
         6 => pub identities: List<Blob<1_024>, 4_096>,
         /// The signatures of the agreement.
         7 => pub commit: Blob<65_536>,
+        /// Which question of a docket, where the record of the proposal is one.
+        11 => pub docket: Option<DocketProof>,
     }
 }
 
@@ -70,7 +74,20 @@ impl ClosedCertificate {
         identities: &[Record],
         commit: &[u8],
     ) -> Option<Self> {
-        let parsed = Proposal::from_record(proposal).ok()?;
+        Self::write_item(network, (proposal, None), reports, batches, identities, commit)
+    }
+
+    /// The same for a question of a docket, by its number.
+    #[must_use]
+    pub fn write_item(
+        network: &Network,
+        (proposal, item): (&Record, Option<u16>),
+        reports: &[Record],
+        batches: &[Record],
+        identities: &[Record],
+        commit: &[u8],
+    ) -> Option<Self> {
+        let (parsed, docket) = super::put(proposal, item)?;
         let mut reports: Vec<&Record> = reports.iter().collect();
         reports.sort_by_key(|report| report.id());
         let read: Vec<_> =
@@ -79,7 +96,10 @@ impl ClosedCertificate {
         let mut ballots = Vec::new();
         for batch in reported(&read).into_values().flatten() {
             let batch = by_id.get(&batch)?;
-            let index = ballots_of(batch).ok()?.iter().position(|ballot| ballot.proposal == parsed.id)?;
+            let index = match parsed.item {
+                Some(item) => usize::from(item).checked_sub(1)?,
+                None => ballots_of(batch).ok()?.iter().position(|ballot| ballot.proposal == parsed.id)?,
+            };
             ballots.push(VoteProof::of(batch, index)?);
         }
         let signed = [proposal].into_iter().chain(reports.iter().copied()).chain(by_id.values().copied());
@@ -91,6 +111,7 @@ impl ClosedCertificate {
             ballots: List::try_from(ballots).ok()?,
             identities: super::needed_identities(signed, identities)?,
             commit: Blob::try_from(commit.to_vec()).ok()?,
+            docket,
         };
         Self::verify(&certificate.to_bytes(), Some(network.id())).is_ok().then_some(certificate)
     }
@@ -110,7 +131,7 @@ impl ClosedCertificate {
         let network = super::network_of(&certificate.genesis, expected)?;
         let record = |part: &str, bytes: &[u8]| super::record(&network, part, bytes);
         let proposal_record = record("proposal", &certificate.proposal)?;
-        let proposal = Proposal::from_record(&proposal_record)?;
+        let proposal = super::read_proposal(&proposal_record, certificate.docket.as_ref())?;
         let Some(closing) = proposal.closing() else { return Err(CertificateError::Mode) };
         let mut identities = Identities::read(&network, &certificate.identities)?;
         identities.require_known(&proposal_record).map_err(CertificateError::Signer)?;
@@ -183,9 +204,12 @@ fn ballots(
         if !merkle::verify(&proof.leaf, proof.index.into(), signed.count.into(), &proof.path, signed.root) {
             return Err(fault("the ballot is not among those that were signed"));
         }
-        let (of, choice) = parse_leaf(&proof.leaf)?;
-        if of != proposal.id || !choice.fits(proposal) {
+        let (of, item, choice) = parse_any_leaf(&proof.leaf)?;
+        if (of, item) != (proposal.id, proposal.item) || !choice.fits(proposal) {
             return Err(fault("the ballot does not answer this proposal"));
+        }
+        if !proof.stands_where_it_must(proposal) {
+            return Err(fault("the answer stands at another question's place"));
         }
         identities.require_known(&batch).map_err(fault)?;
         choices.insert(id, choice);

@@ -8,7 +8,7 @@ use althing_ballot::{
 use althing_record::{AgentId, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot};
 
-use super::{INBOX_MAX, OpenVote, REPORTS_MAX, UNKNOWN, acknowledge};
+use super::{INBOX_MAX, OpenVote, REPORTS_MAX, UNKNOWN, acknowledge, acknowledge_batch};
 use crate::Source;
 use crate::admit::Admission;
 use crate::body::Body;
@@ -24,6 +24,23 @@ impl<S: Snapshot> Engine<S> {
                 self.closings.ready.insert(ballot.proposal);
             }
             self.note_closed(ballot.proposal)?;
+        }
+        Ok(())
+    }
+
+    /// Answers to a docket came; they are acknowledged if they count.
+    pub(crate) fn close_answers(
+        &mut self,
+        docket: RecordId,
+        voter: AgentId,
+        batch: RecordId,
+        counts: bool,
+    ) -> Result<(), ReadError> {
+        if let Some(open) = self.closings.open.get_mut(&docket)
+            && counts
+        {
+            acknowledge_batch(open, voter, batch);
+            self.closings.ready.insert(docket);
         }
         Ok(())
     }
@@ -165,6 +182,9 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn note_closed(&mut self, id: RecordId) -> Result<(), ReadError> {
         if decision_of(&self.store, id)?.is_none() || self.is_told(id)? {
             return Ok(());
+        }
+        if self.docket(id)?.is_some() {
+            return self.note_docket(id);
         }
         match self.proposal(id)? {
             Some(proposal) => self.note_outcome(&proposal),

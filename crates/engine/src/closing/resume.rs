@@ -11,7 +11,10 @@ use althing_ballot::{
 use althing_record::{AgentId, Millis, RecordId};
 use althing_store::{ReadError, Snapshot};
 
-use super::{OF_ONE_MAX, OPEN_MAX, OpenVote, REPORTS_MAX, ROUNDS_FIRST, Seat, WAITING_MAX, acknowledge};
+use super::{
+    OF_ONE_MAX, OPEN_MAX, OpenVote, REPORTS_MAX, ROUNDS_FIRST, Seat, WAITING_MAX, acknowledge,
+    acknowledge_batch,
+};
 use crate::engine::Engine;
 use crate::{HostedAgent, Now};
 
@@ -72,6 +75,7 @@ impl<S: Snapshot> Engine<S> {
             choices: BTreeMap::new(),
             not_before: 0,
             proposal: Arc::clone(proposal),
+            docket: self.docket(proposal.id)?,
             instance,
             closers,
             closes: now.ticks.saturating_add(window),
@@ -89,6 +93,11 @@ impl<S: Snapshot> Engine<S> {
         }
         for cast in ballots_for(&self.store, proposal.id, None)? {
             acknowledge(&mut open, &cast.ballot, cast.batch);
+        }
+        if open.docket.is_some() {
+            for (voter, batch) in self.docket_batches(proposal.id)? {
+                acknowledge_batch(&mut open, voter, batch);
+            }
         }
         self.closings.open.insert(proposal.id, open);
         self.closings.ready.insert(proposal.id);

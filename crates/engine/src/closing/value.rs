@@ -18,11 +18,14 @@ use crate::engine::Engine;
 impl<S: Snapshot> Engine<S> {
     /// What the ballots of a decided Closed vote come to; `None` while it is not decided, or not all of it is here.
     pub(crate) fn closed_count(&self, proposal: &Proposal) -> Result<Option<Counted>, ReadError> {
+        if proposal.item.is_some() {
+            return Ok(self.question_count(proposal)?.map(Arc::new));
+        }
         if let Some(counted) = self.closings.counts.borrow().get(&proposal.id) {
             return Ok(Some(Arc::clone(counted)));
         }
-        let Some(value) = decision_of(&self.store, proposal.id)? else { return Ok(None) };
-        let Some(manifest) = self.manifest(proposal, &value, None)?.ok() else { return Ok(None) };
+        let Some(reports) = self.agreed_reports(proposal)? else { return Ok(None) };
+        let Ok(manifest) = self.unite(proposal, &reports, None)? else { return Ok(None) };
         let Some(count) = Count::of(proposal, &manifest) else { return Ok(None) };
         let counted = Arc::new((manifest, count));
         let mut counts = self.closings.counts.borrow_mut();
@@ -33,13 +36,19 @@ impl<S: Snapshot> Engine<S> {
         Ok(Some(counted))
     }
 
-    /// The ballots that a value makes count, or whether it can never make any.
-    pub(super) fn manifest(
+    /// The reports that were agreed on; `None` while it is not decided, or not all of them are here.
+    pub(crate) fn agreed_reports(&self, proposal: &Proposal) -> Result<Option<Vec<CloseReport>>, ReadError> {
+        let Some(value) = decision_of(&self.store, proposal.id)? else { return Ok(None) };
+        Ok(self.reports_in(proposal, &value, None)?.ok())
+    }
+
+    /// The reports that a value names, or why there is no outcome with them.
+    fn reports_in(
         &self,
         proposal: &Proposal,
         value: &[u8],
         known: Option<&OpenVote>,
-    ) -> Result<Result<Manifest, Judged>, ReadError> {
+    ) -> Result<Result<Vec<CloseReport>, Judged>, ReadError> {
         let Some(closing) = proposal.closing() else { return Ok(Err(Judged::Invalid)) };
         let closers = closing.closers(&self.network);
         let Some(set) = ReportSet::from_bytes(closers.len(), value) else { return Ok(Err(Judged::Invalid)) };
@@ -56,10 +65,16 @@ impl<S: Snapshot> Engine<S> {
             reports.push(report);
         }
         let closers: BTreeSet<_> = reports.iter().map(|report| report.closer).collect();
-        if closers.len() < reports.len() {
-            return Ok(Err(Judged::Invalid));
-        }
-        self.unite(proposal, &reports, known)
+        Ok(if closers.len() < reports.len() { Err(Judged::Invalid) } else { Ok(reports) })
+    }
+
+    /// Whether all ballots that reports name are here and may count.
+    fn holds(&self, open: &OpenVote, reports: &[CloseReport]) -> Result<Judged, ReadError> {
+        let fault = match &open.docket {
+            Some(docket) => self.docket_answers(docket, reports)?.err(),
+            None => self.unite(&open.proposal, reports, Some(open))?.err(),
+        };
+        Ok(fault.unwrap_or(Judged::Valid))
     }
 
     /// The union of reports, or why there is none.
@@ -104,7 +119,7 @@ impl<S: Snapshot> Engine<S> {
             if chosen.contains_key(&report.closer) || chosen.len() == needed {
                 continue;
             }
-            if self.unite(&open.proposal, std::slice::from_ref(report), Some(open))?.is_ok() {
+            if matches!(self.holds(open, std::slice::from_ref(report))?, Judged::Valid) {
                 chosen.insert(report.closer, *id);
             }
         }
@@ -120,9 +135,10 @@ impl<S: Snapshot> Engine<S> {
         now: Now,
         sign: althing_agree::Signer<'_>,
     ) -> Result<(), ReadError> {
-        let judged = self
-            .manifest(&open.proposal, value.bytes(), Some(open))?
-            .map_or_else(|judged| judged, |_| Judged::Valid);
+        let judged = match self.reports_in(&open.proposal, value.bytes(), Some(open))? {
+            Ok(reports) => self.holds(open, &reports)?,
+            Err(judged) => judged,
+        };
         match judged {
             Judged::Valid => agreement.judge(Millis(now.ticks), value.id(), true, sign),
             Judged::Invalid => agreement.judge(Millis(now.ticks), value.id(), false, sign),
@@ -176,6 +192,7 @@ impl<S: Snapshot> Engine<S> {
         let batches: Vec<_> = batches.into_values().collect();
         let signed = [&record].into_iter().chain(&reports).chain(&batches);
         let identities = self.identities_of(signed)?;
-        Ok(ClosedCertificate::write(&self.network, &record, &reports, &batches, &identities, commit.bytes()))
+        let put = (&record, proposal.item);
+        Ok(ClosedCertificate::write_item(&self.network, put, &reports, &batches, &identities, commit.bytes()))
     }
 }

@@ -168,6 +168,40 @@ pub enum EventData {
         /// The options that all have their votes.
         options: Vec<String>,
     },
+    /// `io.althing.docket.proposed`: many questions were put at once.
+    #[schema(title = "docket.proposed")]
+    DocketProposed {
+        /// The docket.
+        docket: String,
+        /// Who put it.
+        proposer: String,
+        /// Its title.
+        title: String,
+        /// How many questions it has.
+        questions: u64,
+    },
+    /// `io.althing.docket.answered`: a voter's answers came.
+    #[schema(title = "docket.answered")]
+    DocketAnswered {
+        /// The docket.
+        docket: String,
+        /// Who.
+        voter: String,
+        /// The record that carries the answers.
+        ballot: String,
+    },
+    /// `io.althing.docket.decided`: questions have their outcomes; told again when more do.
+    #[schema(title = "docket.decided")]
+    DocketDecided {
+        /// The docket.
+        docket: String,
+        /// On how many questions an option is decided.
+        decided: u64,
+        /// On how many it is decided that no option won.
+        rejected: u64,
+        /// How many there are.
+        questions: u64,
+    },
     /// `io.althing.vote.rejected`: a closed decision chose no option.
     #[schema(title = "vote.rejected")]
     VoteRejected {
@@ -317,6 +351,29 @@ fn data_of(node: NodeId, event: &Event) -> (String, EventData) {
         Event::VoteConflicting { proposal, options } => {
             let (proposal, options) = (proposal.to_string(), options.clone());
             (proposal.clone(), EventData::VoteConflicting { proposal, options })
+        }
+        Event::DocketProposed { docket, proposer, title, questions } => {
+            let (docket, proposer) = (docket.to_string(), proposer.to_string());
+            (
+                docket.clone(),
+                EventData::DocketProposed { docket, proposer, title: title.clone(), questions: *questions },
+            )
+        }
+        Event::DocketAnswered { docket, voter, ballot } => {
+            let (docket, voter, ballot) = (docket.to_string(), voter.to_string(), ballot.to_string());
+            (docket.clone(), EventData::DocketAnswered { docket, voter, ballot })
+        }
+        Event::DocketDecided { docket, decided, rejected, questions } => {
+            let docket = docket.to_string();
+            (
+                docket.clone(),
+                EventData::DocketDecided {
+                    docket,
+                    decided: *decided,
+                    rejected: *rejected,
+                    questions: *questions,
+                },
+            )
         }
         Event::VoteRejected { proposal, cause } => {
             let (proposal, cause) = (proposal.to_string(), cause.clone());

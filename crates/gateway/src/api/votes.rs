@@ -117,6 +117,9 @@ pub enum BallotRequestError {
     /// It says several things.
     #[error("the ballot says several things")]
     Several,
+    /// One answer among many names an agent.
+    #[error("all answers are of one agent; name it beside them")]
+    Agent,
     /// The delegate is no did.
     #[error("delegate: {0}")]
     Delegate(IdError),
@@ -193,11 +196,7 @@ impl From<althing_engine::Vote> for Vote {
                     void: voter.void,
                 })
                 .collect(),
-            closing: vote.closing.as_ref().map(|closing| Closing {
-                closers: closing.closers.iter().map(ToString::to_string).collect(),
-                reported: closing.reported,
-                terms: closing.terms.clone(),
-            }),
+            closing: vote.closing.as_ref().map(Closing::from),
             rounds: vote
                 .rounds
                 .iter()
@@ -285,18 +284,7 @@ pub struct VoteSummary {
 
 impl From<althing_engine::Vote> for VoteSummary {
     fn from(vote: althing_engine::Vote) -> Self {
-        let mut rejected = None;
-        let (state, decided, conflicting) = match vote.state {
-            althing_engine::VoteState::Closing => (VoteState::Closing, None, Vec::new()),
-            althing_engine::VoteState::Rejected { cause } => {
-                rejected = Some(cause);
-                (VoteState::Rejected, None, Vec::new())
-            }
-            althing_engine::VoteState::Open => (VoteState::Open, None, Vec::new()),
-            althing_engine::VoteState::Expired => (VoteState::Expired, None, Vec::new()),
-            althing_engine::VoteState::Decided { option } => (VoteState::Decided, Some(option), Vec::new()),
-            althing_engine::VoteState::Conflicting { options } => (VoteState::Conflicting, None, options),
-        };
+        let (state, decided, rejected, conflicting) = vote_state(vote.state);
         Self {
             proposal: vote.proposal.to_string(),
             proposer: vote.proposer.to_string(),
@@ -321,6 +309,20 @@ impl From<althing_engine::Vote> for VoteSummary {
             closes: rfc3339(vote.closes),
             closes_ms: vote.closes.0,
         }
+    }
+}
+
+/// Where a question stands: the state, the option that won, why none did, the options that conflict.
+pub(super) fn vote_state(
+    state: althing_engine::VoteState,
+) -> (VoteState, Option<String>, Option<String>, Vec<String>) {
+    match state {
+        althing_engine::VoteState::Closing => (VoteState::Closing, None, None, Vec::new()),
+        althing_engine::VoteState::Rejected { cause } => (VoteState::Rejected, None, Some(cause), Vec::new()),
+        althing_engine::VoteState::Open => (VoteState::Open, None, None, Vec::new()),
+        althing_engine::VoteState::Expired => (VoteState::Expired, None, None, Vec::new()),
+        althing_engine::VoteState::Decided { option } => (VoteState::Decided, Some(option), None, Vec::new()),
+        althing_engine::VoteState::Conflicting { options } => (VoteState::Conflicting, None, None, options),
     }
 }
 
@@ -377,6 +379,16 @@ pub struct Closing {
     pub reported: u64,
     /// The terms, for people.
     pub terms: String,
+}
+
+impl From<&althing_engine::ClosingTerms> for Closing {
+    fn from(closing: &althing_engine::ClosingTerms) -> Self {
+        Self {
+            closers: closing.closers.iter().map(ToString::to_string).collect(),
+            reported: closing.reported,
+            terms: closing.terms.clone(),
+        }
+    }
 }
 
 /// One round of a count.

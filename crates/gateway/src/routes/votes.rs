@@ -1,6 +1,7 @@
 //! Proposals, ballots and certificates.
 
 use althing_engine::{Answer, Ask};
+use althing_record::RecordId;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
@@ -70,7 +71,9 @@ pub(super) async fn show(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Vote>, Refused> {
     let proposal = query::id("proposal", &query::segment(id)?)?;
-    let Answer::Vote(vote) = edge.ask(Ask::Vote { proposal }).await? else { return Err(mismatch()) };
+    let Answer::Vote(vote) = edge.ask(Ask::Vote { proposal, question: None }).await? else {
+        return Err(mismatch());
+    };
     Ok(Json((*vote).into()))
 }
 
@@ -121,8 +124,16 @@ pub(super) async fn certificate(
     State(edge): State<Edge>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refused> {
-    let proposal = query::id("proposal", &query::segment(id)?)?;
-    let answer = edge.ask(Ask::Certificate { proposal }).await?;
+    certificate_file(&edge, query::id("proposal", &query::segment(id)?)?, None).await
+}
+
+/// The certificate of a proposal that stands alone, or of a question of a docket.
+pub(super) async fn certificate_file(
+    edge: &Edge,
+    proposal: RecordId,
+    question: Option<u16>,
+) -> Result<Response, Refused> {
+    let answer = edge.ask(Ask::Certificate { proposal, question }).await?;
     let Answer::Certificate(bytes) = answer else { return Err(mismatch()) };
     Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/cbor"))], bytes).into_response())
 }

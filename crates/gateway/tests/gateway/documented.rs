@@ -37,7 +37,7 @@ impl Operation {
 
     fn line(&self) -> String {
         let path = self.path.replace("{did}", &HOSTED.to_string()).replace("{id}", &PROPOSAL.to_string());
-        let path = path.replace("{name}", "babel");
+        let path = path.replace("{name}", "babel").replace("{number}", "1");
         let query = match (self.method.as_str(), path.as_str()) {
             (_, "/v1/find") => "?skill=text",
             (_, "/v1/ping") => "?agent=did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp",
@@ -62,6 +62,10 @@ impl Operation {
             ("POST", "/v1/cards") => CARD_JSON.as_bytes(),
             ("POST", "/v1/exposures") => b"{\"echo\":true}",
             ("POST", "/v1/votes") => b"{\"question\":\"a\",\"voters\":[],\"method\":\"unanimous\"}",
+            ("POST", "/v1/dockets") => {
+                b"{\"terms\":{\"question\":\"a\",\"voters\":[],\"method\":\"unanimous\"},\"questions\":[{\"question\":\"b\"}]}"
+            }
+            ("POST", "/v1/dockets/{id}/ballots") => b"{\"others\":\"yes\"}",
             ("POST", "/v1/votes/{id}/ballots") => b"{\"choice\":\"yes\"}",
             ("POST", "/v1/store/records") => b"\x81\x41\x00",
             _ => b"",
@@ -137,7 +141,7 @@ async fn every_route_answers_as_documented() {
         }
         operations += 1;
     }
-    assert_eq!(operations, 8 + 28, "a route is missing in the document, or in this test");
+    assert_eq!(operations, 8 + 34, "a route is missing in the document, or in this test");
 }
 
 #[tokio::test]

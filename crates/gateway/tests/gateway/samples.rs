@@ -89,6 +89,36 @@ pub(crate) fn vote() -> engine::Vote {
     }
 }
 
+pub(crate) fn docket() -> engine::DocketState {
+    engine::DocketState {
+        summary: engine::DocketSummary {
+            docket: PROPOSAL,
+            proposer: HOSTED,
+            title: "June".into(),
+            method: "unanimous".into(),
+            questions: 2,
+            decided: 1,
+            rejected: 0,
+            is_closing: false,
+            is_closed: false,
+            made: NOON,
+            closes: NOON.plus(Millis::MINUTE),
+            is_over: false,
+        },
+        closing: None,
+        threshold: Some(2),
+        tolerates: 0,
+        voters: vec![engine::DocketVoter { agent: HOSTED, weight: 1, answered: true, acks: 0 }],
+        questions: vec![engine::QuestionState {
+            number: 1,
+            question: "merge PR 12?".into(),
+            options: vec![engine::OptionTally { text: "yes".into(), votes: 2 }],
+            abstentions: 0,
+            state: engine::VoteState::Decided { option: "yes".into() },
+        }],
+    }
+}
+
 pub(crate) fn peer() -> PeerInfo {
     PeerInfo {
         node: NodeId([9; 32]).to_string(),
@@ -160,6 +190,12 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
         engine::Ask::Propose { .. } => {
             engine::Answer::Proposed { proposal: PROPOSAL, threshold: Some(2), tolerates: 0 }
         }
+        engine::Ask::ProposeDocket { .. } => {
+            engine::Answer::Proposed { proposal: PROPOSAL, threshold: Some(2), tolerates: 0 }
+        }
+        engine::Ask::AnswerDocket { .. } => engine::Answer::Cast { ballot: BALLOT, repeated: false },
+        engine::Ask::Docket { .. } => engine::Answer::Docket(Box::new(docket())),
+        engine::Ask::Dockets => engine::Answer::Dockets(vec![docket().summary]),
         engine::Ask::Cast { .. } => engine::Answer::Cast { ballot: BALLOT, repeated: false },
         engine::Ask::Vote { .. } => engine::Answer::Vote(Box::new(vote())),
         engine::Ask::Votes => engine::Answer::Votes(vec![vote(), vote()]),

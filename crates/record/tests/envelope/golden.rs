@@ -96,6 +96,8 @@ fn records() -> Vec<Record> {
     let proposal = signed(link(Kind::Proposal, None, body(shaped("a proposal"))));
     let ballots = Content::Leaves(vec![vec![1; 33], vec![2; 33], vec![3; 33]]);
     let ballots = signed(link(Kind::BallotBatch, Some(&proposal), ballots));
+    let questions = Content::Leaves(vec![vec![4; 60], vec![5; 20]]);
+    let questions = signed(link(Kind::ProposalBatch, Some(&ballots), questions));
     let ack = signed(link(Kind::BallotAck, Some(&ballots), body(shaped("an acknowledgement"))));
     let report = signed(link(Kind::CloseReport, Some(&ack), body(shaped("a report"))));
     let part = signed(link(Kind::Agreement, Some(&report), body(shaped("a part of an agreement"))));
@@ -106,7 +108,8 @@ fn records() -> Vec<Record> {
     };
     let message = message.sign(&key(4), &network()).unwrap();
     vec![
-        inception, rotation, founding, membership, card, lease, proposal, ballots, ack, report, part, message,
+        inception, rotation, founding, membership, card, lease, proposal, ballots, questions, ack, report,
+        part, message,
     ]
 }
 

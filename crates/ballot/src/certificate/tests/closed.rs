@@ -26,19 +26,19 @@ fn ballot(key: &AgentKey, proposal: &Record, choice: &Choice) -> Record {
     sign(leaves(key, None, vec![leaf(proposal.id(), choice)]), key)
 }
 
-fn report(key: &AgentKey, proposal: &Record, ballots: &[(u16, RecordId)]) -> Record {
+pub(super) fn report(key: &AgentKey, proposal: &Record, ballots: &[(u16, RecordId)]) -> Record {
     let body = cbor::to_vec(&CloseReport::body(proposal.id(), ballots).unwrap());
     sign(chain(key, Kind::CloseReport, None, body), key)
 }
 
 /// The voters' places are those of their ids; agents are in another order.
-fn place(electorate: &Electorate, n: u8) -> u16 {
+pub(super) fn place(electorate: &Electorate, n: u8) -> u16 {
     let agent = agent(n).agent();
     electorate.voters().iter().position(|voter| voter.agent == agent).unwrap().try_into().unwrap()
 }
 
 /// Has the closers of a decision agree on a value.
-fn agreed(parsed: &Proposal, value: &Value, count: u8) -> Vec<u8> {
+pub(super) fn agreed(parsed: &Proposal, value: &Value, count: u8) -> Vec<u8> {
     agreed_in(&network(), parsed, value, count)
 }
 
