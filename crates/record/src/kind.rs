@@ -141,6 +141,8 @@ kinds! {
     Founding = 8, chain("group"), None, Some(Domain::Directory), 16 * KIB;
     /// One change to a group's members.
     Membership = 9, chain("group"), None, Some(Domain::Directory), 16 * KIB;
+    /// That an invited agent joins a group, or that a member leaves it.
+    Joining = 10, chain("group"), None, Some(Domain::Directory), KIB;
     /// An agent's self-description.
     Card = 16, PlacementRule::Slot { lifetime_ms_max: 90 * DAY }, None, Some(Domain::Directory), 16 * KIB;
     /// "This agent is served at this node now."
