@@ -48,7 +48,7 @@ pub use closing_view::{
     precommits, reports_for, reports_of, statements_at, statements_in, statements_of,
 };
 pub use count::Count;
-pub use electorate::{Electorate, Snapshot, Source, VOTERS_MAX, Voter};
+pub use electorate::{Electorate, GroupState, Snapshot, Source, VOTERS_MAX, Voter};
 pub use error::BallotError;
 pub use evidence::DoubleBallot;
 pub use manifest::{Manifest, ReportSet, reported};

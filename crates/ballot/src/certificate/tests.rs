@@ -1,4 +1,5 @@
 mod closed;
+mod group;
 
 use althing_record::{AgentKey, Draft, Kind, Record, RecordId, Rotation, recovery_key_hash};
 use althing_testkit::{agent, foreign_network, identity, leaves, network, rotation, sign};
