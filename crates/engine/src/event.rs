@@ -1,5 +1,5 @@
 use althing_record::cbor::{self, Limits, List, Text};
-use althing_record::{AgentId, Millis, NodeId, RecordId, cbor_map};
+use althing_record::{AgentId, GroupId, Millis, NodeId, RecordId, cbor_map};
 
 /// Longest text in an event, in bytes: what is longer is cut.
 pub const EVENT_TEXT_BYTES_MAX: usize = 256;
@@ -131,6 +131,19 @@ pub enum Event {
         /// Why.
         cause: String,
     },
+    /// A group was founded, or who is in it changed.
+    GroupChanged {
+        /// The group.
+        group: GroupId,
+        /// The record that did it.
+        record: RecordId,
+        /// Whom the change is about; of a founding the founder.
+        agent: AgentId,
+        /// `founded`, `invited`, `added`, `removed`, `promoted` or `demoted`.
+        change: String,
+        /// How many changes there were up to this one.
+        height: u32,
+    },
     /// Misbehaviour was proved.
     EvidenceFound {
         /// Whose.
@@ -224,6 +237,7 @@ kinds! {
     LeaseMoved 17 "lease.moved",
     LeaseEnded 18 "lease.ended",
     VoteRejected 19 "vote.rejected",
+    GroupChanged 24 "group.changed",
 }
 
 cbor_map! {
@@ -303,6 +317,10 @@ impl Event {
             Self::VoteConflicting { proposal, options } => {
                 (row.record, row.texts) = (Some(*proposal), texts(options));
             }
+            Self::GroupChanged { group, record, agent, change, height } => {
+                (row.agent, row.record, row.other) = (Some(*agent), Some(*record), Some(RecordId(group.0)));
+                (row.number, row.text) = (Some(u64::from(*height)), Some(cut(change)));
+            }
             Self::EvidenceFound { agent, offence, records } => {
                 (row.agent, row.text) = (Some(*agent), Some(cut(offence)));
                 (row.record, row.other) = (Some(records[0]), Some(records[1]));
@@ -374,6 +392,13 @@ impl Event {
             EventKind::VoteDecided => Self::VoteDecided { proposal: row.record?, option: text? },
             EventKind::VoteRejected => Self::VoteRejected { proposal: row.record?, cause: text? },
             EventKind::VoteConflicting => Self::VoteConflicting { proposal: row.record?, options: texts? },
+            EventKind::GroupChanged => Self::GroupChanged {
+                group: GroupId(row.other?.0),
+                record: row.record?,
+                agent: row.agent?,
+                change: text?,
+                height: row.number?.try_into().ok()?,
+            },
             EventKind::EvidenceFound => {
                 let records = [row.record?, row.other?];
                 Self::EvidenceFound { agent: row.agent?, offence: text?, records }
@@ -430,6 +455,13 @@ mod tests {
             Event::VoteDecided { proposal: ID, option: "yes".into() },
             Event::VoteConflicting { proposal: ID, options: vec!["a".into(), "b".into()] },
             Event::VoteRejected { proposal: ID, cause: "tied".into() },
+            Event::GroupChanged {
+                group: GroupId([8; 32]),
+                record: ID,
+                agent: AGENT,
+                change: "invited".into(),
+                height: 3,
+            },
             Event::EvidenceFound { agent: AGENT, offence: "chain fork".into(), records: [ID; 2] },
             Event::SigningStopped { cause: "copied".into() },
             Event::DiskWritable { full_since: Millis(9), cause: "full".into() },

@@ -29,6 +29,7 @@ impl<S: Snapshot> Engine<S> {
             Ask::Vote { proposal } => self.on_vote(no, proposal, now),
             Ask::Votes => self.on_votes(no, now),
             Ask::Certificate { proposal } => self.on_certificate(no, proposal),
+            Ask::Group(ask) => self.on_group_ask(no, ask, now),
             Ask::Evidence => {
                 let evidence = self.evidence()?;
                 self.answer(no, Answer::Evidence(evidence));

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_ballot::{
-    Ballot, BallotError, CastBallot, Certificate, Choice, Closing, Count, Electorate, Manifest, Mode,
-    Outcome, Proposal, ProposalBody, Question, Rule, Tally, acks_of, ballots_for, decision_of, leaf,
+    Ballot, BallotError, CastBallot, Certificate, Choice, Closing, Count, Electorate, GroupState, Manifest,
+    Mode, Outcome, Proposal, ProposalBody, Question, Rule, Tally, acks_of, ballots_for, decision_of, leaf,
     reports_for,
 };
-use althing_record::{AgentId, Content, Kind, Record, RecordId, cbor};
+use althing_record::{AgentId, Content, GroupId, Kind, Record, RecordId, cbor};
 use althing_store::{ReadError, Snapshot, Table};
 use rand_core::Rng;
 
@@ -32,9 +32,16 @@ impl<S: Snapshot> Engine<S> {
             self.refuse_unhosted(no, agent);
             return Ok(());
         };
+        let electorate = match draft.group {
+            None => Electorate::weighted(draft.voters.clone()),
+            Some(group) => match self.group_electorate(no, agent, group)? {
+                Some(electorate) => electorate,
+                None => return Ok(()),
+            },
+        };
         let mut nonce = [0; 8];
         self.random.fill_bytes(&mut nonce);
-        let body = Electorate::weighted(draft.voters.clone()).and_then(|electorate| {
+        let body = electorate.and_then(|electorate| {
             let (text, options, rule, window_ms) =
                 (&draft.question, &draft.options, draft.rule, draft.window_ms);
             match &draft.closed {
@@ -145,6 +152,23 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
+    /// The members of a group, to whom one of them puts a question. If that cannot be, the client is told.
+    fn group_electorate(
+        &mut self,
+        no: AskNo,
+        agent: AgentId,
+        group: GroupId,
+    ) -> Result<Option<Result<Electorate, BallotError>>, ReadError> {
+        let Some((_, tip)) = self.open_group(no, agent, group)? else { return Ok(None) };
+        if !tip.state.is_member(agent) {
+            let cause = format!("{agent} is not a member of group {group}, and only members propose to it");
+            self.refuse(no, RefusalKind::Invalid, cause, Some("`althing group show` lists the members"));
+            return Ok(None);
+        }
+        let members = tip.state.members().map(|(agent, _)| agent).collect();
+        Ok(Some(Electorate::of_group(GroupState { group, head: tip.state.head() }, members)))
+    }
+
     fn refuse_unknown_proposal(&mut self, no: AskNo, id: RecordId) {
         let hint = Some("`althing vote ls` shows the known proposals; a new one may take a moment to arrive");
         self.refuse(no, RefusalKind::NotFound, format!("proposal {id} is not known here"), hint);
@@ -223,6 +247,7 @@ impl<S: Snapshot> Engine<S> {
                 terms: closing.to_string(),
             }),
             rounds: count.as_ref().map_or_else(Vec::new, |counted| rounds(&proposal, &counted.1.outcome)),
+            group: proposal.electorate.group(),
             voters: voters.collect(),
             threshold: proposal.threshold(),
             tolerates: self.tolerates(&proposal),
@@ -307,8 +332,9 @@ impl<S: Snapshot> Engine<S> {
         for id in ids {
             batches.extend(self.record(id)?);
         }
-        let identities = self.identities_of(batches.iter().chain([&record]))?;
-        Ok(Certificate::write(&self.network, &record, &batches, &identities))
+        let mut others = self.group_records(proposal)?;
+        others.extend(self.identities_of(batches.iter().chain(&others).chain([&record]))?);
+        Ok(Certificate::write(&self.network, &record, &batches, &others))
     }
 
     /// The identity records of those whose rotated keys signed something.

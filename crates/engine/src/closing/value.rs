@@ -175,7 +175,8 @@ impl<S: Snapshot> Engine<S> {
         let Some(commit) = commit else { return Ok(None) };
         let batches: Vec<_> = batches.into_values().collect();
         let signed = [&record].into_iter().chain(&reports).chain(&batches);
-        let identities = self.identities_of(signed)?;
-        Ok(ClosedCertificate::write(&self.network, &record, &reports, &batches, &identities, commit.bytes()))
+        let mut others = self.group_records(proposal)?;
+        others.extend(self.identities_of(signed.chain(&others))?);
+        Ok(ClosedCertificate::write(&self.network, &record, &reports, &batches, &others, commit.bytes()))
     }
 }

@@ -156,6 +156,7 @@ async fn a_vote_round_trips() {
     let proposed = client.propose(&request).await.unwrap();
     assert_eq!((proposed.proposal, proposed.agent), (PROPOSAL.to_string(), HOSTED.to_string()));
     let draft = ProposalDraft {
+        group: None,
         question: "merge PR 12?".into(),
         options: Vec::new(),
         voters: [HOSTED, OTHER].map(|agent| Voter { agent, weight: 1 }).to_vec(),
