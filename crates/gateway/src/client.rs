@@ -2,6 +2,7 @@ mod calls;
 mod door;
 mod error;
 mod events;
+mod groups;
 mod sse;
 mod store;
 mod wire;

@@ -3,6 +3,7 @@
 mod calls;
 mod cards;
 mod events;
+mod groups;
 mod node;
 mod probes;
 mod store;
@@ -100,6 +101,11 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(votes::show)))
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(votes::cast)))
         .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(votes::certificate)))
+        .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(groups::found)))
+        .routes(read(&[ASKING, &[Invalid]], routes!(groups::list)))
+        .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(groups::show)))
+        .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(groups::change)))
+        .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(groups::join)))
         .routes(read(&[ASKING, &[Invalid]], routes!(store::records)))
         .routes(admin(&[ASKING, READING], routes!(store::import)))
         .routes(admin(&[ASKING], routes!(store::checkpoint)))

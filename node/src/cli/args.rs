@@ -1,6 +1,7 @@
 mod call;
 mod card;
 mod find;
+mod group;
 mod key;
 mod parts;
 mod store;
@@ -22,6 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::call::{How, Output, Secret, Send, Task, TaskWords, one_of};
 pub(crate) use self::card::Card;
 pub(crate) use self::find::Find;
+pub(crate) use self::group::{Change as GroupChange, Group, Join as GroupJoin};
 pub(crate) use self::key::Key as KeyCommand;
 pub(crate) use self::parts::{Content, Part, Parts};
 pub(crate) use self::store::Store;
@@ -145,6 +147,11 @@ Its card is taken back; its key and its local name stay. Calls under way go on."
     Task {
         #[command(subcommand)]
         command: Task,
+    },
+    /// Groups of agents, which vote by name
+    Group {
+        #[command(subcommand)]
+        command: Group,
     },
     /// Put questions, vote, and get or verify certificates
     Vote {
@@ -606,6 +613,9 @@ mod tests {
             vec!["vote", "cast", "5f0c9a11", "yes", "--rank", "yes,no"],
             vec!["vote", "cast", "5f0c9a11", "--score", "yes=6"],
             vec!["vote", "propose", "?"],
+            vec!["vote", "propose", "?", "--group", "5f0c9a11", "--voters", did],
+            vec!["group", "invite", "5f0c9a11"],
+            vec!["group", "create"],
             vec!["vote", "verify", "x", "--timeout", "soon"],
             vec!["card", "get", did, "--raw", "--json"],
             vec!["store", "export", "x", "--kind", "curd"],

@@ -75,6 +75,7 @@ fn closed_page(verified: &ClosedVerified) -> Result<Page, Failure> {
         ("took part", format!("{} of {}", count.participating, proposal.electorate.total())),
         ("closed by", format!("{} of {} closers", closers.0, closers.1)),
     ]);
+    group_lines(&mut text, proposal);
     let tallies = |round: &althing_tally::Round| -> Vec<Option<String>> {
         round.tally.iter().map(|votes| votes.map(|votes| count.outcome.votes(votes))).collect()
     };
@@ -109,6 +110,8 @@ fn closed_page(verified: &ClosedVerified) -> Result<Page, Failure> {
         "rejected": outcome.as_ref().err(),
         "method": proposal.rule.to_string(),
         "electorate": proposal.electorate.voters().len(),
+        "group": proposal.electorate.group().map(|of| of.group.to_string()),
+        "group_head": proposal.electorate.group().map(|of| of.head.to_string()),
         "participating": count.participating,
         "closers": closers.1,
         "signed_by": closers.0,
@@ -132,6 +135,7 @@ fn page(verified: &Verified) -> Result<Page, Failure> {
         ("method", proposal.rule.to_string()),
         ("votes", votes(*weight, proposal)),
     ]);
+    group_lines(&mut text, proposal);
     let rows: Vec<Vec<String>> = voters.iter().map(|voter| vec![voter.to_string(), option.clone()]).collect();
     text.line("").table(&["VOTER", "CHOICE"], &rows);
     let voters: Vec<_> = voters.iter().map(|voter| shown(*voter, option.clone(), proposal)).collect();
@@ -148,10 +152,19 @@ fn page(verified: &Verified) -> Result<Page, Failure> {
         "threshold": proposal.threshold(),
         "tolerates": proposal.electorate.tolerates(),
         "electorate": electorate,
+        "group": proposal.electorate.group().map(|of| of.group.to_string()),
+        "group_head": proposal.electorate.group().map(|of| of.head.to_string()),
         "votes": weight,
         "voters": voters,
     });
     Page::new(&document, text)
+}
+
+/// The group whose members the voters are proved to be, and after which of its changes.
+fn group_lines(text: &mut Text, proposal: &Proposal) {
+    if let Some(of) = proposal.electorate.group() {
+        text.pairs(&[("group", of.group.to_string()), ("members at", of.head.to_string())]);
+    }
 }
 
 fn votes(weight: u64, proposal: &Proposal) -> String {
