@@ -20,6 +20,7 @@ mod disk;
 mod endings;
 mod events;
 mod fake_node;
+mod groups;
 mod keys;
 mod lan;
 mod leaks;

@@ -35,7 +35,7 @@ pub enum Companion {
 /// Where records of a kind are gossiped and synced, outside groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Domain {
-    /// Identities, cards and leases.
+    /// Identities, groups, cards and leases.
     Directory,
     /// Proposals, ballots and attestations.
     Ledger,
