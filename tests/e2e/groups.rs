@@ -31,7 +31,7 @@ fn state(group: &Value) -> Value {
 fn settled(nodes: &[Node], id: &str, size: u64) -> Value {
     let mut shown = nodes.iter().map(|node| {
         poll("the group settles", || {
-            let shown = node.run(&["group", "show", id]);
+            let shown = node.run(&["--json", "group", "show", id]);
             let group: Value = (shown.code == Some(0)).then(|| shown.json("althing.group/v1"))?;
             let rows = |list: &str| group[list].as_array().unwrap().clone();
             let waits = rows("invited").iter().any(|row| row["joining"] == true)
@@ -96,16 +96,17 @@ fn agents_join_a_group_vote_in_it_and_leave_and_old_certificates_stay_valid() {
     let stranger = nodes.pop().unwrap();
     let id = founded(&nodes);
     let joined = settled(&nodes, &id, 3);
-    assert_eq!((&joined["height"], &joined["fork"], &joined["name"]), (
-        &json!(4),
-        &Value::Null,
-        &json!("translators")
-    ));
+    assert_eq!(
+        (&joined["height"], &joined["fork"], &joined["name"]),
+        (&json!(4), &Value::Null, &json!("translators"))
+    );
 
     let proposal = propose(&nodes, &id);
     let shown = nodes[1].ask("althing.vote/v1", &["vote", "show", &proposal]);
     assert_eq!((&shown["group"], &shown["group_head"]), (&json!(id), &joined["head"]), "{shown}");
-    poll("the stranger hears of it", || (stranger.run(&["vote", "show", &proposal]).code == Some(0)).then_some(()));
+    poll("the stranger hears of it", || {
+        (stranger.run(&["vote", "show", &proposal]).code == Some(0)).then_some(())
+    });
     let _ = stranger.run(&["vote", "cast", &proposal, "a"]).expect(1).says("not in the electorate");
     let to_group = ["vote", "propose", "mine?", "--group", &id];
     let _ = stranger.run(&to_group).expect(1).says("is not a member of group").says("hint: ");
@@ -124,7 +125,8 @@ fn agents_join_a_group_vote_in_it_and_leave_and_old_certificates_stay_valid() {
 
     let audit = nodes[1].ask("althing.audit/v1", &["vote", "audit"]);
     assert!(audit["votes"].as_array().unwrap().iter().all(|vote| vote["valid"] == true), "{audit}");
-    let verified = run(&["--json", "vote", "verify", &file]).expect(0).json("althing.verified-certificate/v1");
+    let verified =
+        run(&["--json", "vote", "verify", &file]).expect(0).json("althing.verified-certificate/v1");
     assert_eq!((&verified["group"], &verified["group_head"]), (&json!(id), &joined["head"]));
     assert_eq!(verified["electorate"], 3);
     let bytes = std::fs::read(&file).unwrap();
@@ -135,7 +137,7 @@ fn agents_join_a_group_vote_in_it_and_leave_and_old_certificates_stay_valid() {
         let _ = run(&["vote", "verify", &changed]).expect(6);
     }
 
-    let events = nodes[0].run(&["events", "--types", "group", "--limit", "100"]).expect(0);
+    let events = nodes[0].run(&["--json", "events", "--types", "group", "--limit", "100"]).expect(0);
     let told: Vec<Value> = events.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let changes: Vec<_> = told.iter().map(|event| event["data"]["change"].as_str().unwrap()).collect();
     assert_eq!(changes, ["founded", "invited", "invited", "added", "added", "removed"]);

@@ -56,8 +56,9 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Below the line.
-const PURE: &[&str] =
-    &["record", "store", "sync", "card", "ballot", "group", "agree", "tally", "trust", "a2a", "route", "engine"];
+const PURE: &[&str] = &[
+    "record", "store", "sync", "card", "ballot", "group", "agree", "tally", "trust", "a2a", "route", "engine",
+];
 
 /// Outside crates that pure crates may name: formats, URLs, hashes, signatures, seeded randomness, and the rounds of an
 /// agreement, which have neither a clock nor a network of their own.
