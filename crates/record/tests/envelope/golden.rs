@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use althing_record::cbor::{List, Text, Writer};
 use althing_record::{
-    AgentKey, Change, Content, Draft, Fork, Founding, Genesis, GroupId, Incarnation, Inception, Joining, Kind,
-    Membership, Millis, Network, Placement, PlacementRule, Record, Rotation, cbor, recovery_key_hash,
+    AgentKey, Change, Content, Draft, Fork, Founding, Genesis, GroupId, Incarnation, Inception, Joining,
+    Kind, Membership, Millis, Network, Placement, PlacementRule, Record, Rotation, cbor, recovery_key_hash,
 };
 
 const CREATED: Millis = Millis(1_795_132_800_000);
@@ -111,7 +111,8 @@ fn records() -> Vec<Record> {
     };
     let message = message.sign(&key(4), &network()).unwrap();
     vec![
-        inception, rotation, founding, membership, joining, card, lease, proposal, ballots, ack, report, part, message,
+        inception, rotation, founding, membership, joining, card, lease, proposal, ballots, ack, report,
+        part, message,
     ]
 }
 
