@@ -19,6 +19,7 @@ mod examples;
 mod expose;
 mod failure;
 mod find;
+mod group;
 mod key;
 mod logs;
 mod network;
@@ -111,6 +112,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Task { command } => task::task(command, &session, screen).map_err(Failure::of_call),
         Command::Find(args) if args.watch => session.block_on(find::watch(args, &session, screen)),
         Command::Find(args) => session.ask(find::find(args, &session)),
+        Command::Group { command } => session.ask(group::group(command, &session)),
         // What they wait for may take longer than an answer.
         Command::Vote { command: command @ (args::Vote::Result { .. } | args::Vote::Watch { .. }) } => {
             session.block_on(vote::vote(command, &session, screen))

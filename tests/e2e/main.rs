@@ -21,6 +21,7 @@ mod dockets;
 mod endings;
 mod events;
 mod fake_node;
+mod groups;
 mod keys;
 mod lan;
 mod leaks;

@@ -12,13 +12,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("sync", &["record"]),
     ("card", &["record", "store"]),
-    ("ballot", &["agree", "record", "store", "tally"]),
+    ("group", &["record", "store"]),
+    ("ballot", &["agree", "group", "record", "store", "tally"]),
     ("agree", &["record"]),
     ("trust", &["record"]),
     ("a2a", &["record"]),
     ("route", &[]),
     ("tally", &[]),
-    ("engine", &["agree", "ballot", "card", "record", "store", "sync", "tally"]),
+    ("engine", &["agree", "ballot", "card", "group", "record", "store", "sync", "tally"]),
     ("rocks", &["store"]),
     ("keystore", &["record"]),
     ("net", &["record"]),
@@ -55,8 +56,9 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Below the line.
-const PURE: &[&str] =
-    &["record", "store", "sync", "card", "ballot", "agree", "tally", "trust", "a2a", "route", "engine"];
+const PURE: &[&str] = &[
+    "record", "store", "sync", "card", "ballot", "group", "agree", "tally", "trust", "a2a", "route", "engine",
+];
 
 /// Outside crates that pure crates may name: formats, URLs, hashes, signatures, seeded randomness, and the rounds of an
 /// agreement, which have neither a clock nor a network of their own.

@@ -3,10 +3,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use althing_record::cbor::{self, Blob, DecodeError, Limits, List};
 use althing_record::{
-    AgentId, Digest, Domain, GENESIS_BYTES_MAX, GenesisError, KeyHistory, Kind, Leaves, Network, NetworkId,
-    Record, VerifyError, cbor_map, merkle,
+    AgentId, Digest, GENESIS_BYTES_MAX, GenesisError, KeyHistory, Kind, Leaves, Network, NetworkId, Record,
+    VerifyError, cbor_map, merkle,
 };
 
+use self::group::GroupPath;
 use crate::ballot::{LEAF_BYTES_MAX, parse_any_leaf};
 use crate::electorate::VOTERS_MAX;
 use crate::{BallotError, Choice, DocketProof, Outcome, Proposal, Tally};
@@ -39,6 +40,8 @@ cbor_map! {
         6 => pub identities: List<Blob<1_024>, 4_096>,
         /// Which question of a docket, where the record of the proposal is one.
         11 => pub docket: Option<DocketProof>,
+        /// Of a group's proposal: the envelopes of its Founding and of every change up to the state of the electorate, in order.
+        12 => pub group: Option<GroupPath>,
     }
 }
 
@@ -158,6 +161,9 @@ pub enum CertificateError {
     /// The signatures of the agreement are wrong.
     #[error("agreement: {0}")]
     Agreement(String),
+    /// The electorate is not what the group's records come to.
+    #[error("group: {0}")]
+    Group(String),
     /// Something in it proves nothing.
     #[error("certificate holds an identity record that no vote needs")]
     Surplus,
@@ -165,15 +171,16 @@ pub enum CertificateError {
 
 impl Certificate {
     /// Writes the certificate of a decided proposal from the batches that hold ballots for it (with their leaves), and
-    /// the identity records of voters with rotated keys. `None` if the ballots do not decide it, or conflict.
+    /// the `others`: identity records of those with rotated keys, and of a group's proposal the records on the way to
+    /// its state. `None` if the ballots do not decide it, or conflict, or one of the others is missing.
     #[must_use]
     pub fn write(
         network: &Network,
         proposal: &Record,
         batches: &[Record],
-        identities: &[Record],
+        others: &[Record],
     ) -> Option<Self> {
-        Self::write_item(network, proposal, None, batches, identities)
+        Self::write_item(network, proposal, None, batches, others)
     }
 
     /// The same for a question of a docket, by its number.
@@ -183,9 +190,10 @@ impl Certificate {
         proposal: &Record,
         item: Option<u16>,
         batches: &[Record],
-        identities: &[Record],
+        others: &[Record],
     ) -> Option<Self> {
         let (parsed, docket) = put(proposal, item)?;
+        let path = group::path(&parsed, others)?;
         let mut cast = Vec::new();
         for record in batches {
             for (index, leaf) in record.leaves()?.into_iter().enumerate() {
@@ -207,15 +215,16 @@ impl Certificate {
                 chosen.push(record);
             }
         }
-        let signed = [proposal].into_iter().chain(chosen);
+        let signed = [proposal].into_iter().chain(chosen).chain(path.iter().flatten().copied());
         Some(Self {
             mode: DIRECT,
             genesis: Blob::try_from(network.to_bytes()).ok()?,
             proposal: Blob::try_from(proposal.envelope().to_vec()).ok()?,
             option,
             votes: List::try_from(proofs.into_values().collect::<Vec<_>>()).ok()?,
-            identities: needed_identities(signed, identities)?,
+            identities: needed_identities(signed, others)?,
             docket,
+            group: group::written(path.as_deref())?,
         })
     }
 
@@ -281,6 +290,7 @@ impl Certificate {
             ballots.push((voter, Choice::Option(option)));
         }
         identities.require(&proposal_record).map_err(CertificateError::Signer)?;
+        group::check(&network, &proposal, certificate.group.as_ref(), |record| identities.require(record))?;
         identities.check_all_needed()?;
         let weight = Tally::count(&proposal, ballots).weights[option as usize];
         let needed = proposal.threshold().ok_or(CertificateError::Option(option))?;
@@ -356,12 +366,14 @@ fn record(network: &Network, part: &str, bytes: &[u8]) -> Result<Record, Certifi
 /// The identity records of those among the signers whose keys were rotated, as a file has them.
 fn needed_identities<'r>(
     signed: impl IntoIterator<Item = &'r Record>,
-    identities: &[Record],
+    others: &[Record],
 ) -> Option<List<Blob<1_024>, 4_096>> {
     let rotated: BTreeSet<_> =
         signed.into_iter().filter(|record| record.header().key.is_some()).map(Record::agent).collect();
+    let is_identity = |record: &&Record| matches!(record.kind(), Kind::Inception | Kind::Rotation);
+    let identities = others.iter().filter(is_identity);
     let mut identities: Vec<&Record> =
-        identities.iter().filter(|record| rotated.contains(&record.agent())).collect();
+        identities.filter(|record| rotated.contains(&record.agent())).collect();
     identities.sort_by_key(|record| record.id());
     identities.dedup_by_key(|record| record.id());
     let blobs: Option<Vec<_>> =
@@ -407,7 +419,7 @@ impl Identities {
     fn check_all_needed(&self) -> Result<(), CertificateError> {
         let in_order = self.records.windows(2).all(|pair| pair[0].id() < pair[1].id());
         let is_needed = |record: &Record| {
-            record.kind().domain() == Some(Domain::Directory) && self.needed.contains(&record.agent())
+            matches!(record.kind(), Kind::Inception | Kind::Rotation) && self.needed.contains(&record.agent())
         };
         if in_order && self.records.iter().all(is_needed) { Ok(()) } else { Err(CertificateError::Surplus) }
     }
@@ -432,6 +444,7 @@ impl VoteProof {
 }
 
 mod closed;
+mod group;
 
 pub use self::closed::{ClosedCertificate, ClosedVerified, instance};
 

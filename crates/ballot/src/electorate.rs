@@ -1,5 +1,5 @@
 use althing_record::cbor::{Blob, Decode, DecodeError, Encode, List, Reader, Writer};
-use althing_record::{AgentId, Digest, cbor_map, merkle};
+use althing_record::{AgentId, Digest, GroupId, RecordId, cbor_map, merkle};
 
 use crate::BallotError;
 
@@ -15,11 +15,21 @@ pub struct Voter {
     pub weight: u64,
 }
 
-/// Who may vote: a named list, ascending by agent.
+/// A group as it was after one of its changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupState {
+    /// The group.
+    pub group: GroupId,
+    /// The record that made the state: the group's Founding, or a change.
+    pub head: RecordId,
+}
+
+/// Who may vote: a list, ascending by agent, and of which group it says to be the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Electorate {
     voters: Vec<Voter>,
     total: u64,
+    group: Option<GroupState>,
 }
 
 cbor_map! {
@@ -46,15 +56,32 @@ pub enum Source {
         /// The weights, as many as voters; empty if all are 1.
         weights: List<u64, VOTERS_MAX>,
     },
+    /// The members of a group, each with one vote. They stand here too, so that a ballot can be judged without the group.
+    Group {
+        /// Which group, and after which change.
+        state: GroupState,
+        /// The members' ids, as in a list.
+        voters: Blob<32_000>,
+    },
 }
 
 impl Encode for Source {
     fn encode(&self, to: &mut Writer) {
-        let Self::List { voters, weights } = self;
-        to.array(3);
-        to.uint(0);
-        voters.encode(to);
-        weights.encode(to);
+        match self {
+            Self::List { voters, weights } => {
+                to.array(3);
+                to.uint(0);
+                voters.encode(to);
+                weights.encode(to);
+            }
+            Self::Group { state, voters } => {
+                to.array(4);
+                to.uint(1);
+                state.group.encode(to);
+                state.head.encode(to);
+                voters.encode(to);
+            }
+        }
     }
 }
 
@@ -63,7 +90,12 @@ impl Decode for Source {
         let len = from.array()?;
         match (from.uint()?, len) {
             (0, 3) => Ok(Self::List { voters: Decode::decode(from)?, weights: Decode::decode(from)? }),
+            (1, 4) => {
+                let state = GroupState { group: Decode::decode(from)?, head: Decode::decode(from)? };
+                Ok(Self::Group { state, voters: Decode::decode(from)? })
+            }
             (0, _) => Err(DecodeError::Invalid(format!("a voter list has 3 parts, found {len}"))),
+            (1, _) => Err(DecodeError::Invalid(format!("a group's electorate has 4 parts, found {len}"))),
             (value, _) => Err(DecodeError::Newer { of: "electorate", what: "source", value }),
         }
     }
@@ -76,6 +108,14 @@ impl Electorate {
     /// When it is empty, too long, or names somebody twice.
     pub fn equal(agents: Vec<AgentId>) -> Result<Self, BallotError> {
         Self::weighted(agents.into_iter().map(|agent| Voter { agent, weight: 1 }).collect())
+    }
+
+    /// The members of a group after one of its changes, each with one vote.
+    ///
+    /// # Errors
+    /// When there are none, or too many, or one is named twice.
+    pub fn of_group(state: GroupState, members: Vec<AgentId>) -> Result<Self, BallotError> {
+        Ok(Self { group: Some(state), ..Self::equal(members)? })
     }
 
     /// A list with weights.
@@ -100,7 +140,7 @@ impl Electorate {
         let total = u64::try_from(sum).map_err(|_| {
             BallotError::Weights(format!("they sum to {sum}, at most {} is allowed", u64::MAX))
         })?;
-        Ok(Self { voters, total })
+        Ok(Self { voters, total, group: None })
     }
 
     /// Reads the list of a proposal and holds it against its commitment.
@@ -108,7 +148,10 @@ impl Electorate {
     /// # Errors
     /// When it does not match.
     pub fn from_snapshot(snapshot: &Snapshot) -> Result<Self, BallotError> {
-        let Source::List { voters, weights } = &snapshot.source;
+        let (voters, weights, group) = match &snapshot.source {
+            Source::List { voters, weights } => (voters, &weights[..], None),
+            Source::Group { state, voters } => (voters, &[][..], Some(*state)),
+        };
         let agents: Vec<AgentId> = voters
             .chunks(32)
             .map(AgentId::try_from)
@@ -123,7 +166,7 @@ impl Electorate {
             .enumerate()
             .map(|(index, agent)| Voter { agent: *agent, weight: weight(index) })
             .collect();
-        let electorate = Self::weighted(listed.clone())?;
+        let electorate = Self { group, ..Self::weighted(listed.clone())? };
         // One electorate has one form: in order, and with weights only where they differ from 1.
         let same = electorate.voters == listed && electorate.snapshot() == *snapshot;
         if same { Ok(electorate) } else { Err(BallotError::Electorate) }
@@ -140,13 +183,14 @@ impl Electorate {
         let ids: Vec<u8> = self.voters.iter().flat_map(|voter| voter.agent.0).collect();
         let equal = self.voters.iter().all(|voter| voter.weight == 1);
         let weights = if equal { Vec::new() } else { self.voters.iter().map(|voter| voter.weight).collect() };
+        let voters = Blob::try_from(ids).unwrap_or_default();
         Snapshot {
             root: merkle::root(&leaves),
             count: u32::try_from(self.voters.len()).unwrap_or(u32::MAX),
             total: self.total,
-            source: Source::List {
-                voters: Blob::try_from(ids).unwrap_or_default(),
-                weights: List::try_from(weights).unwrap_or_default(),
+            source: match self.group {
+                None => Source::List { voters, weights: List::try_from(weights).unwrap_or_default() },
+                Some(state) => Source::Group { state, voters },
             },
         }
     }
@@ -155,6 +199,12 @@ impl Electorate {
     #[must_use]
     pub fn voters(&self) -> &[Voter] {
         &self.voters
+    }
+
+    /// The group whose members they say to be. Whether they are is for whoever knows the group's records.
+    #[must_use]
+    pub fn group(&self) -> Option<GroupState> {
+        self.group
     }
 
     /// How much an agent's ballot counts; none if it may not vote.
@@ -185,6 +235,8 @@ impl Electorate {
 
 #[cfg(test)]
 mod tests {
+    use althing_record::cbor::{self, Limits};
+
     use super::*;
 
     fn agents(count: u8) -> Vec<AgentId> {
@@ -211,13 +263,27 @@ mod tests {
         wrong.root = Digest([0; 32]);
         assert_eq!(Electorate::from_snapshot(&wrong), Err(BallotError::Electorate));
         let mut wrong = electorate.snapshot();
-        let Source::List { weights, .. } = &mut wrong.source;
+        let Source::List { weights, .. } = &mut wrong.source else { panic!("a list") };
         *weights = vec![1, 1, 1].try_into().unwrap();
         assert_eq!(Electorate::from_snapshot(&wrong), Err(BallotError::Electorate));
         let mut wrong = electorate.snapshot();
-        let Source::List { voters, .. } = &mut wrong.source;
+        let Source::List { voters, .. } = &mut wrong.source else { panic!("a list") };
         *voters = voters[..40].to_vec().try_into().unwrap();
         assert_eq!(Electorate::from_snapshot(&wrong), Err(BallotError::Electorate));
+    }
+
+    #[test]
+    fn a_groups_electorate_round_trips_with_the_state_that_it_is_of() {
+        let state = GroupState { group: GroupId([5; 32]), head: RecordId([6; 32]) };
+        let electorate = Electorate::of_group(state, agents(3)).unwrap();
+        let read = cbor::from_slice(&cbor::to_vec(&electorate.snapshot()), Limits::RECORD).unwrap();
+        assert_eq!(Electorate::from_snapshot(&read), Ok(electorate.clone()));
+        assert_eq!((electorate.group(), electorate.is_equal()), (Some(state), true));
+        assert_ne!(
+            Ok(electorate),
+            Electorate::equal(agents(3)),
+            "the same voters by name are another electorate"
+        );
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl<S: Snapshot> Engine<S> {
                 return Ok(Err(Admission::Unwanted(error.to_string())));
             }
         };
-        if record.group().is_some() {
+        if record.group().is_some() && !matches!(record.kind(), Kind::Membership | Kind::Joining) {
             return Ok(Err(Admission::Unwanted("unknown group".into())));
         }
         let body = match read_body(record) {
@@ -121,9 +121,16 @@ impl<S: Snapshot> Engine<S> {
         };
         let admission = match (&record.header().placement, &body) {
             (Placement::Slot { name, revision }, _) => self.weigh_slot(record, name, *revision)?,
+            (_, Body::Group(body)) => self.weigh_group(record, body)?,
             // What was signed here is kept even if a crash took the proposal that it answers: it is never signed again.
             (_, Body::Ballots(ballots)) if source != Source::Guard => self.weigh_ballots(ballots)?,
             (_, Body::Answers(answers)) if source != Source::Guard => self.weigh_answers(answers)?,
+            (_, Body::Docket(docket)) if source != Source::Guard => {
+                self.weigh_electorate(record.agent(), &docket.terms.electorate)?
+            }
+            (_, Body::Proposal(Some(electorate))) if source != Source::Guard => {
+                self.weigh_electorate(record.agent(), electorate)?
+            }
             (_, Body::Acks(acks)) if source != Source::Guard => {
                 self.weigh_closer(record.agent(), acks.iter().map(|ack| ack.proposal))?
             }
@@ -152,6 +159,7 @@ impl<S: Snapshot> Engine<S> {
             }
             Kind::Founding
             | Kind::Membership
+            | Kind::Joining
             | Kind::Card
             | Kind::Lease
             | Kind::Proposal
@@ -276,12 +284,14 @@ impl<S: Snapshot> Engine<S> {
                 self.put(Table::IdentityView, identity_key(record.agent(), id), Vec::new());
                 self.histories.borrow_mut().remove(&record.agent());
                 self.dockets.forget_counts();
+                self.groups.forget_tips();
                 self.tell_identity(record, known, before)?;
                 if self.key_history(record.agent())?.current_key() != before {
                     self.purge_replaced_keys(record.agent())?;
                 }
             }
-            Body::Proposal => {
+            Body::Group(body) => return self.fold_group(record, &body),
+            Body::Proposal(_) => {
                 althing_ballot::index_proposal(record, &mut batch);
                 self.write_all(&batch);
                 self.tell_proposal(record)?;

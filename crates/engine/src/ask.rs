@@ -1,10 +1,10 @@
-use althing_ballot::{ClosedTerms, Rule};
-use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
+use althing_ballot::{ClosedTerms, GroupState, Rule};
+use althing_record::{AgentId, Digest, GroupId, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
 
 mod docket;
 
 pub use self::docket::*;
-use crate::{EventKind, EventsFrom, EventsPage, Find, Found, HostedAgent};
+use crate::{EventKind, EventsFrom, EventsPage, Find, Found, Group, GroupAsk, HostedAgent};
 
 /// Something that a local client wants of the node. Each gets exactly one [`Answer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +96,8 @@ pub enum Ask {
     },
     /// The known dockets, newest first, at most [`crate::DOCKETS_MAX`].
     Dockets,
+    /// Something about groups.
+    Group(GroupAsk),
     /// Proven misbehaviour, by agent.
     Evidence,
     /// Take records in as if a peer had sent them; at most [`crate::IMPORT_MAX`].
@@ -127,6 +129,7 @@ impl Ask {
             | Self::ProposeDocket { .. }
             | Self::AnswerDocket { .. }
             | Self::Import { .. } => true,
+            Self::Group(ask) => ask.writes(),
             Self::Status
             | Self::Card { .. }
             | Self::Spread { .. }
@@ -149,8 +152,10 @@ pub struct ProposalDraft {
     pub question: String,
     /// The options, 2 to 64. Empty: a motion, that is "yes" and "no", of which only "yes" can be certified.
     pub options: Vec<String>,
-    /// The voters, and how much each ballot counts.
+    /// The voters, and how much each ballot counts. None if a group votes.
     pub voters: Vec<althing_ballot::Voter>,
+    /// The group whose members vote, as it is when the question is put.
+    pub group: Option<GroupId>,
     /// The rule.
     pub rule: Rule,
     /// The terms of a Closed decision; none: a Direct one.
@@ -222,6 +227,15 @@ pub enum Answer {
     Dockets(Vec<DocketSummary>),
     /// To [`Ask::Certificate`]: the certificate file.
     Certificate(Vec<u8>),
+    /// To [`GroupAsk::Show`], and to those that change something.
+    Group {
+        /// The group afterwards.
+        group: Box<Group>,
+        /// What was signed: durable here and offered to the network. None if nothing had to be.
+        record: Option<RecordId>,
+    },
+    /// To [`GroupAsk::List`].
+    Groups(Vec<Group>),
     /// To [`Ask::Evidence`].
     Evidence(Vec<EvidenceRow>),
     /// To [`Ask::Import`]: what became of each record, in the same order; on disk here.
@@ -403,6 +417,8 @@ pub struct Vote {
     pub closing: Option<ClosingTerms>,
     /// The count of a Closed decision, round by round, once it is made.
     pub rounds: Vec<CountRound>,
+    /// The group whose members vote, after one of its changes.
+    pub group: Option<GroupState>,
     /// The electorate.
     pub voters: Vec<Voter>,
     /// Votes that one option needs in a Direct decision.

@@ -1,7 +1,10 @@
 use althing_agree::Entry;
-use althing_ballot::{Ack, AgreementBody, Answers, Ballot, CloseReport, Docket, Proposal, ballots_of};
+use althing_ballot::{
+    Ack, AgreementBody, Answers, Ballot, CloseReport, Docket, Electorate, Proposal, ballots_of,
+};
 use althing_card::{Card, Lease};
-use althing_record::{Inception, Kind, Record, RecordId, Rotation};
+use althing_group::State;
+use althing_record::{Inception, Joining, Kind, Membership, Record, RecordId, Rotation};
 
 use crate::admit::Admission;
 
@@ -10,7 +13,9 @@ pub(crate) enum Body {
     Card(Option<Card>),
     Lease(Option<Lease>),
     Identity,
-    Proposal,
+    Group(GroupBody),
+    /// With its electorate, if that is a group's.
+    Proposal(Option<Box<Electorate>>),
     Docket(Box<Docket>),
     Ballots(Vec<Ballot>),
     /// Answers to a docket.
@@ -21,6 +26,13 @@ pub(crate) enum Body {
     Agreement(AgreementBody),
     /// The same, checked.
     Statement(RecordId, Box<Entry>),
+}
+
+/// What is said in a group.
+pub(crate) enum GroupBody {
+    Founding(Box<State>),
+    Change(Membership),
+    Joining(Joining),
 }
 
 /// Reads a record's body, or says what is to be done with the record instead.
@@ -40,7 +52,10 @@ pub(crate) fn read_body(record: &Record) -> Result<Body, Admission> {
             record.body::<Rotation>().map(|_| Body::Identity).map_err(|error| wrong(&error, error.is_newer()))
         }
         Kind::Proposal => Proposal::from_record(record)
-            .map(|_| Body::Proposal)
+            .map(|proposal| {
+                let electorate = proposal.electorate;
+                Body::Proposal(electorate.group().map(|_| Box::new(electorate)))
+            })
             .map_err(|error| wrong(&error, error.is_newer())),
         Kind::BallotBatch | Kind::ProposalBatch if !record.is_whole() => {
             // The id is the same with them: a peer that withholds them must not make this node refuse the whole record.
@@ -65,10 +80,23 @@ pub(crate) fn read_body(record: &Record) -> Result<Body, Admission> {
         Kind::Agreement => AgreementBody::from_record(record)
             .map(Body::Agreement)
             .map_err(|error| wrong(&error, error.is_newer())),
-        Kind::Founding | Kind::Membership => {
-            Err(Admission::Unwanted("groups are not kept by this version".into()))
-        }
+        Kind::Founding | Kind::Membership | Kind::Joining => read_group(record).map(Body::Group),
         Kind::Message => Err(Admission::Unwanted("messages are not shared".into())),
+    }
+}
+
+fn read_group(record: &Record) -> Result<GroupBody, Admission> {
+    if record.kind() == Kind::Founding {
+        let state = State::founded(record).map_err(|error| wrong(&error, error.is_newer()))?;
+        return Ok(GroupBody::Founding(Box::new(state)));
+    }
+    if record.kind() == Kind::Membership {
+        return record.body().map(GroupBody::Change).map_err(|error| wrong(&error, error.is_newer()));
+    }
+    let joining: Joining = record.body().map_err(|error| wrong(&error, error.is_newer()))?;
+    match joining.leaves {
+        None | Some(1) => Ok(GroupBody::Joining(joining)),
+        Some(value) => Err(wrong(format!("what a joining with {value} asks for is not known"), true)),
     }
 }
 

@@ -11,6 +11,7 @@ use rand_core::{Rng, SeedableRng};
 use crate::announce::Announcer;
 use crate::closing::Closings;
 use crate::docket::Dockets;
+use crate::group::Groups;
 use crate::journal::Journal;
 use crate::quota::Authors;
 use crate::reconcile::Reconciler;
@@ -85,6 +86,7 @@ pub struct Engine<S> {
     pub(crate) memory: Memory,
     pub(crate) closings: Closings,
     pub(crate) dockets: Dockets,
+    pub(crate) groups: Groups,
     pub(crate) next_number: u64,
     pub(crate) due: Due,
 }
@@ -170,6 +172,7 @@ impl<S: Snapshot> Engine<S> {
             memory: Memory::default(),
             closings: Closings::default(),
             dockets: Dockets::default(),
+            groups: Groups::default(),
             next_number: 0,
             due: Due {
                 sync: now.ticks + config.timing.sync_ms,
@@ -202,9 +205,8 @@ impl<S: Snapshot> Engine<S> {
         }
         self.journal.now = now.wall;
         let stepped = self.step(now, input);
-        if let Err(error) =
-            stepped.and_then(|()| if self.read_only { Ok(()) } else { self.pump_closings(now) })
-        {
+        let kept = stepped.and_then(|()| if self.read_only { Ok(()) } else { self.pump_closings(now) });
+        if let Err(error) = kept.and_then(|()| self.keep_groups(now)) {
             self.halt(error.to_string());
             return;
         }
@@ -275,9 +277,10 @@ impl<S: Snapshot> Engine<S> {
             Input::Gossip { message, .. } if self.read_only => {
                 self.effect(Effect::Verdict(message, althing_record::Verdict::Ignore));
             }
-            Input::Gossip { message, record, .. } => {
-                let verdict = self.admit(&record, Source::Gossip, now)?.verdict();
-                self.effect(Effect::Verdict(message, verdict));
+            Input::Gossip { message, from, record } => {
+                let admission = self.admit(&record, Source::Gossip, now)?;
+                self.seek_group_state(&admission, from, now);
+                self.effect(Effect::Verdict(message, admission.verdict()));
             }
             Input::Request { reply, request, .. } => {
                 let response = self.serve(&request, now)?;
@@ -321,6 +324,7 @@ impl<S: Snapshot> Engine<S> {
             self.ensure_inception(&hosted, now)?;
         }
         self.check_own_chains()?;
+        self.resume_groups()?;
         self.resume_closings(now)
     }
 
@@ -375,6 +379,7 @@ impl<S: Snapshot> Engine<S> {
             .chain(self.announcer.next_deadline())
             .chain(self.reconciler.next_deadline())
             .chain(self.closings.next_deadline().filter(|_| !self.read_only))
+            .chain(self.groups.next_deadline().filter(|_| !self.read_only))
             .min()
             .map(|ticks| Deadline(ticks.max(now.ticks + 1)));
         if let Some(next) = next

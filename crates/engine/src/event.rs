@@ -1,5 +1,5 @@
 use althing_record::cbor::{self, Limits, List, Text};
-use althing_record::{AgentId, Millis, NodeId, RecordId, cbor_map};
+use althing_record::{AgentId, GroupId, Millis, NodeId, RecordId, cbor_map};
 
 /// Longest text in an event, in bytes: what is longer is cut.
 pub const EVENT_TEXT_BYTES_MAX: usize = 256;
@@ -162,6 +162,19 @@ pub enum Event {
         /// How many there are.
         questions: u64,
     },
+    /// A group was founded, or who is in it changed.
+    GroupChanged {
+        /// The group.
+        group: GroupId,
+        /// The record that did it.
+        record: RecordId,
+        /// Whom the change is about; of a founding the founder.
+        agent: AgentId,
+        /// `founded`, `invited`, `added`, `removed`, `promoted` or `demoted`.
+        change: String,
+        /// How many changes there were up to this one.
+        height: u32,
+    },
     /// Misbehaviour was proved.
     EvidenceFound {
         /// Whose.
@@ -258,6 +271,7 @@ kinds! {
     DocketProposed 31 "docket.proposed",
     DocketAnswered 32 "docket.answered",
     DocketDecided 33 "docket.decided",
+    GroupChanged 24 "group.changed",
 }
 
 cbor_map! {
@@ -350,6 +364,10 @@ impl Event {
                 (row.record, row.number) = (Some(*docket), Some(*questions));
                 row.numbers = List::try_from(vec![*decided, *rejected]).ok();
             }
+            Self::GroupChanged { group, record, agent, change, height } => {
+                (row.agent, row.record, row.other) = (Some(*agent), Some(*record), Some(RecordId(group.0)));
+                (row.number, row.text) = (Some(u64::from(*height)), Some(cut(change)));
+            }
             Self::EvidenceFound { agent, offence, records } => {
                 (row.agent, row.text) = (Some(*agent), Some(cut(offence)));
                 (row.record, row.other) = (Some(records[0]), Some(records[1]));
@@ -433,6 +451,13 @@ impl Event {
                 let (decided, rejected) = (*numbers.first()?, *numbers.get(1)?);
                 Self::DocketDecided { docket: row.record?, decided, rejected, questions: row.number? }
             }
+            EventKind::GroupChanged => Self::GroupChanged {
+                group: GroupId(row.other?.0),
+                record: row.record?,
+                agent: row.agent?,
+                change: text?,
+                height: row.number?.try_into().ok()?,
+            },
             EventKind::EvidenceFound => {
                 let records = [row.record?, row.other?];
                 Self::EvidenceFound { agent: row.agent?, offence: text?, records }
@@ -492,6 +517,13 @@ mod tests {
             Event::DocketProposed { docket: ID, proposer: AGENT, title: "June".into(), questions: 3 },
             Event::DocketAnswered { docket: ID, voter: AGENT, ballot: RecordId([5; 32]) },
             Event::DocketDecided { docket: ID, decided: 2, rejected: 1, questions: 3 },
+            Event::GroupChanged {
+                group: GroupId([8; 32]),
+                record: ID,
+                agent: AGENT,
+                change: "invited".into(),
+                height: 3,
+            },
             Event::EvidenceFound { agent: AGENT, offence: "chain fork".into(), records: [ID; 2] },
             Event::SigningStopped { cause: "copied".into() },
             Event::DiskWritable { full_since: Millis(9), cause: "full".into() },

@@ -42,7 +42,6 @@ number! {
 pub struct Key(pub [u8; 32]);
 
 /// What the shell tells the engine.
-#[expect(clippy::large_enum_variant, reason = "each is moved once or twice, never stored in numbers")]
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A peer of this network is connected.

@@ -4,7 +4,7 @@
 //! outrun the disk says after which commit it may leave ([`Output`], [`Gate`]). That seam makes a network of engines
 //! run on one thread in the simulator exactly as it runs on real machines.
 //!
-//! This crate composes the feature crates (cards, ballots, reconciliation) and is the only one that does. It
+//! This crate composes the feature crates (cards, ballots, groups, reconciliation) and is the only one that does. It
 //! deliberately knows no libp2p, no RocksDB, no HTTP and no JSON of the API.
 //!
 //! The way of a record: [`althing_record::Record::verify`] (in the shell, off the event loop) → admission (`admit.rs`) →
@@ -26,6 +26,9 @@ mod event_id;
 mod found;
 mod frame;
 mod gate;
+mod group;
+mod group_ask;
+mod group_asks;
 mod io;
 mod journal;
 mod publish;
@@ -42,6 +45,7 @@ mod tell;
 mod vote;
 
 pub use althing_card::{Query, QueryError};
+pub use althing_group::Role;
 pub use announce::{ANNOUNCED_MAX, BURST_MAX, PLACING_MAX, PROVIDED_MAX};
 pub use ask::*;
 pub use bulk::{IMPORT_MAX, RecordPage, Taken, live_records};
@@ -53,6 +57,8 @@ pub use event_id::{EventId, EventIdError, Start};
 pub use found::{Explain, Find, Found, FoundAgent, MAX_FOUND, PageAsked, PeerAsked, PeerOutcome, Reached};
 pub use frame::{FrameError, RECORDS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, Request, Response};
 pub use gate::Gate;
+pub use group_ask::{Group, GroupAsk, GroupInvite, GroupMember};
+pub use group_asks::GROUPS_MAX;
 pub use io::{
     AskNo, Deadline, Effect, Input, Key, LookupEnd, MessageNo, Note, Now, Output, QueryNo, ReplyNo,
     RequestNo, Source,

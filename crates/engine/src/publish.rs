@@ -3,7 +3,8 @@
 use althing_card::{CARD_LIFETIME_MS, Card, LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease};
 use althing_record::cbor::{self, Text};
 use althing_record::{
-    AgentId, Content, Draft, Incarnation, Inception, Kind, Placement, Record, RecordId, VerifyError,
+    AgentId, Content, Draft, GroupId, Incarnation, Inception, Kind, Millis, Placement, PlacementRule, Record,
+    RecordId, VerifyError,
 };
 use althing_store::{ReadError, Snapshot, Table};
 
@@ -12,6 +13,9 @@ use crate::config::AGENTS_MAX;
 use crate::engine::Engine;
 use crate::rows::{chain_prefix, slot_key};
 use crate::{Answer, AskNo, Effect, HostedAgent, Now, Published, RefusalKind, Source};
+
+/// The streams of the chains that are kept under the vote guard.
+const OWN_STREAMS: [&str; 2] = ["vote", "group"];
 
 /// Why this node did not sign something.
 #[derive(Debug)]
@@ -122,10 +126,26 @@ impl<S: Snapshot> Engine<S> {
         content: Content,
         now: Now,
     ) -> Result<Record, SignError> {
+        self.sign_link_in(hosted, None, kind, content, None, now)
+    }
+
+    /// The same inside a group, and made later than `after`.
+    pub(crate) fn sign_link_in(
+        &mut self,
+        hosted: &HostedAgent,
+        group: Option<GroupId>,
+        kind: Kind,
+        content: Content,
+        after: Option<Millis>,
+        now: Now,
+    ) -> Result<Record, SignError> {
         if let Some(cause) = &self.signing_stopped {
             return Err(SignError::Refused(RefusalKind::SigningStopped, cause.clone()));
         }
-        let chain = self.own_chain(hosted.agent, "vote");
+        let PlacementRule::Chain { stream, .. } = kind.placement() else {
+            return Err(SignError::Refused(RefusalKind::Internal, format!("{} has no chain", kind.name())));
+        };
+        let chain = self.own_chain(hosted.agent, stream);
         let (seq, prev) = match self.head(&chain) {
             Some(head) => (head.seq.saturating_add(1), Some(RecordId(head.id))),
             None => (0, None),
@@ -134,15 +154,15 @@ impl<S: Snapshot> Engine<S> {
         let draft = Draft {
             agent: hosted.agent,
             key_event: history.current_event(),
-            group: None,
+            group,
             kind,
             placement: Placement::Chain {
-                stream: Text::try_from("vote").unwrap_or_default(),
+                stream: Text::try_from(stream).unwrap_or_default(),
                 incarnation: Some(self.incarnation),
                 seq,
                 prev,
             },
-            made: self.signing_time(now),
+            made: after.map_or(Millis(0), |after| after.plus(1)).max(self.signing_time(now)),
             expires: None,
             content,
         };
@@ -163,13 +183,18 @@ impl<S: Snapshot> Engine<S> {
 
     /// Compares this node's own chains in the database with what the guard says was signed.
     pub(crate) fn check_own_chains(&mut self) -> Result<(), ReadError> {
-        for hosted in self.agents.clone() {
-            let prefix = self.own_chain(hosted.agent, "vote");
+        for (hosted, stream) in self
+            .agents
+            .clone()
+            .into_iter()
+            .flat_map(|hosted| OWN_STREAMS.map(|stream| (hosted.clone(), stream)))
+        {
+            let prefix = self.own_chain(hosted.agent, stream);
             let stored = self.last_link(&prefix)?;
             let signed = self.head(&prefix).map(|head| head.seq);
             if stored > signed {
                 self.stop_signing(format!(
-                    "the database holds link {} of the vote chain of {}, but the vote guard knows of {}: this \
+                    "the database holds link {} of the {stream} chain of {}, but the vote guard knows of {}: this \
                      directory was copied or its guard is old",
                     stored.map_or("none".into(), |seq| seq.to_string()),
                     hosted.agent,
@@ -205,7 +230,7 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn watch_own_chain(&mut self, record: &Record, incarnation: Option<Incarnation>, seq: u64) {
         if self.is_own_chain(record.agent(), incarnation) {
             self.stop_signing(format!(
-                "link {seq} of this node's own vote chain came from the network: another copy of this data directory is \
+                "link {seq} of an own chain of this node's came from the network: another copy of this data directory is \
                  running, or this one was restored from a backup"
             ));
         }
@@ -221,6 +246,7 @@ impl<S: Snapshot> Engine<S> {
             }
             self.ensure_inception(&hosted, now)?;
             self.agents.push(hosted);
+            self.resume_groups()?;
         }
         self.answer(no, Answer::Hosted(agent));
         Ok(())
@@ -364,7 +390,7 @@ impl<S: Snapshot> Engine<S> {
                     agent: hosted.agent,
                     node,
                     addresses: engine.addresses.clone(),
-                    expires: althing_record::Millis(expires),
+                    expires: Millis(expires),
                 };
                 cbor::to_vec(&lease.body(engine.network.id(), &engine.node_key))
             },

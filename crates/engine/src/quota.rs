@@ -34,7 +34,7 @@ pub(crate) struct Authors {
 /// What is counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
-    /// Cards, leases, inceptions, rotations.
+    /// Cards, leases, inceptions, rotations, and what is said in groups.
     Directory,
     Proposals,
 }
@@ -43,15 +43,15 @@ impl Class {
     /// The class of a kind. Ballots have none: who may vote, once, on known proposals, bounds them.
     fn of(kind: Kind) -> Option<Self> {
         match kind {
-            Kind::Card | Kind::Lease | Kind::Inception | Kind::Rotation => Some(Self::Directory),
-            Kind::Proposal | Kind::ProposalBatch => Some(Self::Proposals),
-            Kind::Founding
+            Kind::Card
+            | Kind::Lease
+            | Kind::Inception
+            | Kind::Rotation
+            | Kind::Founding
             | Kind::Membership
-            | Kind::BallotBatch
-            | Kind::BallotAck
-            | Kind::CloseReport
-            | Kind::Agreement
-            | Kind::Message => None,
+            | Kind::Joining => Some(Self::Directory),
+            Kind::Proposal | Kind::ProposalBatch => Some(Self::Proposals),
+            Kind::BallotBatch | Kind::BallotAck | Kind::CloseReport | Kind::Agreement | Kind::Message => None,
         }
     }
 

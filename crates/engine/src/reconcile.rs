@@ -90,8 +90,13 @@ impl Reconciler {
         // What was asked of it before is not answered over this connection.
         self.running.retain(|_, running| running.peer != peer);
         self.want_all(peer);
+        self.want_at(peer, ticks + SECOND_ROUND_MS);
+    }
+
+    /// Wants rounds with a peer at some time.
+    pub(crate) fn want_at(&mut self, peer: NodeId, ticks: u64) {
         if self.later.len() < WANTED_MAX {
-            self.later.insert((ticks + SECOND_ROUND_MS, peer));
+            self.later.insert((ticks, peer));
         }
     }
 

@@ -35,6 +35,7 @@ impl<S: Snapshot> Engine<S> {
             }
             Ask::Docket { docket, from, limit } => self.on_docket(no, docket, (from, limit), now),
             Ask::Dockets => self.on_dockets(no, now),
+            Ask::Group(ask) => self.on_group_ask(no, ask, now),
             Ask::Evidence => {
                 let evidence = self.evidence()?;
                 self.answer(no, Answer::Evidence(evidence));

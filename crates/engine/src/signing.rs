@@ -25,6 +25,7 @@ impl<S: Snapshot> Engine<S> {
         self.proposals.clear();
         self.closings.clear();
         self.dockets.clear();
+        self.groups.forget();
         self.histories.borrow_mut().clear();
         // What peers told since the start may be among what is lost.
         self.reconciler.forget_all();
@@ -52,6 +53,7 @@ impl<S: Snapshot> Engine<S> {
         if let Some(cause) = self.signing_stopped.clone() {
             self.put(Table::Meta, SIGNING_STOPPED.to_vec(), cause.into_bytes());
         }
+        self.resume_groups()?;
         self.resume_closings(now)
     }
 

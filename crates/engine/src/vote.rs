@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_ballot::{
-    Ballot, BallotError, CastBallot, Certificate, Choice, Closing, Count, Electorate, Manifest, Mode,
-    Outcome, Proposal, ProposalBody, Question, Rule, Tally, acks_of, ballots_for, decision_of, leaf,
+    Ballot, BallotError, CastBallot, Certificate, Choice, Closing, Count, Electorate, GroupState, Manifest,
+    Mode, Outcome, Proposal, ProposalBody, Question, Rule, Tally, acks_of, ballots_for, decision_of, leaf,
     reports_for,
 };
-use althing_record::{AgentId, Content, Kind, Record, RecordId, cbor};
+use althing_record::{AgentId, Content, GroupId, Kind, Record, RecordId, cbor};
 use althing_store::{ReadError, Snapshot, Table};
 use rand_core::Rng;
 
@@ -33,7 +33,7 @@ impl<S: Snapshot> Engine<S> {
             self.refuse_unhosted(no, agent);
             return Ok(());
         };
-        let Some(body) = self.proposal_body(no, draft) else { return Ok(()) };
+        let Some(body) = self.proposal_body(no, agent, draft)? else { return Ok(()) };
         let content = Content::Body(cbor::to_vec(&body));
         let record = match self.sign_link(&hosted, Kind::Proposal, content, now) {
             Ok(record) => record,
@@ -47,10 +47,22 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// The body of a proposal as a client wants it, or none if that is refused.
-    pub(crate) fn proposal_body(&mut self, no: AskNo, draft: &ProposalDraft) -> Option<ProposalBody> {
+    pub(crate) fn proposal_body(
+        &mut self,
+        no: AskNo,
+        agent: AgentId,
+        draft: &ProposalDraft,
+    ) -> Result<Option<ProposalBody>, ReadError> {
+        let electorate = match draft.group {
+            None => Electorate::weighted(draft.voters.clone()),
+            Some(group) => match self.group_electorate(no, agent, group)? {
+                Some(electorate) => electorate,
+                None => return Ok(None),
+            },
+        };
         let mut nonce = [0; 8];
         self.random.fill_bytes(&mut nonce);
-        let body = Electorate::weighted(draft.voters.clone()).and_then(|electorate| {
+        let body = electorate.and_then(|electorate| {
             let (text, options, rule, window_ms) =
                 (&draft.question, &draft.options, draft.rule, draft.window_ms);
             match &draft.closed {
@@ -68,7 +80,7 @@ impl<S: Snapshot> Engine<S> {
             Ok(body) => body,
             Err(error) => {
                 self.refuse(no, RefusalKind::Invalid, error.to_string(), None);
-                return None;
+                return Ok(None);
             }
         };
         if draft.closed.as_ref().is_some_and(|terms| terms.by_committee)
@@ -81,9 +93,9 @@ impl<S: Snapshot> Engine<S> {
                 "this network has no committee to close a vote",
                 Some(hint),
             );
-            return None;
+            return Ok(None);
         }
-        Some(body)
+        Ok(Some(body))
     }
 
     pub(crate) fn on_cast(
@@ -135,6 +147,23 @@ impl<S: Snapshot> Engine<S> {
             Err(error) => return self.refuse_unsigned(no, error),
         }
         Ok(())
+    }
+
+    /// The members of a group, to whom one of them puts a question. If that cannot be, the client is told.
+    fn group_electorate(
+        &mut self,
+        no: AskNo,
+        agent: AgentId,
+        group: GroupId,
+    ) -> Result<Option<Result<Electorate, BallotError>>, ReadError> {
+        let Some((_, tip)) = self.open_group(no, agent, group)? else { return Ok(None) };
+        if !tip.state.is_member(agent) {
+            let cause = format!("{agent} is not a member of group {group}, and only members propose to it");
+            self.refuse(no, RefusalKind::Invalid, cause, Some("`althing group show` lists the members"));
+            return Ok(None);
+        }
+        let members = tip.state.members().map(|(agent, _)| agent).collect();
+        Ok(Some(Electorate::of_group(GroupState { group, head: tip.state.head() }, members)))
     }
 
     /// Whether an agent may vote; if not, the client is told.
@@ -233,6 +262,7 @@ impl<S: Snapshot> Engine<S> {
             method: proposal.rule.to_string(),
             closing: self.closing_terms(proposal)?,
             rounds: count.as_ref().map_or_else(Vec::new, |counted| rounds(proposal, &counted.1.outcome)),
+            group: proposal.electorate.group(),
             voters: voters.collect(),
             threshold: proposal.threshold(),
             tolerates: self.tolerates(proposal),
@@ -352,8 +382,9 @@ impl<S: Snapshot> Engine<S> {
                 batches.extend(self.record(id)?);
             }
         }
-        let identities = self.identities_of(batches.iter().chain([&record]))?;
-        Ok(Certificate::write_item(&self.network, &record, proposal.item, &batches, &identities))
+        let mut others = self.group_records(proposal)?;
+        others.extend(self.identities_of(batches.iter().chain(&others).chain([&record]))?);
+        Ok(Certificate::write_item(&self.network, &record, proposal.item, &batches, &others))
     }
 
     /// The identity records of those whose rotated keys signed something.

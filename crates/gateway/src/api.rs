@@ -14,6 +14,7 @@ mod dockets;
 mod events;
 mod evidence;
 mod find;
+mod groups;
 mod health;
 mod peers;
 mod problem;
@@ -38,6 +39,10 @@ pub use events::{
 };
 pub use evidence::{Evidence, EvidenceRow};
 pub use find::{AgentReach, Explain, Find, FindQuery, FoundAgent, Outcome, PageAsked, PeerAsked, Source};
+pub use groups::{
+    FoundGroupRequest, Group, GroupChange, GroupChangeRequest, GroupInvite, GroupMember, GroupSummary,
+    Groups, GroupsQuery, JoiningRequest, OwnRole,
+};
 pub use health::{Health, HealthState, ProtocolHealth, Stopping};
 pub use peers::{Direction, Peer, Peers};
 pub use problem::{Problem, ProblemKind};

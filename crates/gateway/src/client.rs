@@ -3,6 +3,7 @@ mod dockets;
 mod door;
 mod error;
 mod events;
+mod groups;
 mod sse;
 mod store;
 mod wire;

@@ -4,6 +4,7 @@ mod calls;
 mod cards;
 mod dockets;
 mod events;
+mod groups;
 mod node;
 mod probes;
 mod store;
@@ -107,6 +108,11 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(dockets::cast)))
         .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(dockets::question)))
         .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(dockets::certificate)))
+        .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(groups::found)))
+        .routes(read(&[ASKING, &[Invalid]], routes!(groups::list)))
+        .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(groups::show)))
+        .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(groups::change)))
+        .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(groups::join)))
         .routes(read(&[ASKING, &[Invalid]], routes!(store::records)))
         .routes(admin(&[ASKING, READING], routes!(store::import)))
         .routes(admin(&[ASKING], routes!(store::checkpoint)))

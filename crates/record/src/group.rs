@@ -25,26 +25,55 @@ cbor_map! {
     }
 }
 
+cbor_map! {
+    /// What an agent says for itself: that it joins or leaves the group of the record's header. An admin's
+    /// [`Membership`] makes it so.
+    pub struct Joining: version 1 {
+        /// The invitation that is taken up; of a member that leaves, the record that made it one.
+        1 => pub answers: RecordId,
+        /// 1: the agent leaves, or turns the invitation down. Absent: it joins.
+        2 => pub leaves: Option<u64>,
+    }
+}
+
 /// A change to a group's members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The agent becomes a member.
     Add(AgentId),
-    /// The agent is no longer a member, nor an admin.
+    /// The agent is no longer a member, an admin or invited.
     Remove(AgentId),
     /// The member becomes an admin.
     Promote(AgentId),
     /// The admin becomes a plain member.
     Demote(AgentId),
+    /// The agent may become a member.
+    Invite(AgentId),
 }
 
 impl Change {
-    fn parts(&self) -> (u64, AgentId) {
+    /// The change with this code; `None` if this version knows no such change.
+    #[must_use]
+    pub fn from_parts(code: u64, agent: AgentId) -> Option<Self> {
+        Some(match code {
+            1 => Self::Add(agent),
+            2 => Self::Remove(agent),
+            3 => Self::Promote(agent),
+            4 => Self::Demote(agent),
+            5 => Self::Invite(agent),
+            _ => return None,
+        })
+    }
+
+    /// The change's code, and whom it is about.
+    #[must_use]
+    pub fn parts(&self) -> (u64, AgentId) {
         match self {
             Self::Add(agent) => (1, *agent),
             Self::Remove(agent) => (2, *agent),
             Self::Promote(agent) => (3, *agent),
             Self::Demote(agent) => (4, *agent),
+            Self::Invite(agent) => (5, *agent),
         }
     }
 }
@@ -62,12 +91,6 @@ impl Decode for Change {
     fn decode(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         from.array_of(2)?;
         let (code, agent) = (from.uint()?, AgentId::decode(from)?);
-        match code {
-            1 => Ok(Self::Add(agent)),
-            2 => Ok(Self::Remove(agent)),
-            3 => Ok(Self::Promote(agent)),
-            4 => Ok(Self::Demote(agent)),
-            value => Err(DecodeError::Newer { of: "Change", what: "change", value }),
-        }
+        Self::from_parts(code, agent).ok_or(DecodeError::Newer { of: "Change", what: "change", value: code })
     }
 }

@@ -35,7 +35,7 @@ pub enum Companion {
 /// Where records of a kind are gossiped and synced, outside groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Domain {
-    /// Identities, cards and leases.
+    /// Identities, groups, cards and leases.
     Directory,
     /// Proposals, ballots and attestations.
     Ledger,
@@ -141,6 +141,8 @@ kinds! {
     Founding = 8, chain("group"), None, Some(Domain::Directory), 16 * KIB;
     /// One change to a group's members.
     Membership = 9, chain("group"), None, Some(Domain::Directory), 16 * KIB;
+    /// That an invited agent joins a group, or that a member leaves it.
+    Joining = 10, chain("group"), None, Some(Domain::Directory), KIB;
     /// An agent's self-description.
     Card = 16, PlacementRule::Slot { lifetime_ms_max: 90 * DAY }, None, Some(Domain::Directory), 16 * KIB;
     /// "This agent is served at this node now."

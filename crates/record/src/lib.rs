@@ -53,7 +53,7 @@ mod verdict;
 pub use deadline::{TimeError, deadline};
 pub use draft::{Content, Draft};
 pub use evidence::{Fork, ForkBytes, ForkError};
-pub use group::{Change, Founding, Membership};
+pub use group::{Change, Founding, Joining, Membership};
 pub use header::{Algorithm, Header, Placement};
 pub use identity::{Inception, KeyHistory, Rotation, recovery_key_hash};
 pub use ids::{AgentId, Digest, GroupId, IdError, Incarnation, NetworkId, NodeId, RecordId};

@@ -166,6 +166,7 @@ impl Record {
             | Kind::Rotation
             | Kind::Founding
             | Kind::Membership
+            | Kind::Joining
             | Kind::Lease
             | Kind::Proposal
             | Kind::ProposalBatch
@@ -361,7 +362,7 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
     )?;
     let grouped = match kind {
         Kind::Inception | Kind::Rotation | Kind::Founding => header.group.is_none(),
-        Kind::Membership => header.group.is_some(),
+        Kind::Membership | Kind::Joining => header.group.is_some(),
         Kind::Card
         | Kind::Lease
         | Kind::Proposal
@@ -372,7 +373,7 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
         | Kind::Agreement
         | Kind::Message => true,
     };
-    rule(grouped, "identities and foundings stand outside groups, memberships inside one")?;
+    rule(grouped, "identities and foundings stand outside groups, memberships and joinings inside one")?;
     rule(kind != Kind::Inception || header.key.is_none(), "the inception is signed by the inception key")?;
     let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     match (&header.placement, kind.placement()) {

@@ -28,6 +28,7 @@ pub fn card(name: &str) -> Vec<u8> {
 #[must_use]
 pub fn motion(question: &str, voters: &[AgentId]) -> ProposalDraft {
     ProposalDraft {
+        group: None,
         question: question.into(),
         options: Vec::new(),
         voters: voters.iter().map(|agent| Voter { agent: *agent, weight: 1 }).collect(),
@@ -41,6 +42,7 @@ pub fn motion(question: &str, voters: &[AgentId]) -> ProposalDraft {
 #[must_use]
 pub fn closed(rule: Rule, options: &[&str], voters: &[AgentId], window_ms: u64) -> ProposalDraft {
     ProposalDraft {
+        group: None,
         options: options.iter().map(|option| (*option).to_owned()).collect(),
         rule,
         closed: Some(ClosedTerms::default()),

@@ -8,7 +8,8 @@ use althing_store::{Snapshot, Table, prefix_end};
 use crate::Sim;
 use crate::node::Promise;
 
-const VIEWS: [Table; 4] = [Table::VoteView, Table::EvidenceView, Table::IdentityView, Table::Slot];
+const VIEWS: [Table; 5] =
+    [Table::VoteView, Table::GroupView, Table::EvidenceView, Table::IdentityView, Table::Slot];
 
 /// What a node has derived from the records that it holds: equal on nodes that hold the same live records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

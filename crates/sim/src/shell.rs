@@ -347,6 +347,7 @@ impl Sim {
             }
             Answer::Proposed { proposal, .. } => Promise::Record(*proposal),
             Answer::Cast { ballot, .. } => Promise::Record(*ballot),
+            Answer::Group { record: Some(record), .. } => Promise::Record(*record),
             Answer::Certificate(bytes) => return self.certify(node, bytes),
             Answer::Hosted(_)
             | Answer::Spread { .. }
@@ -355,6 +356,8 @@ impl Sim {
             | Answer::Found(_)
             | Answer::Vote(_)
             | Answer::Votes(_)
+            | Answer::Group { record: None, .. }
+            | Answer::Groups(_)
             | Answer::Evidence(_)
             | Answer::Imported(_)
             | Answer::Events(_)

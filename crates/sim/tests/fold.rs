@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use althing_ballot::{Choice, Electorate, ProposalBody, Rule, leaf};
+use althing_ballot::{Choice, Electorate, GroupState, ProposalBody, Rule, leaf};
 use althing_card::Card;
 use althing_engine::{Config, Effect, Engine, Gate, GuardStatus, Input, MessageNo, Now, Timing};
-use althing_record::{AgentKey, Digest, Domain, Draft, Kind, NodeId, Placement, Record, RecordId, cbor};
+use althing_record::{
+    AgentKey, Change, Digest, Domain, Draft, GroupId, Kind, NodeId, Placement, Record, RecordId, cbor,
+};
 use althing_sim::Views;
 use althing_store::{Batch, CommitNo, Guard, Memory};
-use althing_testkit::{MADE, agent, chain, identity, leaves, network, node, rotation, sign, slot};
+use althing_testkit::{
+    MADE, agent, chain, founding, identity, joining, leaves, membership, network, node, rotation, sign, slot,
+};
 use proptest::prelude::*;
 
 const NOW: Now = Now { wall: MADE, ticks: 0 };
@@ -142,8 +146,51 @@ fn records() -> Vec<Record> {
     }
     all.push(ballots(&agent(7), 0, &[(one, YES), (three, NO)]));
     all.push(ballots(&agent(7), 0, &[(one, YES), (three, YES)]));
+    all.extend(group());
     // Of nobody's electorate.
     all.push(ballots(&agent(30), 0, &[(one, YES)]));
+    all
+}
+
+/// A group that forks, one side of it longer; joinings that answer and that do not; changes that nobody may make, that
+/// change nothing, or under a key that lost; and proposals to states of it that are and that are not.
+fn group() -> Vec<Record> {
+    let (ann, did) = (agent(40), |n: u8| agent(n).agent());
+    let begin = founding(&ann, "translators");
+    let id = GroupId(begin.id().0);
+    let by = |n: u8, prev: &Record, change| membership(&agent(n), id, prev.id(), change);
+    let invite = by(40, &begin, Change::Invite(did(41)));
+    let join = joining(&agent(41), id, invite.id(), false);
+    let add = by(40, &invite, Change::Add(did(41)));
+    let leave = joining(&agent(41), id, add.id(), true);
+    let promote = by(40, &add, Change::Promote(did(41)));
+    let here = by(40, &promote, Change::Invite(did(42)));
+    let there = by(41, &promote, Change::Invite(did(43)));
+    let longer = by(40, &there, Change::Add(did(43)));
+    let refused = [
+        by(41, &begin, Change::Add(did(41))),
+        by(40, &add, Change::Add(did(41))),
+        by(40, &begin, Change::Remove(did(40))),
+        membership(&ann, GroupId([9; 32]), begin.id(), Change::Invite(did(42))),
+        joining(&agent(42), id, invite.id(), false),
+        joining(&agent(41), id, begin.id(), true),
+    ];
+    let propose = |head: &Record, members: &[u8], by: u8| {
+        let state = GroupState { group: id, head: head.id() };
+        let electorate = Electorate::of_group(state, members.iter().map(|n| did(*n)).collect()).unwrap();
+        let body =
+            ProposalBody::direct("?", &[], Rule::Approvals(0), &electorate, 1, [head.id().0[0]; 8]).unwrap();
+        sign(chain(&agent(by), Kind::Proposal, None, cbor::to_vec(&body)), &agent(by))
+    };
+    let proposals = [
+        propose(&begin, &[40], 40),
+        propose(&longer, &[40, 41, 43], 41),
+        propose(&add, &[40, 42], 40),
+        propose(&invite, &[40], 41),
+    ];
+    let mut all = vec![begin, invite, join, add, leave, promote, here, there, longer];
+    all.extend(refused);
+    all.extend(proposals);
     all
 }
 
@@ -173,7 +220,7 @@ fn play(records: &[Record], steps: &[Step], rest: &[usize]) -> (Views, Vec<Diges
         }
     }
     // Reconciliation offers again what came before its time, until nothing is left to offer.
-    for _ in 0..4 {
+    for _ in 0..8 {
         rest.iter().for_each(|at| player.deliver(&records[*at]));
         player.write();
     }
@@ -198,6 +245,11 @@ proptest! {
     }
 }
 
+/// The records of the group stand each at the beginning of a chain, which is a fork of its author's.
+fn is_of_group(key: &[u8]) -> bool {
+    (40..44).any(|n| key.starts_with(&agent(n).agent().0))
+}
+
 #[test]
 fn views_show_what_they_should() {
     use althing_store::Table;
@@ -206,7 +258,7 @@ fn views_show_what_they_should() {
     let (views, _) = play(&records, &[], &plain);
     let rows = |table| views.rows.iter().filter(move |((of, _), _)| *of == table);
     // The double ballots of agents 5, 6 and 7, the forks of the chains of 7 and 21, and Alice's fork of her identity.
-    assert_eq!(rows(Table::EvidenceView).count(), 6);
+    assert_eq!(rows(Table::EvidenceView).filter(|((_, key), _)| !is_of_group(key)).count(), 6);
     for (_, value) in rows(Table::EvidenceView) {
         assert_ne!(value[..32], value[32..]);
         let named = |at| records.iter().find(|record| record.id().0[..] == value[at..at + 32]).unwrap();
@@ -214,6 +266,11 @@ fn views_show_what_they_should() {
         let is_fork = althing_record::Fork::prove(first, second).is_some();
         assert!(is_fork || !althing_ballot::DoubleBallot::prove(first, second).is_empty());
     }
+    // Of what was said in the group: the changes that follow, and the joinings that answer something.
+    let begins = |first: u8| rows(Table::GroupView).filter(move |((_, key), _)| key[0] == first).count();
+    assert_eq!([b'f', b'c', b'n', b'j'].map(begins), [1, 6, 6, 2]);
+    let proposals = rows(Table::VoteView).filter(|((_, key), _)| key[0] == b'p').count();
+    assert_eq!(proposals, 5, "three to lists, and two to states of the group that are");
     // Of Alice only the card under the key that her recovery key chose is left.
     assert_eq!(rows(Table::Slot).count(), 2);
     let alice = agent(1).agent().0;

@@ -196,6 +196,7 @@ fn equivocation(honest: usize, villains: usize) -> (Sim, RecordId, Vec<Villain>)
     let mut voters = net.agents(0..honest);
     voters.extend(villains.iter().map(Villain::agent));
     let draft = althing_engine::ProposalDraft {
+        group: None,
         options: vec!["red".into(), "blue".into()],
         ..motion("which colour?", &voters)
     };

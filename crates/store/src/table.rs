@@ -15,6 +15,8 @@ pub enum Table {
     CardView,
     /// Proposals and ballots, derived from the vote chains.
     VoteView,
+    /// Groups and the changes to them, derived from the group chains.
+    GroupView,
     /// (agent, id) of every identity record → empty.
     IdentityView,
     /// (domain, made, id) → deadline: what set reconciliation runs over.
@@ -33,7 +35,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Records,
         Self::Chain,
         Self::Slot,
@@ -41,6 +43,7 @@ impl Table {
         Self::Meta,
         Self::CardView,
         Self::VoteView,
+        Self::GroupView,
         Self::IdentityView,
         Self::SyncView,
         Self::EvidenceView,
@@ -60,6 +63,7 @@ impl Table {
             Self::Meta => "meta",
             Self::CardView => "view/card",
             Self::VoteView => "view/vote",
+            Self::GroupView => "view/group",
             Self::IdentityView => "view/identity",
             Self::SyncView => "view/sync",
             Self::EvidenceView => "view/evidence",

@@ -23,6 +23,7 @@
 
 mod bad;
 mod build;
+mod group;
 mod raw;
 
 pub use bad::{
@@ -30,4 +31,5 @@ pub use bad::{
     weak_author, weak_nonce,
 };
 pub use build::{MADE, agent, body, chain, detached, identity, leaves, network, node, rotation, sign, slot};
+pub use group::{founding, joining, membership};
 pub use raw::Raw;

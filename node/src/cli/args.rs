@@ -2,6 +2,7 @@ mod call;
 mod card;
 mod docket;
 mod find;
+mod group;
 mod key;
 mod parts;
 mod store;
@@ -24,6 +25,7 @@ pub(crate) use self::call::{How, Output, Secret, Send, Task, TaskWords, one_of};
 pub(crate) use self::card::Card;
 pub(crate) use self::docket::Docket;
 pub(crate) use self::find::Find;
+pub(crate) use self::group::{Change as GroupChange, Group, Join as GroupJoin};
 pub(crate) use self::key::Key as KeyCommand;
 pub(crate) use self::parts::{Content, Part, Parts};
 pub(crate) use self::store::Store;
@@ -147,6 +149,11 @@ Its card is taken back; its key and its local name stay. Calls under way go on."
     Task {
         #[command(subcommand)]
         command: Task,
+    },
+    /// Groups of agents, which vote by name
+    Group {
+        #[command(subcommand)]
+        command: Group,
     },
     /// Put questions, vote, and get or verify certificates
     Vote {
@@ -613,6 +620,9 @@ mod tests {
             vec!["vote", "cast", "5f0c9a11", "yes", "--rank", "yes,no"],
             vec!["vote", "cast", "5f0c9a11", "--score", "yes=6"],
             vec!["vote", "propose", "?"],
+            vec!["vote", "propose", "?", "--group", "5f0c9a11", "--voters", did],
+            vec!["group", "invite", "5f0c9a11"],
+            vec!["group", "create"],
             vec!["vote", "verify", "x", "--timeout", "soon"],
             vec!["card", "get", did, "--raw", "--json"],
             vec!["store", "export", "x", "--kind", "curd"],

@@ -258,6 +258,7 @@ fn what(kind: &str, data: &Value) -> String {
             let options: Vec<&str> = options.iter().filter_map(Value::as_str).collect();
             format!("{} \"{}\"", id("proposal"), options.join("\", \""))
         }
+        "group.changed" => format!("{} {} {}", id("group"), text("change"), text("agent")),
         "evidence.found" => format!("{} by {}", text("offence"), text("agent")),
         "signing.stopped" => text("cause").to_owned(),
         "disk.writable" => format!("full since {}: {}", text("full_since"), text("cause")),
@@ -307,6 +308,7 @@ mod tests {
             "proposal": "f", "proposer": "g", "question": "h", "voter": "i", "ballot": "j", "choice": "k",
             "option": "l", "options": ["m", "n"], "offence": "o", "records": ["p", "q"], "cause": "r",
             "full_since": "s", "full_since_ms": 3, "node": "t", "from": "u", "changed": ["v"],
+            "group": "w", "change": "x", "height": 4,
         });
         for kind in althing_engine::EventKind::ALL {
             let said = what(kind.name(), &data);

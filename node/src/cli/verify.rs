@@ -71,6 +71,7 @@ fn closed_page(verified: &ClosedVerified) -> Result<Page, Failure> {
     ]);
     let mut text = Text::default();
     text.pairs(&pairs);
+    group_lines(&mut text, proposal);
     let tallies = |round: &althing_tally::Round| -> Vec<Option<String>> {
         round.tally.iter().map(|votes| votes.map(|votes| count.outcome.votes(votes))).collect()
     };
@@ -116,6 +117,7 @@ fn page(verified: &Verified) -> Result<Page, Failure> {
     pairs.push(("votes", votes(*weight, proposal)));
     let mut text = Text::default();
     text.pairs(&pairs);
+    group_lines(&mut text, proposal);
     let rows: Vec<Vec<String>> = voters.iter().map(|voter| vec![voter.to_string(), option.clone()]).collect();
     text.line("").table(&["VOTER", "CHOICE"], &rows);
     let voters: Vec<_> = voters.iter().map(|voter| shown(*voter, option.clone(), proposal)).collect();
@@ -159,11 +161,20 @@ fn document(network: &Network, proposal: &Proposal, more: serde_json::Value) -> 
         "question": proposal.question,
         "method": proposal.rule.to_string(),
         "electorate": proposal.electorate.voters().len(),
+        "group": proposal.electorate.group().map(|of| of.group.to_string()),
+        "group_head": proposal.electorate.group().map(|of| of.head.to_string()),
     });
     if let (Some(all), serde_json::Value::Object(more)) = (document.as_object_mut(), more) {
         all.extend(more);
     }
     document
+}
+
+/// The group whose members the voters are proved to be, and after which of its changes.
+fn group_lines(text: &mut Text, proposal: &Proposal) {
+    if let Some(of) = proposal.electorate.group() {
+        text.pairs(&[("group", of.group.to_string()), ("members at", of.head.to_string())]);
+    }
 }
 
 fn votes(weight: u64, proposal: &Proposal) -> String {

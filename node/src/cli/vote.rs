@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::args;
 use super::failure::{Exit, Failure};
+use super::group;
 use super::network::write_new;
 use super::page::{Page, Screen, Text};
 use super::session::Session;
@@ -26,10 +27,17 @@ const SHOWN: usize = 16;
 pub(crate) async fn vote(command: args::Vote, session: &Session, screen: Screen) -> Result<Page, Failure> {
     match command {
         args::Vote::Propose(propose) => {
-            let request = request(*propose)?;
-            let proposed = session.client().await?.propose(&request).await;
+            let mut request = request(*propose)?;
+            let client = session.client().await?;
+            let mut voters = request.voters.len() as u64;
+            if let Some(group) = &request.group {
+                let id = group::resolve(&client, group).await?;
+                voters = client.group(&id).await?.summary.size;
+                request.group = Some(id);
+            }
+            let proposed = client.propose(&request).await;
             let proposed = proposed.map_err(|error| Failure::from(error).hint_if_invalid(PROPOSE))?;
-            proposed_page(&proposed, request.voters.len())
+            proposed_page(&proposed, voters)
         }
         args::Vote::Result { id, wait, on_pass } => {
             result::result(&id, wait, on_pass.as_deref(), session, screen).await
@@ -98,6 +106,7 @@ pub(super) fn request(propose: args::Propose) -> Result<ProposeRequest, Failure>
         options: propose.options,
         voters: voters.iter().map(ToString::to_string).collect(),
         weights,
+        group: propose.group,
         method: propose.method,
         window_ms: propose.window.map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),
         closed: propose.closed,
@@ -201,12 +210,12 @@ pub(super) fn matching<'a>(
 const LIST: &str = "`althing vote ls` lists the proposals";
 const PROPOSE: &str = "`althing vote propose --help` shows what a proposal needs";
 
-fn proposed_page(proposed: &api::Proposed, voters: usize) -> Result<Page, Failure> {
+fn proposed_page(proposed: &api::Proposed, voters: u64) -> Result<Page, Failure> {
     let mut text = Text::default();
     text.pairs(&[
         ("proposal", proposed.proposal.clone()),
         ("proposer", proposed.agent.clone()),
-        ("needs", needs(proposed.threshold, voters as u64)),
+        ("needs", needs(proposed.threshold, voters)),
         ("tolerates", tolerates(proposed.tolerates, proposed.threshold.is_none())),
     ]);
     text.line(&format!("vote with `althing vote cast {} CHOICE`", short(&proposed.proposal)));
@@ -227,6 +236,9 @@ pub(super) fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
         ("made", summary.made.clone()),
         ("closes", summary.closes.clone()),
     ]);
+    if let (Some(group), Some(head)) = (&summary.group, &summary.group_head) {
+        text.pairs(&[("group", group.clone()), ("after", head.clone())]);
+    }
     let mut rows: Vec<Vec<String>> =
         summary.options.iter().map(|option| vec![option.text.clone(), option.votes.to_string()]).collect();
     rows.push(vec!["(abstain)".to_owned(), summary.abstentions.to_string()]);

@@ -7,6 +7,7 @@ use althing_record::{
     GENESIS_BYTES_MAX, Kind, Leaves, Network, NetworkId, Record, RecordId, cbor_map, merkle,
 };
 
+use super::group::{self, GroupPath};
 use super::{CLOSED, CertificateError, Identities, LIMITS, VoteProof};
 use crate::ballot::parse_any_leaf;
 use crate::electorate::VOTERS_MAX;
@@ -34,6 +35,8 @@ cbor_map! {
         7 => pub commit: Blob<65_536>,
         /// Which question of a docket, where the record of the proposal is one.
         11 => pub docket: Option<DocketProof>,
+        /// Of a group's proposal: the envelopes of its Founding and of every change up to the state of the electorate, in order.
+        12 => pub group: Option<GroupPath>,
     }
 }
 
@@ -62,7 +65,8 @@ pub fn instance(network: &Network, proposal: &Proposal) -> Option<Arc<Instance>>
 }
 
 impl ClosedCertificate {
-    /// Writes the certificate of a decision. `batches` holds the batches with the ballots, with their leaves.
+    /// Writes the certificate of a decision. `batches` holds the batches with the ballots, with their leaves; `others`
+    /// the identity records of those with rotated keys, and of a group's proposal the records on the way to its state.
     ///
     /// `None` if something is missing, or the reports were not agreed on.
     #[must_use]
@@ -71,10 +75,10 @@ impl ClosedCertificate {
         proposal: &Record,
         reports: &[Record],
         batches: &[Record],
-        identities: &[Record],
+        others: &[Record],
         commit: &[u8],
     ) -> Option<Self> {
-        Self::write_item(network, (proposal, None), reports, batches, identities, commit)
+        Self::write_item(network, (proposal, None), reports, batches, others, commit)
     }
 
     /// The same for a question of a docket, by its number.
@@ -84,10 +88,11 @@ impl ClosedCertificate {
         (proposal, item): (&Record, Option<u16>),
         reports: &[Record],
         batches: &[Record],
-        identities: &[Record],
+        others: &[Record],
         commit: &[u8],
     ) -> Option<Self> {
         let (parsed, docket) = super::put(proposal, item)?;
+        let path = group::path(&parsed, others)?;
         let mut reports: Vec<&Record> = reports.iter().collect();
         reports.sort_by_key(|report| report.id());
         let read: Vec<_> =
@@ -103,15 +108,17 @@ impl ClosedCertificate {
             ballots.push(VoteProof::of(batch, index)?);
         }
         let signed = [proposal].into_iter().chain(reports.iter().copied()).chain(by_id.values().copied());
+        let signed = signed.chain(path.iter().flatten().copied());
         let certificate = Self {
             mode: CLOSED,
             genesis: Blob::try_from(network.to_bytes()).ok()?,
             proposal: Blob::try_from(proposal.envelope().to_vec()).ok()?,
             reports: List::try_from(blobs(&reports)?).ok()?,
             ballots: List::try_from(ballots).ok()?,
-            identities: super::needed_identities(signed, identities)?,
+            identities: super::needed_identities(signed, others)?,
             commit: Blob::try_from(commit.to_vec()).ok()?,
             docket,
+            group: group::written(path.as_deref())?,
         };
         Self::verify(&certificate.to_bytes(), Some(network.id())).is_ok().then_some(certificate)
     }
@@ -135,6 +142,9 @@ impl ClosedCertificate {
         let Some(closing) = proposal.closing() else { return Err(CertificateError::Mode) };
         let mut identities = Identities::read(&network, &certificate.identities)?;
         identities.require_known(&proposal_record).map_err(CertificateError::Signer)?;
+        group::check(&network, &proposal, certificate.group.as_ref(), |record| {
+            identities.require_known(record)
+        })?;
         let closers = closing.closers(&network);
         let mut reports = Vec::with_capacity(certificate.reports.len());
         for (index, bytes) in certificate.reports.iter().enumerate() {

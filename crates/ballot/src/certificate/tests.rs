@@ -1,5 +1,6 @@
 mod closed;
 mod docket;
+mod group;
 
 use althing_record::{AgentKey, Draft, Kind, Record, RecordId, Rotation, recovery_key_hash};
 use althing_testkit::{agent, foreign_network, identity, leaves, network, rotation, sign};

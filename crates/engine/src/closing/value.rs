@@ -191,8 +191,9 @@ impl<S: Snapshot> Engine<S> {
         let Some(commit) = commit else { return Ok(None) };
         let batches: Vec<_> = batches.into_values().collect();
         let signed = [&record].into_iter().chain(&reports).chain(&batches);
-        let identities = self.identities_of(signed)?;
+        let mut others = self.group_records(proposal)?;
+        others.extend(self.identities_of(signed.chain(&others))?);
         let put = (&record, proposal.item);
-        Ok(ClosedCertificate::write_item(&self.network, put, &reports, &batches, &identities, commit.bytes()))
+        Ok(ClosedCertificate::write_item(&self.network, put, &reports, &batches, &others, commit.bytes()))
     }
 }

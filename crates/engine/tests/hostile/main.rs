@@ -5,5 +5,6 @@
 mod attacks;
 mod bounds;
 mod forgotten;
+mod groups;
 mod lab;
 mod verdicts;

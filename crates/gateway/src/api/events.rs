@@ -41,7 +41,7 @@ pub struct CloudEvent {
     /// What happened: `io.althing.`, a subject and a verb.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What it is about: an agent's did, a proposal's id, or the node.
+    /// What it is about: an agent's did, a proposal's or a group's id, or the node.
     pub subject: String,
     /// When this node wrote it down, by its own clock; absent in `io.althing.events.lost`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -209,6 +209,20 @@ pub enum EventData {
         proposal: String,
         /// Why.
         cause: String,
+    },
+    /// `io.althing.group.changed`: a group was founded, or who is in it changed.
+    #[schema(title = "group.changed")]
+    GroupChanged {
+        /// The group.
+        group: String,
+        /// The record that did it.
+        record: String,
+        /// Whom it is about; of a founding the founder.
+        agent: String,
+        /// `founded`, `invited`, `added`, `removed`, `promoted` or `demoted`.
+        change: String,
+        /// How many changes there were up to this one.
+        height: u32,
     },
     /// `io.althing.evidence.found`: misbehaviour was proved.
     #[schema(title = "evidence.found")]
@@ -378,6 +392,11 @@ fn data_of(node: NodeId, event: &Event) -> (String, EventData) {
         Event::VoteRejected { proposal, cause } => {
             let (proposal, cause) = (proposal.to_string(), cause.clone());
             (proposal.clone(), EventData::VoteRejected { proposal, cause })
+        }
+        Event::GroupChanged { group, record, agent, change, height } => {
+            let (group, record, agent) = (group.to_string(), record.to_string(), agent.to_string());
+            let (change, height) = (change.clone(), *height);
+            (group.clone(), EventData::GroupChanged { group, record, agent, change, height })
         }
         Event::EvidenceFound { agent, offence, records } => {
             let (agent, records) = (agent.to_string(), records.map(|record| record.to_string()));

@@ -19,9 +19,13 @@ pub struct ProposeRequest {
     /// The options, 2 to 64. Empty: a motion, that is "yes" and "no", of which only "yes" can be certified.
     #[serde(default)]
     pub options: Vec<String>,
-    /// The voters, each a did.
+    /// The voters, each a did. None if a group votes.
     #[schema(example = json!(["did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub voters: Vec<String>,
+    /// The group whose members vote, by its id: each with one vote, as the group is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// How much each voter's ballot counts, in the same order; empty: each 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weights: Vec<u64>,
@@ -77,11 +81,16 @@ impl ProposeRequest {
             }
             voters.iter_mut().zip(&self.weights).for_each(|(voter, weight)| voter.weight = *weight);
         }
+        let group = self.group.as_deref().map(str::parse).transpose().map_err(ProposeError::Group)?;
+        if group.is_some() && !(voters.is_empty() && self.weights.is_empty()) {
+            return Err(ProposeError::Both);
+        }
         let rule = parse_method(&self.method)?;
         Ok(ProposalDraft {
             question: self.question.clone(),
             options: self.options.clone(),
             voters,
+            group,
             rule,
             closed: self.terms(rule)?,
             window_ms: self.window_ms.unwrap_or(DEFAULT_WINDOW_MS),
@@ -124,6 +133,12 @@ pub enum ProposeError {
         /// The voter.
         voter: AgentId,
     },
+    /// The group's id is none.
+    #[error("group: {0}")]
+    Group(IdError),
+    /// Both a group and voters are to vote.
+    #[error("a group votes, and voters are listed besides")]
+    Both,
     /// The weights do not fit the voters.
     #[error("{weights} weights for {voters} voters")]
     Weights {
@@ -150,6 +165,8 @@ impl ProposeError {
         match self {
             Self::Voter { .. } => "name voters by did; `althing status` shows the dids of a node's agents",
             Self::Twice { .. } => "list each voter once",
+            Self::Group(_) => "`althing group ls` shows the ids of groups",
+            Self::Both => "name a group, or list the voters",
             Self::Weights { .. } => "give one weight for each voter, in the same order",
             Self::Quorum(_) => "a quorum is a weight such as 3, or a fraction of the electorate such as 1/2",
             Self::Tie(_) => "\"reject\" decides nothing in a tie, \"order\" prefers the earlier option",

@@ -268,6 +268,12 @@ pub struct VoteSummary {
     pub threshold: Option<u64>,
     /// How many cheating voters, or closers of a closed decision, it survives.
     pub tolerates: u64,
+    /// The group whose members vote, if it is a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The record after which they were its members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_head: Option<String>,
     /// How many voters there are.
     pub electorate: u64,
     /// How many of them have cast a ballot.
@@ -302,6 +308,8 @@ impl From<althing_engine::Vote> for VoteSummary {
             method: vote.method,
             threshold: vote.threshold,
             tolerates: vote.tolerates,
+            group: vote.group.map(|state| state.group.to_string()),
+            group_head: vote.group.map(|state| state.head.to_string()),
             electorate: vote.voters.len() as u64,
             voted: vote.voters.iter().filter(|voter| !voter.choices.is_empty()).count() as u64,
             made: rfc3339(vote.made),

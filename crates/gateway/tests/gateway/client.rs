@@ -1,12 +1,13 @@
 use althing_ballot::{Rule, Voter};
-use althing_engine::{Ask, Find, ProposalDraft, RefusalKind, Said};
+use althing_engine::{Ask, Find, GroupAsk, ProposalDraft, RefusalKind, Said};
 use althing_gateway::api::{
-    AgentReach, BallotRequest, Direction, FindQuery, HealthState, ListQuery, ProblemKind, ProposeRequest,
-    Source, VoteState,
+    AgentReach, BallotRequest, Direction, FindQuery, FoundGroupRequest, GroupChange, GroupChangeRequest,
+    GroupsQuery, HealthState, JoiningRequest, ListQuery, ProblemKind, ProposeRequest, Source, VoteState,
 };
 use althing_gateway::{Client, ClientError, DoorRequest};
+use althing_record::Change;
 
-use crate::samples::{BALLOT, CARD, CARD_JSON, CERTIFICATE, HOSTED, NOON, NOON_TEXT, OTHER, PROPOSAL};
+use crate::samples::{BALLOT, CARD, CARD_JSON, CERTIFICATE, GROUP, HOSTED, NOON, NOON_TEXT, OTHER, PROPOSAL};
 use crate::scripted::{Node, Script, private_dir};
 
 #[tokio::test]
@@ -144,6 +145,45 @@ async fn find_round_trips_with_its_completeness() {
 }
 
 #[tokio::test]
+async fn a_group_round_trips() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    let request = FoundGroupRequest {
+        name: "translators".into(),
+        members: vec![OTHER.to_string()],
+        ..FoundGroupRequest::default()
+    };
+    let founded = client.found_group(&request).await.unwrap();
+    assert_eq!((founded.summary.group, founded.record), (GROUP.to_string(), Some(CARD.to_string())));
+    let ask = GroupAsk::Found { agent: HOSTED, name: "translators".into(), members: vec![OTHER] };
+    assert_eq!(node.last_ask(), Ask::Group(ask));
+
+    let id = GROUP.to_string();
+    let change = GroupChangeRequest { change: GroupChange::Promote, about: OTHER.to_string(), agent: None };
+    client.change_group(&id, &change).await.unwrap();
+    let ask = GroupAsk::Change { agent: HOSTED, group: GROUP, change: Change::Promote(OTHER) };
+    assert_eq!(node.last_ask(), Ask::Group(ask));
+
+    let leave = JoiningRequest { leave: true, agent: Some(OTHER.to_string()) };
+    client.join_group(&id, &leave).await.unwrap();
+    assert_eq!(node.last_ask(), Ask::Group(GroupAsk::Join { agent: OTHER, group: GROUP, leaves: true }));
+
+    let group = client.group(&id).await.unwrap();
+    assert_eq!((group.summary.size, group.members[1].role.as_str()), (2, "admin"));
+    assert!(group.invited[0].joining && group.record.is_none());
+    let groups = client.groups(&GroupsQuery { all: Some(true) }).await.unwrap();
+    assert_eq!(groups.groups, [group.summary]);
+    assert_eq!(node.last_ask(), Ask::Group(GroupAsk::List { all: true }));
+
+    let request = ProposeRequest { group: Some(id), method: "majority".into(), ..ProposeRequest::default() };
+    assert_eq!(request.draft().unwrap().group, Some(GROUP));
+    let both = ProposeRequest { voters: vec![OTHER.to_string()], ..request.clone() };
+    assert_eq!(both.draft().unwrap_err().to_string(), "a group votes, and voters are listed besides");
+    let wrong = ProposeRequest { group: Some("translators".into()), ..request };
+    assert!(client.propose(&wrong).await.unwrap_err().to_string().contains("group: "));
+}
+
+#[tokio::test]
 async fn a_vote_round_trips() {
     let node = Node::start().await;
     let client = node.client().await;
@@ -156,6 +196,7 @@ async fn a_vote_round_trips() {
     let proposed = client.propose(&request).await.unwrap();
     assert_eq!((proposed.proposal, proposed.agent), (PROPOSAL.to_string(), HOSTED.to_string()));
     let draft = ProposalDraft {
+        group: None,
         question: "merge PR 12?".into(),
         options: Vec::new(),
         voters: [HOSTED, OTHER].map(|agent| Voter { agent, weight: 1 }).to_vec(),

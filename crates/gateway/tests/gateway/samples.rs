@@ -3,7 +3,7 @@
 use althing_engine as engine;
 use althing_gateway::PeerInfo;
 use althing_gateway::api::{Direction, PathKind, PeerPath, ProtocolHealth, Reach, Reachability};
-use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, RecordId};
+use althing_record::{AgentId, Digest, GroupId, Incarnation, Millis, NetworkId, NodeId, RecordId};
 
 use crate::journal::Journal;
 
@@ -12,6 +12,7 @@ pub(crate) const OTHER: AgentId = AgentId([2; 32]);
 pub(crate) const PROPOSAL: RecordId = RecordId([3; 32]);
 pub(crate) const CARD: RecordId = RecordId([4; 32]);
 pub(crate) const BALLOT: RecordId = RecordId([5; 32]);
+pub(crate) const GROUP: GroupId = GroupId([12; 32]);
 pub(crate) const CERTIFICATE: &[u8] = &[0xa1, 0x00, 0xff];
 /// With white space and a number that a JSON library might write differently.
 pub(crate) const CARD_JSON: &str = "{ \"name\": \"Tolk\",\n \"description\": \"ísl.\", \"x\": 1.0e2 }";
@@ -79,6 +80,7 @@ pub(crate) fn vote() -> engine::Vote {
             engine::Voter { agent: HOSTED, weight: 1, choices: vec!["yes".into()], acks: 0, void: false },
             engine::Voter { agent: OTHER, weight: 1, choices: Vec::new(), acks: 0, void: false },
         ],
+        group: None,
         closing: None,
         rounds: Vec::new(),
         threshold: Some(2),
@@ -116,6 +118,27 @@ pub(crate) fn docket() -> engine::DocketState {
             abstentions: 0,
             state: engine::VoteState::Decided { option: "yes".into() },
         }],
+    }
+}
+
+pub(crate) fn group() -> engine::Group {
+    let member = |agent, role| engine::GroupMember { agent, role, leaving: false };
+    engine::Group {
+        group: GROUP,
+        name: "translators".into(),
+        founder: HOSTED,
+        height: 3,
+        head: RecordId([13; 32]),
+        members: vec![member(HOSTED, engine::Role::Founder), member(OTHER, engine::Role::Admin)],
+        invited: vec![engine::GroupInvite {
+            agent: AgentId([14; 32]),
+            by: OTHER,
+            record: RecordId([13; 32]),
+            joining: true,
+        }],
+        keeper: OTHER,
+        fork: None,
+        own: vec![(HOSTED, engine::Role::Founder)],
     }
 }
 
@@ -204,6 +227,11 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
         engine::Ask::Events { from, kinds, limit } => {
             engine::Answer::Events(Box::new(journal.page(*from, kinds, *limit)))
         }
+        engine::Ask::Group(engine::GroupAsk::List { .. }) => engine::Answer::Groups(vec![group()]),
+        engine::Ask::Group(engine::GroupAsk::Show { .. }) => {
+            engine::Answer::Group { group: Box::new(group()), record: None }
+        }
+        engine::Ask::Group(_) => engine::Answer::Group { group: Box::new(group()), record: Some(CARD) },
         engine::Ask::Evidence => engine::Answer::Evidence(vec![engine::EvidenceRow {
             agent: OTHER,
             offence: "double ballot".into(),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use althing_record::cbor::{List, Text, Writer};
 use althing_record::{
-    AgentKey, Change, Content, Draft, Fork, Founding, Genesis, GroupId, Incarnation, Inception, Kind,
-    Membership, Millis, Network, Placement, PlacementRule, Record, Rotation, cbor, recovery_key_hash,
+    AgentKey, Change, Content, Draft, Fork, Founding, Genesis, GroupId, Incarnation, Inception, Joining,
+    Kind, Membership, Millis, Network, Placement, PlacementRule, Record, Rotation, cbor, recovery_key_hash,
 };
 
 const CREATED: Millis = Millis(1_795_132_800_000);
@@ -90,6 +90,11 @@ fn records() -> Vec<Record> {
         group: Some(GroupId(founding.id().0)),
         ..link(Kind::Membership, Some(&founding), body(cbor::to_vec(&membership)))
     });
+    let joining = Joining { answers: membership.id(), leaves: Some(1) };
+    let joining = signed(Draft {
+        group: Some(GroupId(founding.id().0)),
+        ..link(Kind::Joining, Some(&membership), body(cbor::to_vec(&joining)))
+    });
     let card = signed(in_slot(Kind::Card, "card", shaped("a card")));
     let node = "12D3KooWA4h9nRCVgGnkHMmQ1mVK1JDxE8aTkyYGNwdiiL1Fbzbs";
     let lease = signed(in_slot(Kind::Lease, node, shaped("a lease")));
@@ -108,8 +113,8 @@ fn records() -> Vec<Record> {
     };
     let message = message.sign(&key(4), &network()).unwrap();
     vec![
-        inception, rotation, founding, membership, card, lease, proposal, ballots, questions, ack, report,
-        part, message,
+        inception, rotation, founding, membership, joining, card, lease, proposal, ballots, questions, ack,
+        report, part, message,
     ]
 }
 

@@ -17,6 +17,7 @@ Examples:
   althing vote propose \"where next?\" --option Oslo --option Bergen --option Turku \\
       --voters did:key:z6MkA…,did:key:z6MkB… --method ranked --window 10m --quorum 1/2
   althing vote propose \"spend it?\" --weights shares.txt --method weighted
+  althing vote propose \"merge PR 12?\" --group 5f0c9a11 --method majority
 
 Without --option the answers are yes and no. approvals, supermajority and unanimous are decided as soon as
 enough ballots are for one option; there is no rejection, and of yes and no only yes can be certified.
@@ -151,11 +152,14 @@ pub(crate) struct Propose {
     /// The question
     pub(crate) question: String,
     /// Who votes, each with one vote
-    #[arg(long, value_name = "DID,DID,…", value_delimiter = ',', required_unless_present = "weights")]
+    #[arg(long, value_name = "DID,DID,…", value_delimiter = ',', required_unless_present_any = ["weights", "group"])]
     pub(crate) voters: Vec<AgentId>,
     /// Who votes, and how much each ballot counts: a file with a did and a number on each line
     #[arg(long, value_name = "FILE", conflicts_with = "voters")]
     pub(crate) weights: Option<PathBuf>,
+    /// The group whose members vote, as it is now: its id, or the beginning
+    #[arg(long, value_name = "GROUP", conflicts_with_all = ["voters", "weights"])]
+    pub(crate) group: Option<String>,
     /// approvals[=N], supermajority[=N/D], unanimous, majority, weighted, approval, ranked, schulze or star
     #[arg(long, default_value = "supermajority", value_parser = method)]
     pub(crate) method: String,

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use althing_agree::{Agreement, Output, Value};
-use althing_record::{AgentKey, Content, Draft, Kind, Millis, Record, RecordId};
+use althing_record::{AgentKey, Change, Content, Draft, GroupId, Kind, Millis, Record, RecordId};
 use althing_testkit::{agent, chain, leaves, network, sign};
 
 use super::super::*;
 use crate::{
-    CloseReport, ClosedTerms, Electorate, Outcome, ProposalBody, Question, Rejection, ReportSet, Rule, Voter,
-    leaf,
+    CloseReport, ClosedTerms, Electorate, GroupState, Outcome, ProposalBody, Question, Rejection, ReportSet,
+    Rule, Voter, leaf,
 };
 
 fn electorate(count: u8) -> Electorate {
@@ -300,4 +300,35 @@ fn a_closed_certificate_of_a_thousand_voters_is_verified_soon() {
     println!("1,000 voters: {} bytes, verified in {} ms", certificate.len(), start.elapsed().as_millis());
     assert_eq!(verified.count.participating, 1_000);
     assert!(certificate.len() < 640 * 1_024, "{} bytes", certificate.len());
+}
+
+#[test]
+fn a_groups_closed_certificate_proves_who_its_members_were() {
+    let mut records = vec![althing_testkit::founding(&agent(1), "translators")];
+    let group = GroupId(records[0].id().0);
+    for n in 2..=4 {
+        let (prev, add) = (records.last().unwrap().id(), Change::Add(agent(n).agent()));
+        records.push(althing_testkit::membership(&agent(1), group, prev, add));
+    }
+    let state = GroupState { group, head: records[3].id() };
+    let electorate = Electorate::of_group(state, (1..=4).map(|n| agent(n).agent()).collect()).unwrap();
+    let said = [(1, Choice::Option(0)), (2, Choice::Option(0)), (3, Choice::Option(1))];
+    let story = Story::of(Rule::Majority, &ClosedTerms::default(), &electorate, &said);
+    assert_eq!(story.certificate(), None, "without the group's records nothing is proved");
+    let write = |others: &[Record]| {
+        ClosedCertificate::write(
+            &network(),
+            &story.proposal,
+            &story.reports,
+            &story.ballots,
+            others,
+            &story.commit,
+        )
+    };
+    let certificate = write(&records).unwrap();
+    let verify = |certificate: &ClosedCertificate| ClosedCertificate::verify(&certificate.to_bytes(), None);
+    assert_eq!(verify(&certificate).unwrap().proposal.electorate.group(), Some(state));
+    let bare = ClosedCertificate { group: None, ..certificate };
+    assert!(matches!(verify(&bare), Err(CertificateError::Group(_))));
+    assert_eq!(write(&records[1..]), None);
 }

@@ -1,0 +1,109 @@
+use althing_record::AgentId;
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Group {
+    /// Found a group
+    #[command(after_help = "\
+Examples:
+  althing group create translators
+  althing group create translators --member did:key:z6MkA…,did:key:z6MkB…
+  althing group create translators --json | jq -r .group
+
+Who founds a group stays in it and may change it. --member takes agents in without asking them.")]
+    Create {
+        /// The group's name, at most 64 bytes; several groups may have it
+        name: String,
+        /// Who is a member from the start
+        #[arg(long = "member", value_name = "DID,DID,…", value_delimiter = ',')]
+        members: Vec<AgentId>,
+        /// The hosted agent that founds it [default: the node's default agent]
+        #[arg(long, value_name = "DID")]
+        agent: Option<AgentId>,
+    },
+    /// Invite an agent, as the founder or an admin
+    #[command(after_help = "\
+Examples:
+  althing group invite 5f0c9a11 did:key:z6Mk…
+
+The agent is a member once it joins, for which this node, or that of whoever changes the group next, has to run.")]
+    Invite(Change),
+    /// Join a group to which the agent is invited
+    #[command(after_help = "\
+Examples:
+  althing group ls
+  althing group join 5f0c9a11
+  althing group join 5f0c9a11 --agent did:key:z6Mk…
+
+What the agent says is kept and spreads; the node of the agent that changed the group last makes it a member, as
+soon as it hears of it.")]
+    Join(Join),
+    /// Leave a group, or turn an invitation down
+    #[command(after_help = "\
+Examples:
+  althing group leave 5f0c9a11
+  althing group leave 5f0c9a11 --agent did:key:z6Mk…
+
+Votes that were put before keep their voters. The founder cannot leave.")]
+    Leave(Join),
+    /// Remove a member or withdraw an invitation, as the founder or an admin
+    #[command(after_help = "\
+Examples:
+  althing group remove 5f0c9a11 did:key:z6Mk…")]
+    Remove(Change),
+    /// Make a member an admin, who may change the group
+    #[command(after_help = "\
+Examples:
+  althing group promote 5f0c9a11 did:key:z6Mk…
+
+Two who change a group at the same moment fork it, and a forked group is of no more use: agree on who does.")]
+    Promote(Change),
+    /// Make an admin a plain member
+    #[command(after_help = "\
+Examples:
+  althing group demote 5f0c9a11 did:key:z6Mk…")]
+    Demote(Change),
+    /// Show a group: its members and invitations
+    #[command(after_help = "\
+Examples:
+  althing group show 5f0c9a11
+  althing group show 5f0c9a11 --json | jq -r '.members[].agent'")]
+    Show {
+        /// The group's id, or its beginning
+        group: String,
+    },
+    /// List the groups that this node's agents are in or invited to
+    #[command(after_help = "\
+Examples:
+  althing group ls
+  althing group ls --all
+  althing group ls --json | jq -r '.groups[] | select(.own[].role == \"invited\") | .group'")]
+    Ls {
+        /// All groups that the node knows
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// A change that the founder or an admin makes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Change {
+    /// The group's id, or its beginning
+    pub(crate) group: String,
+    /// Whom it is about
+    #[arg(value_name = "DID")]
+    pub(crate) about: AgentId,
+    /// The hosted agent that makes the change [default: the node's default agent]
+    #[arg(long, value_name = "DID")]
+    pub(crate) agent: Option<AgentId>,
+}
+
+/// What an agent says for itself.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Join {
+    /// The group's id, or its beginning
+    pub(crate) group: String,
+    /// The hosted agent [default: the node's default agent]
+    #[arg(long, value_name = "DID")]
+    pub(crate) agent: Option<AgentId>,
+}
