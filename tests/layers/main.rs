@@ -58,17 +58,20 @@ const EDGES: &[(&str, &[&str])] = &[
 const PURE: &[&str] =
     &["record", "store", "sync", "card", "ballot", "agree", "tally", "trust", "a2a", "route", "engine"];
 
-/// Outside crates that pure crates may name: formats, URLs, hashes, signatures, seeded randomness, and the rounds of an
-/// agreement, which have neither a clock nor a network of their own.
+/// Outside crates that pure crates may name: formats, URLs, hashes, signatures, ciphers, secret sharing, seeded randomness,
+/// and the rounds of an agreement, which have neither a clock nor a network of their own.
 const PURE_OUTSIDE: &[&str] = &[
     "arc-malachitebft-core-driver",
     "arc-malachitebft-core-types",
     "base64",
+    "blahaj",
     "bs58",
+    "chacha20poly1305",
     "ciborium-io",
     "ciborium-ll",
     "ed25519-dalek",
     "hex",
+    "hkdf",
     "negentropy",
     "rand_chacha",
     "rand_core",
@@ -78,6 +81,7 @@ const PURE_OUTSIDE: &[&str] = &[
     "sha2",
     "thiserror",
     "url",
+    "x25519-dalek",
     "zeroize",
 ];
 
