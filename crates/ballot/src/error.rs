@@ -45,6 +45,9 @@ pub enum BallotError {
     /// The choice is not what the rule takes.
     #[error("choice: {0}")]
     Choice(String),
+    /// The terms of sealed ballots cannot be used.
+    #[error("sealed ballots: {0}")]
+    Sealing(String),
     /// A part of an agreement is wrong.
     #[error("agreement: {0}")]
     Agreement(String),

@@ -359,6 +359,8 @@ pub struct Vote {
     pub method: String,
     /// How a Closed decision is closed.
     pub closing: Option<ClosingTerms>,
+    /// Who opens the ballots, if they are sealed.
+    pub sealed: Option<SealedTerms>,
     /// The count of a Closed decision, round by round, once it is made.
     pub rounds: Vec<CountRound>,
     /// The electorate.
@@ -397,6 +399,28 @@ pub struct Voter {
     pub acks: u64,
     /// Whether a Closed decision does not count the ballot, because there are two.
     pub void: bool,
+    /// Whether the ballot was sealed, and is none now that it is opened.
+    pub invalid: bool,
+}
+
+/// Who opens the ballots of a sealed vote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedTerms {
+    /// How many trustees open a ballot.
+    pub threshold: u64,
+    /// The trustees, ascending.
+    pub trustees: Vec<Trustee>,
+}
+
+/// A trustee of a sealed vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trustee {
+    /// Who.
+    pub agent: AgentId,
+    /// Whether its key for this vote is known.
+    pub has_key: bool,
+    /// Whether its secret is known. Before the vote is closed none should be.
+    pub has_opened: bool,
 }
 
 /// How a Closed decision is closed.
@@ -434,6 +458,18 @@ pub enum VoteState {
     Expired,
     /// Closers agree on the ballots, or not all ballots that they agreed on are here.
     Closing,
+    /// Which sealed ballots count is decided; trustees open them.
+    Opening {
+        /// How many trustees have.
+        opened: u64,
+        /// How many are needed.
+        threshold: u64,
+    },
+    /// The same, and for a minute too few trustees have opened. A local status: they still can.
+    Unopened {
+        /// The trustees that have not.
+        missing: Vec<AgentId>,
+    },
     /// A Closed decision: no option won.
     Rejected {
         /// Why.
@@ -456,7 +492,7 @@ pub enum VoteState {
 pub struct EvidenceRow {
     /// The offender.
     pub agent: AgentId,
-    /// `double ballot` or `chain fork`.
+    /// `double ballot`, `double report`, `double statement`, `double trustee key` or `chain fork`.
     pub offence: String,
     /// The two records that prove it.
     pub records: [RecordId; 2],

@@ -1,5 +1,5 @@
 use althing_agree::Entry;
-use althing_ballot::{Ack, AgreementBody, Ballot, CloseReport, Proposal, ballots_of};
+use althing_ballot::{Ack, AgreementBody, Ballot, CloseReport, Opening, Proposal, TrusteeKey, ballots_of};
 use althing_card::{Card, Lease};
 use althing_record::{Inception, Kind, Record, RecordId, Rotation};
 
@@ -18,6 +18,8 @@ pub(crate) enum Body {
     Agreement(AgreementBody),
     /// The same, checked.
     Statement(RecordId, Box<Entry>),
+    TrusteeKey(TrusteeKey),
+    Opening(Opening),
 }
 
 /// Reads a record's body, or says what is to be done with the record instead.
@@ -55,6 +57,12 @@ pub(crate) fn read_body(record: &Record) -> Result<Body, Admission> {
         Kind::Agreement => AgreementBody::from_record(record)
             .map(Body::Agreement)
             .map_err(|error| wrong(&error, error.is_newer())),
+        Kind::TrusteeKey => TrusteeKey::from_record(record)
+            .map(Body::TrusteeKey)
+            .map_err(|error| wrong(&error, error.is_newer())),
+        Kind::Opening => {
+            Opening::from_record(record).map(Body::Opening).map_err(|error| wrong(&error, error.is_newer()))
+        }
         Kind::Founding | Kind::Membership => {
             Err(Admission::Unwanted("groups are not kept by this version".into()))
         }

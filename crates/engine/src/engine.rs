@@ -15,6 +15,7 @@ use crate::quota::Authors;
 use crate::reconcile::Reconciler;
 use crate::restored::{INCARNATION, is_restored};
 use crate::rows::StoredRecord;
+use crate::sealed::SealedVotes;
 use crate::search::{Memory, Search};
 use crate::{
     Answer, AskNo, Config, Deadline, Effect, GuardStatus, HostedAgent, Input, Note, Now, Output, Refusal,
@@ -83,6 +84,7 @@ pub struct Engine<S> {
     pub(crate) lookups: BTreeMap<u64, u64>,
     pub(crate) memory: Memory,
     pub(crate) closings: Closings,
+    pub(crate) sealed: SealedVotes,
     pub(crate) next_number: u64,
     pub(crate) due: Due,
 }
@@ -167,6 +169,7 @@ impl<S: Snapshot> Engine<S> {
             lookups: BTreeMap::new(),
             memory: Memory::default(),
             closings: Closings::default(),
+            sealed: SealedVotes::default(),
             next_number: 0,
             due: Due {
                 sync: now.ticks + config.timing.sync_ms,
@@ -199,13 +202,20 @@ impl<S: Snapshot> Engine<S> {
         }
         self.journal.now = now.wall;
         let stepped = self.step(now, input);
-        if let Err(error) =
-            stepped.and_then(|()| if self.read_only { Ok(()) } else { self.pump_closings(now) })
-        {
+        if let Err(error) = stepped.and_then(|()| self.pump_votes(now)) {
             self.halt(error.to_string());
             return;
         }
         self.finish(now);
+    }
+
+    /// Does what there is to do for votes that this node's agents close or open.
+    fn pump_votes(&mut self, now: Now) -> Result<(), ReadError> {
+        if self.read_only {
+            return Ok(());
+        }
+        self.pump_closings(now)?;
+        self.pump_sealed(now)
     }
 
     /// The next output, until there is none.
@@ -318,6 +328,7 @@ impl<S: Snapshot> Engine<S> {
             self.ensure_inception(&hosted, now)?;
         }
         self.check_own_chains()?;
+        self.resume_sealed()?;
         self.resume_closings(now)
     }
 
@@ -372,6 +383,7 @@ impl<S: Snapshot> Engine<S> {
             .chain(self.announcer.next_deadline())
             .chain(self.reconciler.next_deadline())
             .chain(self.closings.next_deadline().filter(|_| !self.read_only))
+            .chain(self.sealed.next_deadline().filter(|_| !self.read_only))
             .min()
             .map(|ticks| Deadline(ticks.max(now.ticks + 1)));
         if let Some(next) = next

@@ -131,6 +131,15 @@ pub enum Event {
         /// Why.
         cause: String,
     },
+    /// A trustee of a sealed vote published its secret.
+    VoteOpened {
+        /// The proposal.
+        proposal: RecordId,
+        /// Who.
+        trustee: AgentId,
+        /// The record.
+        record: RecordId,
+    },
     /// Misbehaviour was proved.
     EvidenceFound {
         /// Whose.
@@ -224,6 +233,7 @@ kinds! {
     LeaseMoved 17 "lease.moved",
     LeaseEnded 18 "lease.ended",
     VoteRejected 19 "vote.rejected",
+    VoteOpened 30 "vote.opened",
 }
 
 cbor_map! {
@@ -300,6 +310,9 @@ impl Event {
             Self::VoteRejected { proposal, cause } => {
                 (row.record, row.text) = (Some(*proposal), Some(cut(cause)));
             }
+            Self::VoteOpened { proposal, trustee, record } => {
+                (row.record, row.agent, row.other) = (Some(*proposal), Some(*trustee), Some(*record));
+            }
             Self::VoteConflicting { proposal, options } => {
                 (row.record, row.texts) = (Some(*proposal), texts(options));
             }
@@ -373,6 +386,9 @@ impl Event {
             }
             EventKind::VoteDecided => Self::VoteDecided { proposal: row.record?, option: text? },
             EventKind::VoteRejected => Self::VoteRejected { proposal: row.record?, cause: text? },
+            EventKind::VoteOpened => {
+                Self::VoteOpened { proposal: row.record?, trustee: row.agent?, record: row.other? }
+            }
             EventKind::VoteConflicting => Self::VoteConflicting { proposal: row.record?, options: texts? },
             EventKind::EvidenceFound => {
                 let records = [row.record?, row.other?];
@@ -430,6 +446,7 @@ mod tests {
             Event::VoteDecided { proposal: ID, option: "yes".into() },
             Event::VoteConflicting { proposal: ID, options: vec!["a".into(), "b".into()] },
             Event::VoteRejected { proposal: ID, cause: "tied".into() },
+            Event::VoteOpened { proposal: ID, trustee: AGENT, record: RecordId([8; 32]) },
             Event::EvidenceFound { agent: AGENT, offence: "chain fork".into(), records: [ID; 2] },
             Event::SigningStopped { cause: "copied".into() },
             Event::DiskWritable { full_since: Millis(9), cause: "full".into() },

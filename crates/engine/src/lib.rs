@@ -33,6 +33,7 @@ mod reconcile;
 mod restored;
 mod retract;
 mod rows;
+mod sealed;
 mod search;
 mod serve_cards;
 mod serve_clients;

@@ -40,7 +40,8 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    /// The class of a kind. Ballots have none: who may vote, once, on known proposals, bounds them.
+    /// The class of a kind. Ballots have none: who may vote, once, on known proposals, bounds them; and so it is with what
+    /// closers and trustees say.
     fn of(kind: Kind) -> Option<Self> {
         match kind {
             Kind::Card | Kind::Lease | Kind::Inception | Kind::Rotation => Some(Self::Directory),
@@ -51,6 +52,8 @@ impl Class {
             | Kind::BallotAck
             | Kind::CloseReport
             | Kind::Agreement
+            | Kind::TrusteeKey
+            | Kind::Opening
             | Kind::Message => None,
         }
     }

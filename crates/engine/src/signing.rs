@@ -24,6 +24,7 @@ impl<S: Snapshot> Engine<S> {
         self.assigned = CommitNo(no.0.saturating_sub(1)).max(self.durable);
         self.proposals.clear();
         self.closings.clear();
+        self.sealed.clear();
         self.histories.borrow_mut().clear();
         // What peers told since the start may be among what is lost.
         self.reconciler.forget_all();
@@ -51,6 +52,7 @@ impl<S: Snapshot> Engine<S> {
         if let Some(cause) = self.signing_stopped.clone() {
             self.put(Table::Meta, SIGNING_STOPPED.to_vec(), cause.into_bytes());
         }
+        self.resume_sealed()?;
         self.resume_closings(now)
     }
 

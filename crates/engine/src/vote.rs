@@ -87,6 +87,17 @@ impl<S: Snapshot> Engine<S> {
         said: &Said,
         now: Now,
     ) -> Result<(), ReadError> {
+        self.cast(no, (agent, id, said), None, now)
+    }
+
+    /// Casts a ballot. `until`: how long a sealed one waits for keys at most, if it waited before.
+    pub(crate) fn cast(
+        &mut self,
+        no: AskNo,
+        (agent, id, said): (AgentId, RecordId, &Said),
+        until: Option<u64>,
+        now: Now,
+    ) -> Result<(), ReadError> {
         let Some(hosted) = self.hosted(agent).cloned() else {
             self.refuse_unhosted(no, agent);
             return Ok(());
@@ -108,7 +119,7 @@ impl<S: Snapshot> Engine<S> {
             }
         };
         if let Some(earlier) = self.standing_ballots(id, Some(agent))?.first() {
-            if earlier.ballot.choice == choice {
+            if self.says(&hosted, &proposal, &earlier.ballot.choice, &choice) {
                 self.answer(no, Answer::Cast { ballot: earlier.batch, repeated: true });
             } else {
                 let cause = format!(
@@ -137,6 +148,9 @@ impl<S: Snapshot> Engine<S> {
         if !self.has_asked_before_ballot(no, agent, &proposal, now)? {
             return Ok(());
         }
+        let Some(choice) = self.seal(no, &hosted, (&proposal, &choice, said), until, now)? else {
+            return Ok(());
+        };
         let content = Content::Leaves(vec![leaf(id, &choice)]);
         match self.sign_link(&hosted, Kind::BallotBatch, content, now) {
             Ok(record) => self.answer(no, Answer::Cast { ballot: record.id(), repeated: false }),
@@ -177,10 +191,14 @@ impl<S: Snapshot> Engine<S> {
         let count = self.closed_count(&proposal)?;
         let outcome = count.as_ref().map_or_else(|| tally.outcome(&proposal), |counted| counted.1.decides());
         let is_decided = decision_of(&self.store, id)?.is_some();
+        let sealed = self.sealed_terms(&proposal)?;
         let is_closing = is_decided || !reports_for(&self.store, id)?.is_empty();
         let state = match outcome {
             Outcome::Rejected(why) => VoteState::Rejected { cause: why.name().to_owned() },
-            Outcome::Undecided if is_closing => VoteState::Closing,
+            Outcome::Undecided if is_closing => match sealed.as_ref().filter(|_| is_decided) {
+                Some(terms) => self.unopened_state(&proposal, terms, now)?,
+                None => VoteState::Closing,
+            },
             Outcome::Decided(option) => VoteState::Decided { option: text(option) },
             Outcome::Conflicting(options) => {
                 VoteState::Conflicting { options: options.into_iter().map(text).collect() }
@@ -189,6 +207,9 @@ impl<S: Snapshot> Engine<S> {
             Outcome::Undecided => VoteState::Open,
         };
         let void = |agent| count.as_ref().is_some_and(|counted| counted.0.void.contains(&agent));
+        let invalid = |agent| count.as_ref().is_some_and(|counted| counted.0.invalid.contains(&agent));
+        let opened = count.as_ref().filter(|_| sealed.is_some());
+        let opened = |agent| opened.and_then(|counted| counted.0.choices.get(&agent));
         let mut acks: BTreeMap<u16, BTreeSet<AgentId>> = BTreeMap::new();
         for closer in proposal.closing().map_or(Vec::new(), |closing| closing.closers(&self.network)) {
             for (closer, place, _) in acks_of(&self.store, id, Some(closer))? {
@@ -200,10 +221,12 @@ impl<S: Snapshot> Engine<S> {
             weight: voter.weight,
             acks: acks.get(&place).map_or(0, |closers| closers.len() as u64),
             void: void(voter.agent),
-            choices: tally
-                .choices
-                .get(&voter.agent)
-                .map_or(Vec::new(), |choices| choices.iter().map(|choice| choice.text(&proposal)).collect()),
+            invalid: invalid(voter.agent),
+            choices: match (opened(voter.agent), tally.choices.get(&voter.agent)) {
+                (Some(choice), _) => vec![choice.text(&proposal)],
+                (None, Some(choices)) => choices.iter().map(|choice| choice.text(&proposal)).collect(),
+                (None, None) => Vec::new(),
+            },
         });
         Ok(Some(Vote {
             proposal: id,
@@ -222,6 +245,7 @@ impl<S: Snapshot> Engine<S> {
                 reported: reported.len() as u64,
                 terms: closing.to_string(),
             }),
+            sealed,
             rounds: count.as_ref().map_or_else(Vec::new, |counted| rounds(&proposal, &counted.1.outcome)),
             voters: voters.collect(),
             threshold: proposal.threshold(),
