@@ -5,7 +5,7 @@ use althing_record::{AgentId, IdError, RecordId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Document, document, rfc3339};
+use super::{Document, Sealed, document, rfc3339};
 
 /// Most rows in one list answer.
 pub const MAX_LISTED: usize = 1_000;
@@ -191,6 +191,7 @@ impl From<althing_engine::Vote> for Vote {
                     choices: voter.choices.clone(),
                     acks: voter.acks,
                     void: voter.void,
+                    invalid: voter.invalid,
                 })
                 .collect(),
             closing: vote.closing.as_ref().map(|closing| Closing {
@@ -264,6 +265,9 @@ pub struct VoteSummary {
     pub abstentions: u64,
     /// The rule: `approvals`, `supermajority=2/3`, `unanimous`, `majority`, `ranked` and so on.
     pub method: String,
+    /// How the ballots are sealed, if they are: then there are no votes for options before they are opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
     /// Votes that one option needs; absent in a closed decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<u64>,
@@ -288,6 +292,8 @@ impl From<althing_engine::Vote> for VoteSummary {
         let mut rejected = None;
         let (state, decided, conflicting) = match vote.state {
             althing_engine::VoteState::Closing => (VoteState::Closing, None, Vec::new()),
+            althing_engine::VoteState::Opening { .. } => (VoteState::Opening, None, Vec::new()),
+            althing_engine::VoteState::Unopened { .. } => (VoteState::Unopened, None, Vec::new()),
             althing_engine::VoteState::Rejected { cause } => {
                 rejected = Some(cause);
                 (VoteState::Rejected, None, Vec::new())
@@ -312,6 +318,7 @@ impl From<althing_engine::Vote> for VoteSummary {
                 .collect(),
             abstentions: vote.abstentions,
             method: vote.method,
+            sealed: vote.sealed.map(Sealed::from),
             threshold: vote.threshold,
             tolerates: vote.tolerates,
             electorate: vote.voters.len() as u64,
@@ -334,6 +341,10 @@ pub enum VoteState {
     Expired,
     /// The closers agree on the ballots.
     Closing,
+    /// Which sealed ballots count is decided, and trustees open them.
+    Opening,
+    /// The same, and for a minute too few trustees have opened. A local status, not an outcome: they still can.
+    Unopened,
     /// Decided: one option has its votes.
     Decided,
     /// A closed decision: no option won.
@@ -358,7 +369,7 @@ pub struct Voter {
     pub agent: String,
     /// How much the ballot counts.
     pub weight: u64,
-    /// What they chose; more than one entry is an equivocation.
+    /// What they chose, or `sealed` until trustees open it; more than one entry is an equivocation.
     pub choices: Vec<String>,
     /// How many closers of a closed decision promised to report the ballot.
     #[serde(default)]
@@ -366,6 +377,9 @@ pub struct Voter {
     /// Whether a closed decision does not count the ballot, because there are two.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub void: bool,
+    /// Whether the ballot was sealed, and is none now that it is opened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub invalid: bool,
 }
 
 /// How a closed decision is closed.
