@@ -237,6 +237,7 @@ fn what(kind: &str, data: &Value) -> String {
         "vote.proposed" => format!("{} \"{}\" by {}", id("proposal"), text("question"), text("proposer")),
         "vote.cast" => format!("{} \"{}\" by {}", id("proposal"), text("choice"), text("voter")),
         "vote.decided" => format!("{} \"{}\"", id("proposal"), text("option")),
+        "vote.opened" => format!("{} by {}", id("proposal"), text("trustee")),
         "vote.rejected" => format!("{} {}", id("proposal"), text("cause")),
         "vote.conflicting" => {
             let options = data["options"].as_array().map(Vec::as_slice).unwrap_or_default();
