@@ -16,8 +16,8 @@ use althing_store::{Batch, ReadError, Snapshot, Table, prefix_end};
 use crate::body::{Body, read_body};
 use crate::engine::Engine;
 use crate::rows::{
-    CHAIN_FORK, DOUBLE_BALLOT, DOUBLE_KEY, DOUBLE_REPORT, DOUBLE_STATEMENT, Expiring, NEVER, SlotHead,
-    StoredRecord, chain_key, chain_prefix, evidence_key, identity_key, slot_key, sync_key,
+    CHAIN_FORK, DOUBLE_BALLOT, Expiring, NEVER, SlotHead, StoredRecord, chain_key, chain_prefix,
+    evidence_key, identity_key, offence_name, slot_key, sync_key,
 };
 use crate::{Event, Note, Now, Source};
 
@@ -489,16 +489,4 @@ impl<S: Snapshot> Engine<S> {
 /// From when on no clock within bounds accepts a slot's record any more.
 fn outlived(record: &Record) -> Millis {
     record.expires().unwrap_or(NEVER).plus(10 * Millis::MINUTE)
-}
-
-/// What an offence is called.
-pub(crate) fn offence_name(offence: u8) -> &'static str {
-    match offence {
-        CHAIN_FORK => "chain fork",
-        DOUBLE_BALLOT => "double ballot",
-        DOUBLE_STATEMENT => "double statement",
-        DOUBLE_REPORT => "double report",
-        DOUBLE_KEY => "double trustee key",
-        _ => "unknown offence",
-    }
 }

@@ -1,7 +1,7 @@
 use althing_ballot::{ClosedTerms, Rule};
 use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
 
-use crate::{EventKind, EventsFrom, EventsPage, Find, Found, HostedAgent};
+use crate::{EventKind, EventsFrom, EventsPage, Find, Found, HostedAgent, SealedTerms};
 
 /// Something that a local client wants of the node. Each gets exactly one [`Answer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -401,26 +401,6 @@ pub struct Voter {
     pub void: bool,
     /// Whether the ballot was sealed, and is none now that it is opened.
     pub invalid: bool,
-}
-
-/// Who opens the ballots of a sealed vote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedTerms {
-    /// How many trustees open a ballot.
-    pub threshold: u64,
-    /// The trustees, ascending.
-    pub trustees: Vec<Trustee>,
-}
-
-/// A trustee of a sealed vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trustee {
-    /// Who.
-    pub agent: AgentId,
-    /// Whether its key for this vote is known.
-    pub has_key: bool,
-    /// Whether its secret is known. Before the vote is closed none should be.
-    pub has_opened: bool,
 }
 
 /// How a Closed decision is closed.

@@ -16,6 +16,7 @@ use althing_record::{AgentId, Content, Kind, RecordId};
 use althing_store::{ReadError, Snapshot};
 
 use self::cast::WaitingCast;
+pub use self::show::{SealedTerms, Trustee};
 use crate::engine::Engine;
 use crate::publish::SignError;
 use crate::{HostedAgent, Note, Now};

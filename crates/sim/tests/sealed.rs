@@ -177,6 +177,50 @@ fn a_ballot_waits_for_keys_and_says_whose_are_missing() {
 }
 
 #[test]
+fn so_many_ballots_wait_for_keys_and_no_more() {
+    let mut net = Sim::seed(7).nodes(2);
+    net.run_for(1_000);
+    let (voters, trustees) = (net.agents(0..1), net.agents(1..2));
+    net.crash(1);
+    let draft = sealed(closed(Rule::Majority, &["red", "blue"], &voters, 120_000), &trustees, None);
+    let proposal = net.node(0).proposes(draft);
+    let waiting: Vec<_> = (0..256).map(|_| net.node(0).cast(proposal, "red")).collect();
+    let no = net.node(0).cast(proposal, "red");
+    let Answer::Refused(refusal) = net.answer(no) else { panic!("there is no room") };
+    assert_eq!(refusal.kind, RefusalKind::Busy);
+    assert!(waiting.iter().all(|no| net.answered(*no).is_none()));
+    net.restart(1);
+    let answers: Vec<_> = waiting.into_iter().map(|no| net.answer(no)).collect();
+    let repeated = |answer: &&Answer| matches!(answer, Answer::Cast { repeated: true, .. });
+    assert_eq!(answers.iter().filter(repeated).count(), 255, "one ballot, told 256 times");
+}
+
+#[test]
+fn a_stranger_takes_so_many_places_with_a_trustee_and_no_more() {
+    let mut net = Sim::seed(8).nodes(3);
+    net.run_for(1_000);
+    let (voters, trustees) = (net.agents(0..1), net.agents(1..2));
+    let draft = sealed(closed(Rule::Majority, &["red", "blue"], &voters, 600_000), &trustees, None);
+    let proposals: Vec<_> = (0..70).map(|_| net.node(0).proposes(draft.clone())).collect();
+    net.run_for(20_000);
+    assert_eq!(net.records(0, Kind::TrusteeKey).len(), 64);
+    // What was opened makes room.
+    for proposal in proposals {
+        let no = net.node(0).cast(proposal, "red");
+        if matches!(net.answer(no), Answer::Cast { .. }) {
+            net.run_for(500);
+        }
+    }
+    net.run_for(30_000);
+    assert_eq!(net.records(0, Kind::TrusteeKey).len(), 70);
+    // Another one's is served all the while.
+    let own = sealed(closed(Rule::Majority, &["red", "blue"], &net.agents(2..3), 600_000), &trustees, None);
+    let proposal = net.node(2).proposes(own);
+    net.run_for(1_000);
+    assert!(vote(&mut net, 2, proposal).sealed.unwrap().trustees[0].has_key);
+}
+
+#[test]
 fn trustees_and_voters_that_crash_at_any_moment_say_everything_once() {
     for seed in 0..20 {
         let (mut net, proposal) = proposed(600 + seed, 6_000);

@@ -1,5 +1,8 @@
 use althing_record::{AgentKey, Kind, Record, cbor};
 use althing_testkit::{agent, chain, foreign_network, network, sign};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use sharks::Sharks;
 
 use super::seal::make;
 use super::*;
@@ -271,6 +274,35 @@ fn sealed_and_open_ballots_answer_different_proposals() {
     }
     assert!(!ballot.fits(&open));
     assert!(ballot.checked(&open).is_err());
+}
+
+/// x · y in GF(2⁸) as docs/spec/shares.md has it.
+fn times(mut x: u8, mut y: u8) -> u8 {
+    let mut product = 0;
+    while y > 0 {
+        product ^= if y & 1 == 1 { x } else { 0 };
+        x = (x << 1) ^ if x & 0x80 == 0 { 0 } else { 0x1d };
+        y >>= 1;
+    }
+    product
+}
+
+/// What docs/spec/voting.md says of the polynomials, without the share crate.
+#[test]
+fn shares_are_those_of_the_specification() {
+    let (threshold, secret, seed) = (4_u8, [0x5a; 32], [3; 32]);
+    let mut stream = [0; 32 * 3 * 4];
+    ChaCha20Rng::from_seed(seed).fill_bytes(&mut stream);
+    let coefficients: Vec<u8> = stream.iter().step_by(4).copied().collect();
+    let dealt = Sharks(threshold).dealer_rng(&secret, &mut ChaCha20Rng::from_seed(seed)).take(16);
+    for (x, share) in (1..).zip(dealt) {
+        let polynomials = coefficients.chunks(3).zip(secret);
+        let at_x = polynomials.map(|(coefficients, byte)| {
+            coefficients.iter().chain([&byte]).fold(0, |value, next| times(value, x) ^ next)
+        });
+        let expected: Vec<u8> = [x].into_iter().chain(at_x).collect();
+        assert_eq!(Vec::from(&share), expected, "share {x}");
+    }
 }
 
 /// The bytes under fixtures/ are part of docs/spec/voting.md: a change of the share crate's output would show here.

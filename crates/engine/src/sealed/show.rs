@@ -1,13 +1,34 @@
 //! How a sealed vote stands.
 
 use althing_ballot::{Proposal, keys_of, openings_of};
+use althing_record::AgentId;
 use althing_store::{ReadError, Snapshot};
 
 use crate::engine::Engine;
-use crate::{Now, SealedTerms, Trustee, VoteState};
+use crate::{Now, VoteState};
 
 /// How long after the decision, as this node saw it, a vote that is not opened is called so, in milliseconds.
 const UNOPENED_AFTER_MS: u64 = 60_000;
+
+/// Who opens the ballots of a sealed vote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedTerms {
+    /// How many trustees open a ballot.
+    pub threshold: u64,
+    /// The trustees, ascending.
+    pub trustees: Vec<Trustee>,
+}
+
+/// A trustee of a sealed vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trustee {
+    /// Who.
+    pub agent: AgentId,
+    /// Whether its key for this vote is known.
+    pub has_key: bool,
+    /// Whether its secret is known. Before the vote is closed none should be.
+    pub has_opened: bool,
+}
 
 impl<S: Snapshot> Engine<S> {
     /// The trustees of a vote, and what they have published.

@@ -6,7 +6,7 @@ use crate::cli::page::Text;
 /// What is asked of the node about sealed ballots.
 pub(super) fn request(sealed: &args::Sealed) -> Option<SealRequest> {
     let trustees = sealed.trustees.iter().map(ToString::to_string).collect();
-    sealed.sealed.then(|| SealRequest { trustees, threshold: sealed.trustee_threshold })
+    sealed.sealed.then_some(SealRequest { trustees, threshold: sealed.trustee_threshold })
 }
 
 /// The trustees that have not opened the ballots.
