@@ -165,15 +165,16 @@ fn pure_crates_name_only_pure_crates() {
     }
 }
 
-/// Alone it takes altered, repeated and zeroth shares without a word.
+/// Alone it takes altered, repeated and zeroth shares without a word. Both that name it check what it gives: the keystore
+/// against a public key, sealed ballots by dealing again.
 #[test]
-fn only_the_keystore_names_the_shamir_library() {
+fn only_the_keystore_and_ballots_name_the_shamir_library() {
     let named: Vec<String> = dependencies()
         .into_iter()
         .filter(|(_, dependencies)| dependencies.iter().any(|name| name == "blahaj" || name == "sharks"))
         .map(|(name, _)| name)
         .collect();
-    assert_eq!(named, ["keystore"]);
+    assert_eq!(named, ["ballot", "keystore"]);
 }
 
 #[test]

@@ -84,6 +84,7 @@ impl<S: Snapshot> Engine<S> {
         for id in unopened(&self.store, WAITING_MAX)? {
             self.take_up_sealed(id)?;
             if self.sealed.open.len() >= OPEN_MAX {
+                self.sealed.crowded = true;
                 break;
             }
         }

@@ -10,7 +10,7 @@ use sharks::Sharks;
 use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
 
-use super::{HEAD_LEN, Occasion, PADDED_LEN, SEALED_BYTES_MAX, Sealed, derive};
+use super::{Occasion, PADDED_LEN, SEALED_BYTES_MAX, Sealed, derive};
 use crate::{BallotError, Choice};
 
 /// Every key encrypts one message.
@@ -124,7 +124,6 @@ pub(super) fn make(
     let mut core = Zeroizing::new([0; 32 + PADDED_LEN]);
     core[..32].copy_from_slice(&seed.0[..]);
     core[32..].copy_from_slice(padded);
-    debug_assert!(bytes.len() >= HEAD_LEN, "the head was written");
     bytes.extend(encrypt(&cipher(&key), &core[..], &bound));
     Ok(bytes)
 }
