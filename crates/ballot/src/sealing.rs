@@ -107,7 +107,7 @@ impl Sealing {
 
 impl fmt::Display for Sealing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sealed, opened by {} of {} trustees", self.threshold, self.trustees.len())
+        write!(f, "sealed, {} of {} trustees open", self.threshold, self.trustees.len())
     }
 }
 

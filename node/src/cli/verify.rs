@@ -76,7 +76,7 @@ fn closed_page(verified: &ClosedVerified) -> Result<Page, Failure> {
         ("closed by", format!("{} of {} closers", closers.0, closers.1)),
     ]);
     if let Some(sealing) = proposal.sealing() {
-        text.line(&format!("ballots were {sealing}"));
+        text.line(&format!("the ballots were {sealing}"));
     }
     let tallies = |round: &althing_tally::Round| -> Vec<Option<String>> {
         round.tally.iter().map(|votes| votes.map(|votes| count.outcome.votes(votes))).collect()

@@ -52,6 +52,5 @@ pub(super) fn show(vote: &api::VoteSummary, text: &mut Text) {
             vec![trustee.agent.clone(), said.to_owned()]
         })
         .collect();
-    let title = format!("TRUSTEE ({} open)", sealed.threshold);
-    text.line("").table(&[&title, "STATE"], &rows);
+    text.line("").table(&["TRUSTEE", "STATE"], &rows);
 }
