@@ -293,6 +293,7 @@ mod tests {
             "proposal": "f", "proposer": "g", "question": "h", "voter": "i", "ballot": "j", "choice": "k",
             "option": "l", "options": ["m", "n"], "offence": "o", "records": ["p", "q"], "cause": "r",
             "full_since": "s", "full_since_ms": 3, "node": "t", "from": "u", "changed": ["v"],
+            "trustee": "w",
         });
         for kind in althing_engine::EventKind::ALL {
             let said = what(kind.name(), &data);

@@ -19,7 +19,7 @@ Examples:
       --voters did:key:z6MkA…,did:key:z6MkB… --method ranked --window 10m --quorum 1/2
   althing vote propose \"spend it?\" --weights shares.txt --method weighted
   althing vote propose \"who leads?\" --option Ann --option Bo --method majority \\
-      --voters did:key:z6MkA…,did:key:z6MkB… --sealed --trustees did:key:z6MkC…,did:key:z6MkD…
+      --voters did:key:z6MkA…,did:key:z6MkB… --sealed --trustees did:key:z6MkA…,did:key:z6MkB…
 
 Without --option the answers are yes and no. approvals, supermajority and unanimous are decided as soon as
 enough ballots are for one option; there is no rejection, and of yes and no only yes can be certified.
