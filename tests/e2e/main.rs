@@ -29,6 +29,7 @@ mod mesh;
 mod nat;
 mod refusals;
 mod restarts;
+mod sealed;
 mod service;
 mod shells;
 mod store;

@@ -7,8 +7,10 @@ use crate::{BallotError, Choice};
 /// Most ballots of one batch.
 pub const BALLOTS_MAX: usize = LEAVES_MAX;
 
-/// Longest leaf in bytes: the proposal and a score or rank for each option.
-pub(crate) const LEAF_BYTES_MAX: usize = 128;
+/// Longest leaf in bytes: the proposal and a choice that is sealed for as many trustees as there may be.
+pub(crate) const LEAF_BYTES_MAX: usize = 1_536;
+
+const _: () = assert!(32 + 5 + crate::SEALED_BYTES_MAX <= LEAF_BYTES_MAX);
 
 /// One voter's answer to one proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]

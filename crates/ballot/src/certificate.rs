@@ -155,6 +155,27 @@ pub enum CertificateError {
         /// How many are named.
         needed: usize,
     },
+    /// Openings are there and ballots are not sealed, or the other way round.
+    #[error("certificate and proposal do not agree on whether ballots are sealed")]
+    Sealed,
+    /// An opening of sealed ballots is wrong.
+    #[error("opening {index}: {cause}")]
+    Opening {
+        /// Which one, from 0.
+        index: usize,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
+    /// A sealed ballot cannot be opened with what is in the file.
+    #[error("the ballot of {voter} is sealed: {needed} openings are needed, {found} are there")]
+    Unopened {
+        /// Whose.
+        voter: AgentId,
+        /// How many fit it.
+        found: usize,
+        /// How many are needed.
+        needed: usize,
+    },
     /// The network has no committee, or a closer cannot sign.
     #[error("the proposal has no closers who can decide")]
     NoClosers,
@@ -450,3 +471,5 @@ pub use self::closed::{ClosedCertificate, ClosedVerified, instance};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::golden;

@@ -4,7 +4,7 @@ use althing_record::AgentId;
 use althing_record::cbor::{Decode, DecodeError, Encode, Reader, Writer};
 use althing_tally::SCORE_MAX;
 
-use crate::{BallotError, OPTIONS_MAX, Proposal, Rule};
+use crate::{BallotError, OPTIONS_MAX, Proposal, Rule, Sealed};
 
 /// What a ballot says: an array of a tag and its value. Later versions add tags; see docs/spec/voting.md.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,8 @@ pub enum Choice {
     Scores(Box<[u8]>),
     /// What this voter says.
     Delegate(AgentId),
+    /// Any of the above, which only trustees can open.
+    Sealed(Sealed),
 }
 
 impl Choice {
@@ -78,7 +80,7 @@ impl Choice {
         Self::Scores(scores.into()).checked(proposal)
     }
 
-    /// The choice, if it may answer the proposal.
+    /// The choice, if it may answer the proposal; where that takes sealed ballots, once it is opened.
     ///
     /// # Errors
     /// When it may not, and why.
@@ -89,9 +91,22 @@ impl Choice {
         }
     }
 
-    /// Whether it may answer the proposal; one that may not counts for nothing.
+    /// Whether a ballot with it may answer the proposal; one that may not counts for nothing.
     #[must_use]
     pub fn fits(&self, proposal: &Proposal) -> bool {
+        match self {
+            Self::Sealed(sealed) => sealed.misfit(proposal).is_none(),
+            Self::Abstain
+            | Self::Option(_)
+            | Self::Ranking(_)
+            | Self::Approval(_)
+            | Self::Scores(_)
+            | Self::Delegate(_) => proposal.sealing().is_none() && self.answers(proposal),
+        }
+    }
+
+    /// Whether what it says may answer the proposal, sealed or not.
+    pub(crate) fn answers(&self, proposal: &Proposal) -> bool {
         self.misfit(proposal).is_none()
     }
 
@@ -100,6 +115,7 @@ impl Choice {
         let beyond = |options: &[u8]| options.iter().any(|index| usize::from(*index) >= count);
         let wanted = match (self, proposal.rule) {
             (Self::Abstain, _) => return None,
+            (Self::Sealed(_), _) => return Some("it is sealed".to_owned()),
             (Self::Delegate(to), _) if proposal.closing().is_some_and(|closing| closing.delegation) => {
                 return proposal
                     .electorate
@@ -139,7 +155,12 @@ impl Choice {
     pub fn delegate(&self) -> Option<AgentId> {
         match self {
             Self::Delegate(to) => Some(*to),
-            Self::Abstain | Self::Option(_) | Self::Ranking(_) | Self::Approval(_) | Self::Scores(_) => None,
+            Self::Abstain
+            | Self::Option(_)
+            | Self::Ranking(_)
+            | Self::Approval(_)
+            | Self::Scores(_)
+            | Self::Sealed(_) => None,
         }
     }
 
@@ -158,6 +179,7 @@ impl Choice {
                 scored.collect::<Vec<_>>().join(", ")
             }
             Self::Delegate(to) => format!("as {to}"),
+            Self::Sealed(_) => "sealed".into(),
         }
     }
 
@@ -201,6 +223,7 @@ const RANKING: u64 = 2;
 const APPROVAL: u64 = 3;
 const SCORES: u64 = 4;
 const DELEGATE: u64 = 5;
+const SEALED: u64 = 6;
 
 impl Encode for Choice {
     fn encode(&self, to: &mut Writer) {
@@ -220,6 +243,7 @@ impl Encode for Choice {
             Self::Approval(options) => (APPROVAL, &options[..]),
             Self::Scores(scores) => (SCORES, &scores[..]),
             Self::Delegate(voter) => (DELEGATE, &voter.0[..]),
+            Self::Sealed(sealed) => (SEALED, sealed.bytes()),
         };
         to.array(2);
         to.uint(tag);
@@ -271,7 +295,8 @@ impl Decode for Choice {
                 let voter = AgentId::try_from(from.bytes()?);
                 voter.map(Self::Delegate).map_err(|error| DecodeError::Invalid(error.to_string()))
             }
-            (ABSTAIN..=DELEGATE, _) => Err(DecodeError::Invalid(format!("choice {tag} has {len} parts"))),
+            (SEALED, 2) => Sealed::from_bytes(from.bytes()?).map(Self::Sealed),
+            (ABSTAIN..=SEALED, _) => Err(DecodeError::Invalid(format!("choice {tag} has {len} parts"))),
             (value, _) => Err(DecodeError::Newer { of: "choice", what: "tag", value }),
         }
     }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use althing_record::{AgentId, Network};
 
-use crate::{BallotError, Electorate};
+use crate::{BallotError, Electorate, Sealing};
 
 /// Most closers of one decision.
 pub const CLOSERS_MAX: usize = 31;
@@ -72,6 +72,8 @@ pub struct Closing {
     pub delegation: bool,
     /// Whether the network's committee closes the vote instead of the voters.
     pub by_committee: bool,
+    /// Who opens the ballots, if they are sealed.
+    pub sealing: Option<Sealing>,
     voters: Vec<AgentId>,
 }
 
@@ -93,7 +95,7 @@ impl Closing {
                 voters.len()
             )));
         }
-        Ok(Self { quorum, option_order, delegation, by_committee, voters })
+        Ok(Self { quorum, option_order, delegation, by_committee, sealing: None, voters })
     }
 
     /// Who agrees on the ballots, ascending: the voters, or the network's committee.
@@ -120,6 +122,9 @@ impl fmt::Display for Closing {
         f.write_str(if self.by_committee { "closed by the committee" } else { "closed by its voters" })?;
         if let Some(quorum) = self.quorum {
             write!(f, ", quorum {quorum}")?;
+        }
+        if let Some(sealing) = &self.sealing {
+            write!(f, ", {sealing}")?;
         }
         Ok(())
     }

@@ -21,7 +21,8 @@ pub struct Count {
 }
 
 impl Count {
-    /// Counts the ballots of a Closed decision by the proposal's rule. `None` if the proposal is a Direct one.
+    /// Counts the ballots of a Closed decision by the proposal's rule; sealed ones once they are opened
+    /// ([`Manifest::open`]). `None` if the proposal is a Direct one.
     #[must_use]
     pub fn of(proposal: &Proposal, manifest: &Manifest) -> Option<Self> {
         let closing = proposal.closing()?;
@@ -144,7 +145,8 @@ fn single(choice: &Choice) -> ChoiceBallot {
         | Choice::Ranking(_)
         | Choice::Approval(_)
         | Choice::Scores(_)
-        | Choice::Delegate(_) => ChoiceBallot::Abstain,
+        | Choice::Delegate(_)
+        | Choice::Sealed(_) => ChoiceBallot::Abstain,
     }
 }
 
@@ -155,7 +157,8 @@ fn ranking(choice: &Choice) -> Ranking {
         | Choice::Option(_)
         | Choice::Approval(_)
         | Choice::Scores(_)
-        | Choice::Delegate(_) => Ranking::of(&[]),
+        | Choice::Delegate(_)
+        | Choice::Sealed(_) => Ranking::of(&[]),
     }
 }
 
@@ -166,7 +169,8 @@ fn approvals(choice: &Choice) -> Approvals {
         | Choice::Option(_)
         | Choice::Ranking(_)
         | Choice::Scores(_)
-        | Choice::Delegate(_) => Approvals::default(),
+        | Choice::Delegate(_)
+        | Choice::Sealed(_) => Approvals::default(),
     }
 }
 
@@ -177,6 +181,7 @@ fn scores(choice: &Choice) -> Scores {
         | Choice::Option(_)
         | Choice::Ranking(_)
         | Choice::Approval(_)
-        | Choice::Delegate(_) => Scores::default(),
+        | Choice::Delegate(_)
+        | Choice::Sealed(_) => Scores::default(),
     }
 }

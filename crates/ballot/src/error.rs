@@ -48,6 +48,9 @@ pub enum BallotError {
     /// A docket or the answers to one cannot be used.
     #[error("docket: {0}")]
     Docket(String),
+    /// The terms of sealed ballots cannot be used.
+    #[error("sealed ballots: {0}")]
+    Sealing(String),
     /// A part of an agreement is wrong.
     #[error("agreement: {0}")]
     Agreement(String),

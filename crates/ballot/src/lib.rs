@@ -4,9 +4,9 @@
 //! others under one Merkle root. When enough ballots name one option, anyone who holds them can write a
 //! [`Certificate`], and anyone can check it with nothing but the file.
 //!
-//! This version knows *Direct* decisions only: thresholds so high that two conflicting results would need more cheating
-//! voters than the rule tolerates. A plain simple majority is not such a rule and is refused. The crate deliberately
-//! signs nothing, keeps no state and never looks at a clock: a proposal's window is advice to clients.
+//! A *Direct* decision has thresholds so high that two conflicting results would need more cheating voters than the rule
+//! tolerates; a *Closed* one is made by agreement on the ballots that count ([`Manifest`]), which may be [`Sealed`] until
+//! then. The crate deliberately signs nothing, keeps no state, draws no randomness and never looks at a clock.
 //!
 //! ```
 //! use althing_ballot::{Electorate, Rule, direct_threshold};
@@ -34,7 +34,11 @@ mod part;
 mod proposal;
 mod report;
 mod rule;
+mod sealed;
+mod sealed_view;
+mod sealing;
 mod tally;
+mod trustee;
 mod view;
 
 pub use ballot::{BALLOTS_MAX, Ballot, ballots_of, leaf};
@@ -55,10 +59,16 @@ pub use docket_view::{AnsweredBy, answers_to, dockets, has_docket, index_answers
 pub use electorate::{Electorate, GroupState, Snapshot, Source, VOTERS_MAX, Voter};
 pub use error::BallotError;
 pub use evidence::DoubleBallot;
-pub use manifest::{Manifest, ReportSet, reported};
+pub use manifest::{Manifest, ReportSet, Unopened, reported};
 pub use part::AgreementBody;
 pub use proposal::{ClosedTerms, Mode, OPTIONS_MAX, Proposal, ProposalBody, QUESTION_BYTES_MAX, Question};
 pub use report::{ACKS_MAX, Ack, AckBody, CloseReport, ReportBody};
 pub use rule::{Rule, direct_threshold};
+pub use sealed::{BallotSeed, Occasion, Opened, SEALED_BYTES_MAX, Sealed, SealedShare, TrusteeKeys};
+pub use sealed_view::{
+    has_key, index_opening, index_trustee_key, keys_of, openings_of, settle_sealed, unopened,
+};
+pub use sealing::{Privacy, Sealing, TRUSTEES_MAX};
 pub use tally::{Outcome, Rejection, Tally};
+pub use trustee::{Opening, OpeningBody, Openings, TrusteeKey, TrusteeKeyBody, TrusteeSecret};
 pub use view::{CastBallot, ballots_for, has_proposal, index_ballots, index_proposal, proposals};

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_record::{AgentId, RecordId};
+use althing_record::{AgentId, NetworkId, RecordId};
 
-use crate::{Choice, CloseReport, Closing, Proposal};
+use crate::{Choice, CloseReport, Closing, Occasion, Opened, Openings, Proposal};
 
 /// What closers agree on: the ids of as many close reports as are needed, ascending.
 ///
@@ -63,6 +63,19 @@ pub struct Manifest {
     pub choices: BTreeMap<AgentId, Choice>,
     /// Who said two things.
     pub void: BTreeSet<AgentId>,
+    /// Whose sealed ballot was opened, and is none.
+    pub invalid: BTreeSet<AgentId>,
+}
+
+/// A sealed ballot that too few of its trustees have opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unopened {
+    /// Whose.
+    pub voter: AgentId,
+    /// How many trustees have opened it.
+    pub found: usize,
+    /// How many are needed.
+    pub needed: usize,
 }
 
 impl Manifest {
@@ -73,7 +86,7 @@ impl Manifest {
         reports: &[CloseReport],
         mut choice: impl FnMut(AgentId, RecordId) -> Option<Choice>,
     ) -> Option<Self> {
-        let mut manifest = Self { choices: BTreeMap::new(), void: BTreeSet::new() };
+        let mut manifest = Self { choices: BTreeMap::new(), void: BTreeSet::new(), invalid: BTreeSet::new() };
         for (place, batches) in reported(reports) {
             let voter = proposal.electorate.voters().get(usize::from(place))?.agent;
             let choices: Option<BTreeSet<Choice>> = batches
@@ -92,5 +105,34 @@ impl Manifest {
             }
         }
         Some(manifest)
+    }
+
+    /// The manifest with its sealed ballots opened. It is the same whichever trustees opened them.
+    ///
+    /// # Errors
+    /// When a ballot cannot be opened yet.
+    pub fn open(
+        self,
+        network: NetworkId,
+        proposal: &Proposal,
+        openings: &Openings,
+    ) -> Result<Self, Unopened> {
+        let mut opened = Self { choices: BTreeMap::new(), ..self };
+        for (voter, choice) in self.choices {
+            let Choice::Sealed(sealed) = choice else {
+                opened.choices.insert(voter, choice);
+                continue;
+            };
+            match sealed.open(&Occasion { network, proposal, voter }, openings) {
+                Opened::Waiting { found, needed } => return Err(Unopened { voter, found, needed }),
+                Opened::Invalid(_) => {
+                    opened.invalid.insert(voter);
+                }
+                Opened::Choice(choice) => {
+                    opened.choices.insert(voter, choice);
+                }
+            }
+        }
+        Ok(opened)
     }
 }

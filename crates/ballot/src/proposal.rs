@@ -4,6 +4,7 @@ use althing_record::{AgentId, GroupId, Kind, Millis, Record, RecordId, cbor_map}
 use crate::closing::{Closing, Quorum};
 use crate::electorate::Snapshot;
 use crate::rule::check_super_majority;
+use crate::sealing::{Privacy, Sealing};
 use crate::{BallotError, Electorate, Rule, direct_threshold};
 
 /// Longest question in bytes.
@@ -17,7 +18,7 @@ const DIRECT: u64 = 1;
 const CLOSED: u64 = 2;
 
 cbor_map! {
-    /// The body of a proposal record. Entries 5 and 10 are reserved (basis, privacy).
+    /// The body of a proposal record. Entry 5 is reserved (basis).
     pub struct ProposalBody: version 1 {
         /// The question.
         1 => pub question: Text<QUESTION_BYTES_MAX>,
@@ -35,6 +36,8 @@ cbor_map! {
         8 => pub closers: Option<u64>,
         /// 1 Direct, 2 Closed.
         9 => pub mode: u64,
+        /// Who opens the ballots, if they are sealed. Closed only.
+        10 => pub privacy: Option<Privacy>,
         /// How long clients should treat the vote as open, in milliseconds.
         11 => pub window_ms: u64,
         /// How ties of approval and STAR are broken: absent, they decide nothing; 1, the earlier option is better.
@@ -117,6 +120,8 @@ pub struct ClosedTerms {
     pub option_order: bool,
     /// Whether voters may let others vote for them.
     pub delegation: bool,
+    /// Who opens the ballots, if they are sealed.
+    pub sealing: Option<Sealing>,
 }
 
 impl ProposalBody {
@@ -148,6 +153,7 @@ impl ProposalBody {
             closers: terms.by_committee.then_some(1),
             tie: terms.option_order.then_some(1),
             delegation: terms.delegation.then_some(1),
+            privacy: terms.sealing.as_ref().and_then(Sealing::privacy),
             ..Self::draft(question)?
         };
         body.check().map(|_| body)
@@ -167,6 +173,7 @@ impl ProposalBody {
             electorate: question.electorate.snapshot(),
             closers: None,
             mode: DIRECT,
+            privacy: None,
             window_ms: question.window_ms,
             tie: None,
             delegation: None,
@@ -185,6 +192,7 @@ impl ProposalBody {
             DIRECT => {
                 if [self.closers, self.tie, self.delegation].iter().any(Option::is_some)
                     || self.quorum.is_some()
+                    || self.privacy.is_some()
                 {
                     return Err(BallotError::Rule("a direct decision has no terms of a closed one".into()));
                 }
@@ -211,13 +219,15 @@ impl ProposalBody {
             Some(1) => Ok(true),
             Some(value) => Err(newer(what, value)),
         };
-        Closing::new(
+        let mut closing = Closing::new(
             electorate,
             self.quorum.as_deref().map(Quorum::from_parts).transpose()?,
             switch("closers", self.closers)?,
             switch("tie", self.tie)?,
             switch("delegation", self.delegation)?,
-        )
+        )?;
+        closing.sealing = self.privacy.as_ref().map(Sealing::read).transpose()?;
+        Ok(closing)
     }
 }
 
@@ -268,6 +278,12 @@ impl Proposal {
             Mode::Direct { .. } => None,
             Mode::Closed(closing) => Some(closing),
         }
+    }
+
+    /// Who opens its ballots, if they are sealed.
+    #[must_use]
+    pub fn sealing(&self) -> Option<&Sealing> {
+        self.closing().and_then(|closing| closing.sealing.as_ref())
     }
 
     /// When clients should stop treating it as open. Never decides an outcome.

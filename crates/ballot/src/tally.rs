@@ -7,8 +7,8 @@ use crate::{Choice, Proposal};
 /// How a proposal stands, given a set of ballots. The order of the ballots and repetitions do not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
-    /// The weight of the ballots for each option, in the proposal's order; of rankings, of those that name it first. Scores
-    /// and delegations are not in it.
+    /// The weight of the ballots for each option, in the proposal's order; of rankings, of those that name it first. Scores,
+    /// delegations and sealed ballots are not in it.
     pub weights: Vec<u64>,
     /// The weight that abstains.
     pub abstaining: u64,
@@ -82,7 +82,7 @@ impl Tally {
                             .into_iter()
                             .for_each(|index| tally.weights[usize::from(*index)] += weight);
                     }
-                    Choice::Scores(_) | Choice::Delegate(_) => {}
+                    Choice::Scores(_) | Choice::Delegate(_) | Choice::Sealed(_) => {}
                 }
             }
         }

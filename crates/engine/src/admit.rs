@@ -16,8 +16,8 @@ use althing_store::{Batch, ReadError, Snapshot, Table, prefix_end};
 use crate::body::{Body, read_body};
 use crate::engine::Engine;
 use crate::rows::{
-    CHAIN_FORK, DOUBLE_BALLOT, DOUBLE_REPORT, DOUBLE_STATEMENT, Expiring, NEVER, SlotHead, StoredRecord,
-    chain_key, chain_prefix, evidence_key, identity_key, slot_key, sync_key,
+    CHAIN_FORK, DOUBLE_BALLOT, Expiring, NEVER, SlotHead, StoredRecord, chain_key, chain_prefix,
+    evidence_key, identity_key, offence_name, slot_key, sync_key,
 };
 use crate::{Event, Note, Now, Source};
 
@@ -137,6 +137,8 @@ impl<S: Snapshot> Engine<S> {
             (_, Body::Report(report)) if source != Source::Guard => {
                 self.weigh_closer(record.agent(), [report.proposal])?
             }
+            (_, Body::TrusteeKey(said)) if source != Source::Guard => self.weigh_trustee_key(said)?,
+            (_, Body::Opening(opening)) if source != Source::Guard => self.weigh_opening(opening)?,
             _ => None,
         };
         Ok(match admission {
@@ -168,6 +170,8 @@ impl<S: Snapshot> Engine<S> {
             | Kind::BallotAck
             | Kind::CloseReport
             | Kind::Agreement
+            | Kind::TrusteeKey
+            | Kind::Opening
             | Kind::Message => {
                 let history = self.key_history(record.agent())?;
                 if !history.knows(record) {
@@ -206,18 +210,22 @@ impl<S: Snapshot> Engine<S> {
     /// A batch is taken when one of its ballots answers a known proposal and comes from a voter; so nobody outside an
     /// electorate can fill the store with ballots.
     fn weigh_ballots(&mut self, ballots: &[althing_ballot::Ballot]) -> Result<Option<Admission>, ReadError> {
-        let mut all_known = true;
+        let mut missing = None;
         for ballot in ballots {
             match self.proposal(ballot.proposal)? {
-                Some(proposal) if proposal.electorate.weight(ballot.voter).is_some() => return Ok(None),
+                Some(proposal) if proposal.electorate.weight(ballot.voter).is_some() => {
+                    if self.knows_keys(&proposal, &ballot.choice)? {
+                        return Ok(None);
+                    }
+                    missing = Some("a trustee's key that it is sealed with is not known");
+                }
                 Some(_) => {}
-                None => all_known = false,
+                None => missing = missing.or(Some("its proposal is not known")),
             }
         }
-        Ok(Some(if all_known {
-            Admission::Unwanted("the voter is in none of the electorates".into())
-        } else {
-            Admission::Early("its proposal is not known")
+        Ok(Some(match missing {
+            None => Admission::Unwanted("the voter is in none of the electorates".into()),
+            Some(cause) => Admission::Early(cause),
         }))
     }
 
@@ -295,7 +303,8 @@ impl<S: Snapshot> Engine<S> {
                 althing_ballot::index_proposal(record, &mut batch);
                 self.write_all(&batch);
                 self.tell_proposal(record)?;
-                return self.fold_closing(id);
+                self.fold_closing(id)?;
+                return self.fold_sealed(id);
             }
             Body::Docket(docket) => return self.fold_docket(record, *docket),
             Body::Answers(answers) => return self.fold_answers(record, answers),
@@ -316,6 +325,8 @@ impl<S: Snapshot> Engine<S> {
                 self.write_all(&batch);
                 return self.close_statement(proposal, record, &entry);
             }
+            Body::TrusteeKey(said) => return self.fold_trustee_key(&said, id),
+            Body::Opening(opening) => return self.fold_opening(&opening, id),
             Body::Agreement(part) => althing_ballot::index_early_statement(part.proposal, id, &mut batch),
         }
         self.write_all(&batch);
@@ -505,15 +516,4 @@ impl<S: Snapshot> Engine<S> {
 /// From when on no clock within bounds accepts a slot's record any more.
 fn outlived(record: &Record) -> Millis {
     record.expires().unwrap_or(NEVER).plus(10 * Millis::MINUTE)
-}
-
-/// What an offence is called.
-pub(crate) fn offence_name(offence: u8) -> &'static str {
-    match offence {
-        CHAIN_FORK => "chain fork",
-        DOUBLE_BALLOT => "double ballot",
-        DOUBLE_STATEMENT => "double statement",
-        DOUBLE_REPORT => "double report",
-        _ => "unknown offence",
-    }
 }

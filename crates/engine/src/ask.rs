@@ -4,7 +4,7 @@ use althing_record::{AgentId, Digest, GroupId, Incarnation, Millis, NetworkId, N
 mod docket;
 
 pub use self::docket::*;
-use crate::{EventKind, EventsFrom, EventsPage, Find, Found, Group, GroupAsk, HostedAgent};
+use crate::{EventKind, EventsFrom, EventsPage, Find, Found, Group, GroupAsk, HostedAgent, SealedTerms};
 
 /// Something that a local client wants of the node. Each gets exactly one [`Answer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -415,6 +415,8 @@ pub struct Vote {
     pub method: String,
     /// How a Closed decision is closed.
     pub closing: Option<ClosingTerms>,
+    /// Who opens the ballots, if they are sealed.
+    pub sealed: Option<SealedTerms>,
     /// The count of a Closed decision, round by round, once it is made.
     pub rounds: Vec<CountRound>,
     /// The group whose members vote, after one of its changes.
@@ -455,6 +457,8 @@ pub struct Voter {
     pub acks: u64,
     /// Whether a Closed decision does not count the ballot, because there are two.
     pub void: bool,
+    /// Whether the ballot was sealed, and is none now that it is opened.
+    pub invalid: bool,
 }
 
 /// How a Closed decision is closed.
@@ -492,6 +496,18 @@ pub enum VoteState {
     Expired,
     /// Closers agree on the ballots, or not all ballots that they agreed on are here.
     Closing,
+    /// Which sealed ballots count is decided; trustees open them.
+    Opening {
+        /// How many trustees have.
+        opened: u64,
+        /// How many are needed.
+        threshold: u64,
+    },
+    /// The same, and for a minute too few trustees have opened. A local status: they still can.
+    Unopened {
+        /// The trustees that have not.
+        missing: Vec<AgentId>,
+    },
     /// A Closed decision: no option won.
     Rejected {
         /// Why.
@@ -514,7 +530,7 @@ pub enum VoteState {
 pub struct EvidenceRow {
     /// The offender.
     pub agent: AgentId,
-    /// `double ballot` or `chain fork`.
+    /// `double ballot`, `double report`, `double statement`, `double trustee key` or `chain fork`.
     pub offence: String,
     /// The two records that prove it.
     pub records: [RecordId; 2],

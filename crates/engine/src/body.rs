@@ -1,6 +1,7 @@
 use althing_agree::Entry;
 use althing_ballot::{
-    Ack, AgreementBody, Answers, Ballot, CloseReport, Docket, Electorate, Proposal, ballots_of,
+    Ack, AgreementBody, Answers, Ballot, CloseReport, Docket, Electorate, Opening, Proposal, TrusteeKey,
+    ballots_of,
 };
 use althing_card::{Card, Lease};
 use althing_group::State;
@@ -26,6 +27,8 @@ pub(crate) enum Body {
     Agreement(AgreementBody),
     /// The same, checked.
     Statement(RecordId, Box<Entry>),
+    TrusteeKey(TrusteeKey),
+    Opening(Opening),
 }
 
 /// What is said in a group.
@@ -80,6 +83,12 @@ pub(crate) fn read_body(record: &Record) -> Result<Body, Admission> {
         Kind::Agreement => AgreementBody::from_record(record)
             .map(Body::Agreement)
             .map_err(|error| wrong(&error, error.is_newer())),
+        Kind::TrusteeKey => TrusteeKey::from_record(record)
+            .map(Body::TrusteeKey)
+            .map_err(|error| wrong(&error, error.is_newer())),
+        Kind::Opening => {
+            Opening::from_record(record).map(Body::Opening).map_err(|error| wrong(&error, error.is_newer()))
+        }
         Kind::Founding | Kind::Membership | Kind::Joining => read_group(record).map(Body::Group),
         Kind::Message => Err(Admission::Unwanted("messages are not shared".into())),
     }

@@ -48,8 +48,8 @@ const SIGNED_MAX: usize = 64;
 /// Rounds whose statements are looked up when an agreement begins.
 const ROUNDS_FIRST: u32 = 16;
 
-/// Most counts that are kept in memory.
-const COUNTS_CACHED: usize = 512;
+/// Most counts that are kept in memory: as many votes as a list shows, so that none is counted again for each list.
+const COUNTS_CACHED: usize = 1_024;
 
 /// When to try again what could not be signed, in milliseconds.
 const BLOCKED_MS: u64 = 1_000;

@@ -17,6 +17,7 @@ use crate::quota::Authors;
 use crate::reconcile::Reconciler;
 use crate::restored::{INCARNATION, is_restored};
 use crate::rows::StoredRecord;
+use crate::sealed::SealedVotes;
 use crate::search::{Memory, Search};
 use crate::{
     Answer, AskNo, Config, Deadline, Effect, GuardStatus, HostedAgent, Input, Note, Now, Output, Refusal,
@@ -87,6 +88,7 @@ pub struct Engine<S> {
     pub(crate) closings: Closings,
     pub(crate) dockets: Dockets,
     pub(crate) groups: Groups,
+    pub(crate) sealed: SealedVotes,
     pub(crate) next_number: u64,
     pub(crate) due: Due,
 }
@@ -173,6 +175,7 @@ impl<S: Snapshot> Engine<S> {
             closings: Closings::default(),
             dockets: Dockets::default(),
             groups: Groups::default(),
+            sealed: SealedVotes::default(),
             next_number: 0,
             due: Due {
                 sync: now.ticks + config.timing.sync_ms,
@@ -205,12 +208,21 @@ impl<S: Snapshot> Engine<S> {
         }
         self.journal.now = now.wall;
         let stepped = self.step(now, input);
-        let kept = stepped.and_then(|()| if self.read_only { Ok(()) } else { self.pump_closings(now) });
-        if let Err(error) = kept.and_then(|()| self.keep_groups(now)) {
+        let pumped = stepped.and_then(|()| self.pump_votes(now));
+        if let Err(error) = pumped.and_then(|()| self.keep_groups(now)) {
             self.halt(error.to_string());
             return;
         }
         self.finish(now);
+    }
+
+    /// Does what there is to do for votes that this node's agents close or open.
+    fn pump_votes(&mut self, now: Now) -> Result<(), ReadError> {
+        if self.read_only {
+            return Ok(());
+        }
+        self.pump_closings(now)?;
+        self.pump_sealed(now)
     }
 
     /// The next output, until there is none.
@@ -325,6 +337,7 @@ impl<S: Snapshot> Engine<S> {
         }
         self.check_own_chains()?;
         self.resume_groups()?;
+        self.resume_sealed()?;
         self.resume_closings(now)
     }
 
@@ -380,6 +393,7 @@ impl<S: Snapshot> Engine<S> {
             .chain(self.reconciler.next_deadline())
             .chain(self.closings.next_deadline().filter(|_| !self.read_only))
             .chain(self.groups.next_deadline().filter(|_| !self.read_only))
+            .chain(self.sealed.next_deadline().filter(|_| !self.read_only))
             .min()
             .map(|ticks| Deadline(ticks.max(now.ticks + 1)));
         if let Some(next) = next

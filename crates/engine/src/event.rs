@@ -175,6 +175,15 @@ pub enum Event {
         /// How many changes there were up to this one.
         height: u32,
     },
+    /// A trustee of a sealed vote published its secret.
+    VoteOpened {
+        /// The proposal.
+        proposal: RecordId,
+        /// Who.
+        trustee: AgentId,
+        /// The record.
+        record: RecordId,
+    },
     /// Misbehaviour was proved.
     EvidenceFound {
         /// Whose.
@@ -272,6 +281,7 @@ kinds! {
     DocketAnswered 32 "docket.answered",
     DocketDecided 33 "docket.decided",
     GroupChanged 24 "group.changed",
+    VoteOpened 30 "vote.opened",
 }
 
 cbor_map! {
@@ -349,6 +359,9 @@ impl Event {
             }
             Self::VoteRejected { proposal, cause } => {
                 (row.record, row.text) = (Some(*proposal), Some(cut(cause)));
+            }
+            Self::VoteOpened { proposal, trustee, record } => {
+                (row.record, row.agent, row.other) = (Some(*proposal), Some(*trustee), Some(*record));
             }
             Self::VoteConflicting { proposal, options } => {
                 (row.record, row.texts) = (Some(*proposal), texts(options));
@@ -438,6 +451,9 @@ impl Event {
             }
             EventKind::VoteDecided => Self::VoteDecided { proposal: row.record?, option: text? },
             EventKind::VoteRejected => Self::VoteRejected { proposal: row.record?, cause: text? },
+            EventKind::VoteOpened => {
+                Self::VoteOpened { proposal: row.record?, trustee: row.agent?, record: row.other? }
+            }
             EventKind::VoteConflicting => Self::VoteConflicting { proposal: row.record?, options: texts? },
             EventKind::DocketProposed => {
                 let (docket, proposer) = (row.record?, row.agent?);
@@ -524,6 +540,7 @@ mod tests {
                 change: "invited".into(),
                 height: 3,
             },
+            Event::VoteOpened { proposal: ID, trustee: AGENT, record: RecordId([8; 32]) },
             Event::EvidenceFound { agent: AGENT, offence: "chain fork".into(), records: [ID; 2] },
             Event::SigningStopped { cause: "copied".into() },
             Event::DiskWritable { full_since: Millis(9), cause: "full".into() },

@@ -37,6 +37,7 @@ mod reconcile;
 mod restored;
 mod retract;
 mod rows;
+mod sealed;
 mod search;
 mod serve_cards;
 mod serve_clients;
@@ -69,6 +70,7 @@ pub use journal::{
 pub use quota::{AUTHOR_BURST, AUTHOR_PERIOD_MS, AUTHORS_MAX, PROPOSAL_BURST, PROPOSAL_PERIOD_MS};
 pub use reconcile::{ROUNDS_MAX, UNWANTED_MAX, WANTED_MAX};
 pub use restored::{joined_by_restored_key, recovery_key_hash_of, restored};
+pub use sealed::{SealedTerms, Trustee};
 pub use search::{
     AGENT_PROVIDERS_MAX, AGENTS_FOUND_MAX, EXPLAINED_MAX, LOOKUPS_MAX, PAGES_MAX, PROVIDERS_MAX,
     READINGS_MAX, REQUESTS_MAX, SEARCHES_MAX, SPREAD_PEERS_MAX, TERMS_REMEMBERED_MAX,

@@ -247,6 +247,7 @@ impl<S: Snapshot> Engine<S> {
             self.ensure_inception(&hosted, now)?;
             self.agents.push(hosted);
             self.resume_groups()?;
+            self.resume_sealed()?;
         }
         self.answer(no, Answer::Hosted(agent));
         Ok(())

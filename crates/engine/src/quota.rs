@@ -40,7 +40,8 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    /// The class of a kind. Ballots have none: who may vote, once, on known proposals, bounds them.
+    /// The class of a kind. Ballots have none: who may vote, once, on known proposals, bounds them; and so it is with what
+    /// closers and trustees say.
     fn of(kind: Kind) -> Option<Self> {
         match kind {
             Kind::Card
@@ -51,7 +52,13 @@ impl Class {
             | Kind::Membership
             | Kind::Joining => Some(Self::Directory),
             Kind::Proposal | Kind::ProposalBatch => Some(Self::Proposals),
-            Kind::BallotBatch | Kind::BallotAck | Kind::CloseReport | Kind::Agreement | Kind::Message => None,
+            Kind::BallotBatch
+            | Kind::BallotAck
+            | Kind::CloseReport
+            | Kind::Agreement
+            | Kind::TrusteeKey
+            | Kind::Opening
+            | Kind::Message => None,
         }
     }
 

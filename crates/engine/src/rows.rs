@@ -134,5 +134,20 @@ pub(crate) const DOUBLE_STATEMENT: u8 = b's';
 /// Offence: two close reports of one closer for one proposal.
 pub(crate) const DOUBLE_REPORT: u8 = b'r';
 
+/// Offence: two keys of one trustee for one proposal.
+pub(crate) const DOUBLE_KEY: u8 = b'k';
+
 /// Offence: two records at one position of one chain.
 pub(crate) const CHAIN_FORK: u8 = b'f';
+
+/// What an offence is called.
+pub(crate) fn offence_name(offence: u8) -> &'static str {
+    match offence {
+        CHAIN_FORK => "chain fork",
+        DOUBLE_BALLOT => "double ballot",
+        DOUBLE_STATEMENT => "double statement",
+        DOUBLE_REPORT => "double report",
+        DOUBLE_KEY => "double trustee key",
+        _ => "unknown offence",
+    }
+}

@@ -5,8 +5,8 @@ use althing_record::{AgentId, Digest, Domain, Kind, Millis, Placement, Record, R
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
 use sha2::{Digest as _, Sha256};
 
-use crate::admit::offence_name;
 use crate::engine::Engine;
+use crate::rows::offence_name;
 use crate::rows::{SlotHead, slot_key};
 use crate::{Answer, Ask, AskNo, DomainStatus, EvidenceRow, Now, Status};
 

@@ -26,6 +26,7 @@ impl<S: Snapshot> Engine<S> {
         self.closings.clear();
         self.dockets.clear();
         self.groups.forget();
+        self.sealed.clear();
         self.histories.borrow_mut().clear();
         // What peers told since the start may be among what is lost.
         self.reconciler.forget_all();
@@ -54,6 +55,7 @@ impl<S: Snapshot> Engine<S> {
             self.put(Table::Meta, SIGNING_STOPPED.to_vec(), cause.into_bytes());
         }
         self.resume_groups()?;
+        self.resume_sealed()?;
         self.resume_closings(now)
     }
 

@@ -106,6 +106,17 @@ impl<S: Snapshot> Engine<S> {
         said: &Said,
         now: Now,
     ) -> Result<(), ReadError> {
+        self.cast(no, (agent, id, said), None, now)
+    }
+
+    /// Casts a ballot. `until`: how long a sealed one waits for keys at most, if it waited before.
+    pub(crate) fn cast(
+        &mut self,
+        no: AskNo,
+        (agent, id, said): (AgentId, RecordId, &Said),
+        until: Option<u64>,
+        now: Now,
+    ) -> Result<(), ReadError> {
         let Some(hosted) = self.hosted(agent).cloned() else {
             self.refuse_unhosted(no, agent);
             return Ok(());
@@ -122,7 +133,7 @@ impl<S: Snapshot> Engine<S> {
             }
         };
         if let Some(earlier) = self.standing_ballots(id, Some(agent))?.first() {
-            if earlier.ballot.choice == choice {
+            if self.says(&hosted, &proposal, &earlier.ballot.choice, &choice) {
                 self.answer(no, Answer::Cast { ballot: earlier.batch, repeated: true });
             } else {
                 let cause = format!(
@@ -141,6 +152,9 @@ impl<S: Snapshot> Engine<S> {
         if !self.takes_ballots(no, agent, &proposal, now)? {
             return Ok(());
         }
+        let Some(choice) = self.seal(no, &hosted, (&proposal, &choice, said), until, now)? else {
+            return Ok(());
+        };
         let content = Content::Leaves(vec![leaf(id, &choice)]);
         match self.sign_link(&hosted, Kind::BallotBatch, content, now) {
             Ok(record) => self.answer(no, Answer::Cast { ballot: record.id(), repeated: false }),
@@ -234,19 +248,28 @@ impl<S: Snapshot> Engine<S> {
         let count = self.closed_count(proposal)?;
         let outcome = count.as_ref().map_or_else(|| tally.outcome(proposal), |counted| counted.1.decides());
         let is_decided = decision_of(&self.store, id)?.is_some();
+        let sealed = self.sealed_terms(proposal)?;
         let is_closing = is_decided || !reports_for(&self.store, id)?.is_empty();
-        let state = state(proposal, &outcome, is_closing, proposal.closes() <= now.wall);
+        let state = match sealed.as_ref().filter(|_| is_decided && outcome == Outcome::Undecided) {
+            Some(terms) => self.unopened_state(proposal, terms, now)?,
+            None => state(proposal, &outcome, is_closing, proposal.closes() <= now.wall),
+        };
         let void = |agent| count.as_ref().is_some_and(|counted| counted.0.void.contains(&agent));
+        let invalid = |agent| count.as_ref().is_some_and(|counted| counted.0.invalid.contains(&agent));
+        let opened = count.as_ref().filter(|_| sealed.is_some());
+        let opened = |agent| opened.and_then(|counted| counted.0.choices.get(&agent));
         let acks = self.acks_by_place(proposal)?;
         let voters = (0..).zip(proposal.electorate.voters()).map(|(place, voter)| Voter {
             agent: voter.agent,
             weight: voter.weight,
             acks: acks.get(&place).map_or(0, |closers| closers.len() as u64),
             void: void(voter.agent),
-            choices: tally
-                .choices
-                .get(&voter.agent)
-                .map_or(Vec::new(), |choices| choices.iter().map(|choice| choice.text(proposal)).collect()),
+            invalid: invalid(voter.agent),
+            choices: match (opened(voter.agent), tally.choices.get(&voter.agent)) {
+                (Some(choice), _) => vec![choice.text(proposal)],
+                (None, Some(choices)) => choices.iter().map(|choice| choice.text(proposal)).collect(),
+                (None, None) => Vec::new(),
+            },
         });
         Ok(Vote {
             proposal: id,
@@ -261,6 +284,7 @@ impl<S: Snapshot> Engine<S> {
             abstentions: count.as_ref().map_or(tally.abstaining, |counted| counted.1.abstaining),
             method: proposal.rule.to_string(),
             closing: self.closing_terms(proposal)?,
+            sealed,
             rounds: count.as_ref().map_or_else(Vec::new, |counted| rounds(proposal, &counted.1.outcome)),
             group: proposal.electorate.group(),
             voters: voters.collect(),

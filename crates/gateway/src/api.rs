@@ -20,6 +20,7 @@ mod peers;
 mod problem;
 mod propose;
 mod reach;
+mod sealed;
 mod status;
 mod store;
 mod time;
@@ -50,6 +51,7 @@ pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, 
 pub use reach::{
     ExternalAddress, ObservedAddress, PathKind, PeerPath, Ping, PingQuery, Reach, Reachability, Relaying,
 };
+pub use sealed::{SealError, SealRequest, Sealed, Trustee};
 pub use status::{Domain, Status};
 pub use store::{
     Checkpoint, CheckpointFile, CheckpointQuery, Compaction, CompactionState, ImportOutcome, Imported,

@@ -159,6 +159,10 @@ kinds! {
     CloseReport = 28, chain("vote"), None, Some(Domain::Ledger), 64 * KIB;
     /// A closer's part in the agreement on the reports of a proposal.
     Agreement = 30, chain("vote"), None, Some(Domain::Ledger), 16 * KIB;
+    /// The key under which voters seal their ballots for a trustee of one proposal.
+    TrusteeKey = 31, chain("vote"), None, Some(Domain::Ledger), KIB;
+    /// The secret of such a key.
+    Opening = 36, chain("vote"), None, Some(Domain::Ledger), KIB;
     /// A message from one agent to another.
     Message = 40, PlacementRule::Pair, Body, None, 4 * KIB;
 }

@@ -173,6 +173,8 @@ impl Record {
             | Kind::BallotAck
             | Kind::CloseReport
             | Kind::Agreement
+            | Kind::TrusteeKey
+            | Kind::Opening
             | Kind::Message => limits.record_bytes,
         };
         let max = kind.envelope_bytes_max().min(of_network as usize);
@@ -371,6 +373,8 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
         | Kind::BallotAck
         | Kind::CloseReport
         | Kind::Agreement
+        | Kind::TrusteeKey
+        | Kind::Opening
         | Kind::Message => true,
     };
     rule(grouped, "identities and foundings stand outside groups, memberships and joinings inside one")?;

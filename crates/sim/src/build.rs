@@ -1,4 +1,4 @@
-use althing_ballot::{ClosedTerms, Rule, Voter};
+use althing_ballot::{ClosedTerms, Rule, Sealing, Voter};
 use althing_engine::ProposalDraft;
 use althing_record::{AgentId, AgentKey, NodeKey};
 use sha2::{Digest as _, Sha256};
@@ -49,4 +49,15 @@ pub fn closed(rule: Rule, options: &[&str], voters: &[AgentId], window_ms: u64) 
         window_ms,
         ..motion("what next?", voters)
     }
+}
+
+/// The same with sealed ballots, of which as many of these trustees open each as there must be at least.
+///
+/// # Panics
+/// When there can be no such trustees.
+#[must_use]
+pub fn sealed(draft: ProposalDraft, trustees: &[AgentId], threshold: Option<u64>) -> ProposalDraft {
+    let sealing = Some(Sealing::new(trustees.to_vec(), threshold).expect("trustees"));
+    let terms = draft.closed.clone().unwrap_or_default();
+    ProposalDraft { closed: Some(ClosedTerms { sealing, ..terms }), ..draft }
 }

@@ -41,7 +41,7 @@ mod sim;
 mod snapshot;
 mod villain;
 
-pub use build::{agent_key, card, closed, motion};
+pub use build::{agent_key, card, closed, motion, sealed};
 pub use client::Client;
 pub use links::Links;
 pub use load::Load;

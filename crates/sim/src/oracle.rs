@@ -247,8 +247,10 @@ impl Sim {
             }
             for (voter, closers) in by_voter {
                 let voter = closed.proposal.electorate.voters()[usize::from(voter)].agent;
-                let counts =
-                    closed.manifest.choices.contains_key(&voter) || closed.manifest.void.contains(&voter);
+                let manifest = &closed.manifest;
+                let counts = manifest.choices.contains_key(&voter)
+                    || manifest.void.contains(&voter)
+                    || manifest.invalid.contains(&voter);
                 if closers.len() >= Closing::reports_needed(closed.closers.1) && !counts {
                     lost.push(format!("the ballot of {voter} on {id} was acknowledged and does not count"));
                 }

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use althing_ballot::{Choice, Electorate, GroupState, ProposalBody, Rule, leaf};
+use althing_ballot::{
+    BallotSeed, Choice, ClosedTerms, Electorate, GroupState, Occasion, Proposal, ProposalBody, Question,
+    Rule, Sealed, Sealing, TrusteeKeys, TrusteeSecret, leaf,
+};
 use althing_card::Card;
 use althing_engine::{Config, Effect, Engine, Gate, GuardStatus, Input, MessageNo, Now, Timing};
 use althing_record::{
@@ -101,7 +104,11 @@ fn card(key: &AgentKey, event: Option<RecordId>, by: &AgentKey, revision: u64, s
 }
 
 fn ballots(key: &AgentKey, seq: u64, proposals: &[(RecordId, Choice)]) -> Record {
-    let draft = leaves(key, None, proposals.iter().map(|(id, choice)| leaf(*id, choice)).collect());
+    link(key, seq, leaves(key, None, proposals.iter().map(|(id, choice)| leaf(*id, choice)).collect()))
+}
+
+/// The draft at another position of its chain.
+fn link(key: &AgentKey, seq: u64, draft: Draft) -> Record {
     let Placement::Chain { stream, incarnation, .. } = draft.placement.clone() else { panic!("a chain") };
     let prev = (seq > 0).then_some(RecordId([9; 32]));
     sign(Draft { placement: Placement::Chain { stream, incarnation, seq, prev }, ..draft }, key)
@@ -194,6 +201,46 @@ fn group() -> Vec<Record> {
     all
 }
 
+/// A sealed vote of agents 5 to 8 with trustees 20 to 23, of whom the first publishes two keys and all open.
+fn sealed_records() -> Vec<Record> {
+    let electorate = Electorate::equal((5..9).map(|n| agent(n).agent()).collect()).unwrap();
+    let (electorate, rule) = (&electorate, Rule::Majority);
+    let question = Question { text: "?", options: &[], rule, electorate, window_ms: 1, nonce: [1; 8] };
+    let sealing = Sealing::new((20..24).map(|n| agent(n).agent()).collect(), None).unwrap();
+    let terms = ClosedTerms { sealing: Some(sealing.clone()), ..ClosedTerms::default() };
+    let body = ProposalBody::closed(&question, &terms).unwrap();
+    let proposal = sign(chain(&agent(20), Kind::Proposal, None, cbor::to_vec(&body)), &agent(20));
+    let id = proposal.id();
+    let parsed = Proposal::from_record(&proposal).unwrap();
+    let mut all = vec![proposal];
+    let mut keys = TrusteeKeys::new();
+    for n in 20..24 {
+        let (trustee, other) = (agent(n), agent(n + 100));
+        let secrets = [&trustee, &other].map(|key| TrusteeSecret::of(key, network().id(), id));
+        let count = if n == 20 { 2 } else { 1 };
+        for (seq, secret) in (1..).zip(&secrets[..count]) {
+            let body = cbor::to_vec(&secret.key_body(id));
+            all.push(link(&trustee, seq, chain(&trustee, Kind::TrusteeKey, None, body)));
+        }
+        keys.insert(sealing.place(trustee.agent()).unwrap(), secrets[0].public());
+        // The other key of three of them was never published, so that nothing opens it.
+        for (seq, secret) in (3..).zip(&secrets) {
+            let body = cbor::to_vec(&secret.opening_body(id));
+            all.push(link(&trustee, seq, chain(&trustee, Kind::Opening, None, body)));
+        }
+    }
+    for n in 5..9 {
+        let voter = agent(n);
+        let occasion = Occasion { network: network().id(), proposal: &parsed, voter: voter.agent() };
+        for (seq, choice) in (0..).zip([Choice::Option(0), Choice::Option(u32::from(n % 2))]) {
+            let seed = BallotSeed::of(&voter, &occasion, &keys, &choice).unwrap();
+            let sealed = Sealed::seal(&occasion, &keys, &choice, &seed).unwrap();
+            all.push(ballots(&voter, seq, &[(id, Choice::Sealed(sealed))]));
+        }
+    }
+    all
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Deliver(usize),
@@ -243,6 +290,33 @@ proptest! {
         let expected = play(&records, &[], &plain);
         prop_assert_eq!(play(&records, &steps, &rest), expected);
     }
+
+    #[test]
+    fn nor_do_they_what_is_known_of_a_sealed_vote(
+        steps in steps(sealed_records().len()),
+        rest in Just((0..sealed_records().len()).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let records = sealed_records();
+        let plain: Vec<_> = (0..records.len()).collect();
+        let expected = play(&records, &[], &plain);
+        prop_assert_eq!(play(&records, &steps, &rest), expected);
+    }
+}
+
+#[test]
+fn a_sealed_vote_shows_what_it_should() {
+    use althing_store::Table;
+    let records = sealed_records();
+    let plain: Vec<_> = (0..records.len()).collect();
+    let (views, _) = play(&records, &[], &plain);
+    let count = |tag: u8| {
+        let rows = views.rows.keys().filter(|(of, key)| *of == Table::VoteView && key.first() == Some(&tag));
+        rows.count()
+    };
+    // Five keys, each opened, and all trustees have opened; of four voters two said two things.
+    assert_eq!((count(b'k'), count(b'x'), count(b's'), count(b'b')), (5, 5, 0, 6));
+    let evidence = views.rows.keys().filter(|(of, _)| *of == Table::EvidenceView);
+    assert_eq!(evidence.count(), 3);
 }
 
 /// The records of the group stand each at the beginning of a chain, which is a fork of its author's.

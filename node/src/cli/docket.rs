@@ -250,7 +250,9 @@ fn state(docket: &api::DocketSummary) -> String {
     let so_far = format!("{} decided, {} rejected of {}", docket.decided, docket.rejected, docket.questions);
     match docket.state {
         VoteState::Decided | VoteState::Rejected | VoteState::Conflicting => so_far,
-        VoteState::Closing => "closing: the closers agree on the ballots".to_owned(),
+        VoteState::Closing | VoteState::Opening | VoteState::Unopened => {
+            "closing: the closers agree on the ballots".to_owned()
+        }
         VoteState::Expired => format!("expired here: {so_far}"),
         VoteState::Open => format!("open: {so_far}"),
     }

@@ -252,6 +252,7 @@ fn what(kind: &str, data: &Value) -> String {
             data["questions"],
             data["rejected"]
         ),
+        "vote.opened" => format!("{} by {}", id("proposal"), text("trustee")),
         "vote.rejected" => format!("{} {}", id("proposal"), text("cause")),
         "vote.conflicting" => {
             let options = data["options"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -309,6 +310,7 @@ mod tests {
             "option": "l", "options": ["m", "n"], "offence": "o", "records": ["p", "q"], "cause": "r",
             "full_since": "s", "full_since_ms": 3, "node": "t", "from": "u", "changed": ["v"],
             "group": "w", "change": "x", "height": 4,
+            "trustee": "w",
         });
         for kind in althing_engine::EventKind::ALL {
             let said = what(kind.name(), &data);

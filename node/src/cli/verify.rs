@@ -72,6 +72,9 @@ fn closed_page(verified: &ClosedVerified) -> Result<Page, Failure> {
     let mut text = Text::default();
     text.pairs(&pairs);
     group_lines(&mut text, proposal);
+    if let Some(sealing) = proposal.sealing() {
+        text.line(&format!("the ballots were {sealing}"));
+    }
     let tallies = |round: &althing_tally::Round| -> Vec<Option<String>> {
         round.tally.iter().map(|votes| votes.map(|votes| count.outcome.votes(votes))).collect()
     };
@@ -85,6 +88,12 @@ fn closed_page(verified: &ClosedVerified) -> Result<Page, Failure> {
         .iter()
         .map(|(voter, choice)| vec![voter.to_string(), choice.text(proposal)])
         .chain(manifest.void.iter().map(|voter| vec![voter.to_string(), "void: two ballots".to_owned()]))
+        .chain(
+            manifest
+                .invalid
+                .iter()
+                .map(|voter| vec![voter.to_string(), "invalid: sealed wrongly".to_owned()]),
+        )
         .collect();
     text.line("").table(&["VOTER", "CHOICE"], &rows);
     let voters: Vec<_> = manifest
@@ -93,6 +102,10 @@ fn closed_page(verified: &ClosedVerified) -> Result<Page, Failure> {
         .map(|(voter, choice)| shown(*voter, choice.text(proposal), proposal))
         .collect();
     let void: Vec<_> = manifest.void.iter().map(ToString::to_string).collect();
+    let invalid: Vec<_> = manifest.invalid.iter().map(ToString::to_string).collect();
+    let sealed = proposal.sealing().map(|sealing| {
+        json!({"threshold": sealing.threshold(), "trustees": sealing.trustees().len(), "invalid": invalid})
+    });
     let rounds: Vec<_> = count.outcome.rounds.iter().map(tallies).collect();
     let document = document(
         network,
@@ -106,6 +119,7 @@ fn closed_page(verified: &ClosedVerified) -> Result<Page, Failure> {
             "rounds": rounds,
             "voters": voters,
             "void": void,
+            "sealed": sealed,
         }),
     );
     Page::new(&document, text)
@@ -185,5 +199,5 @@ fn votes(weight: u64, proposal: &Proposal) -> String {
 /// A voter as `vote show` has them.
 fn shown(voter: AgentId, choice: String, proposal: &Proposal) -> Voter {
     let weight = proposal.electorate.weight(voter).unwrap_or(0);
-    Voter { agent: voter.to_string(), weight, choices: vec![choice], acks: 0, void: false }
+    Voter { agent: voter.to_string(), weight, choices: vec![choice], acks: 0, void: false, invalid: false }
 }

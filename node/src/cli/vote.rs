@@ -1,5 +1,6 @@
 mod audit;
 mod result;
+mod sealed;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -113,6 +114,7 @@ pub(super) fn request(propose: args::Propose) -> Result<ProposeRequest, Failure>
         quorum: propose.quorum,
         committee: propose.committee,
         delegation: propose.delegation,
+        sealed: sealed::request(&propose.sealed),
         tie: propose.tie,
         agent: propose.agent.map(|agent| agent.to_string()),
     })
@@ -239,10 +241,13 @@ pub(super) fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
     if let (Some(group), Some(head)) = (&summary.group, &summary.group_head) {
         text.pairs(&[("group", group.clone()), ("after", head.clone())]);
     }
+    let is_shut = sealed::is_shut(summary);
+    let votes = |votes: u64| if is_shut { "sealed".to_owned() } else { votes.to_string() };
     let mut rows: Vec<Vec<String>> =
-        summary.options.iter().map(|option| vec![option.text.clone(), option.votes.to_string()]).collect();
-    rows.push(vec!["(abstain)".to_owned(), summary.abstentions.to_string()]);
+        summary.options.iter().map(|option| vec![option.text.clone(), votes(option.votes)]).collect();
+    rows.push(vec!["(abstain)".to_owned(), votes(summary.abstentions)]);
     text.line("").table(&["OPTION", "VOTES"], &rows);
+    sealed::show(summary, &mut text);
     if let Some(closing) = &vote.closing {
         let reported = format!(
             "{}; {} of {} closers have closed it",
@@ -260,8 +265,12 @@ pub(super) fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
         .voters
         .iter()
         .map(|voter| {
-            let void = if voter.void { " (void)" } else { "" };
-            let mut row = vec![voter.agent.clone(), choices(&voter.choices) + void];
+            let not_counted = match (voter.void, voter.invalid) {
+                (true, _) => " (void)",
+                (false, true) => " (invalid)",
+                (false, false) => "",
+            };
+            let mut row = vec![voter.agent.clone(), choices(&voter.choices) + not_counted];
             if is_weighted {
                 row.insert(1, voter.weight.to_string());
             }
@@ -320,6 +329,10 @@ fn state(vote: &api::VoteSummary) -> String {
         VoteState::Open => "open".to_owned(),
         VoteState::Expired => "expired here".to_owned(),
         VoteState::Closing => "closing: the closers agree on the ballots".to_owned(),
+        VoteState::Opening => format!("opening: {}", sealed::openings(vote)),
+        VoteState::Unopened => {
+            format!("unopened: {}; not by {}", sealed::openings(vote), sealed::silent(vote).join(", "))
+        }
         VoteState::Rejected => format!("rejected: {}", vote.rejected.as_deref().unwrap_or("?")),
         VoteState::Decided => format!("decided: {}", vote.decided.as_deref().unwrap_or("?")),
         VoteState::Conflicting => format!("conflicting: {}", vote.conflicting.join(", ")),

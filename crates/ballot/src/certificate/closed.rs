@@ -12,8 +12,12 @@ use super::{CLOSED, CertificateError, Identities, LIMITS, VoteProof};
 use crate::ballot::parse_any_leaf;
 use crate::electorate::VOTERS_MAX;
 use crate::{
-    CLOSERS_MAX, Choice, CloseReport, Count, DocketProof, Manifest, Proposal, ReportSet, ballots_of, reported,
+    CLOSERS_MAX, Choice, CloseReport, Count, DocketProof, Manifest, Opening, Openings, Proposal, ReportSet,
+    Sealed, Sealing, Unopened, ballots_of, reported,
 };
+
+/// Most openings in a certificate: one of each honest trustee opens every ballot.
+const OPENINGS_MAX: usize = 64;
 
 cbor_map! {
     /// A Closed certificate: the proposal, the reports that the closers agreed on, the ballots that these name, and the
@@ -37,6 +41,8 @@ cbor_map! {
         11 => pub docket: Option<DocketProof>,
         /// Of a group's proposal: the envelopes of its Founding and of every change up to the state of the electorate, in order.
         12 => pub group: Option<GroupPath>,
+        /// The openings of sealed ballots that are needed to read them, ascending by id. Absent if ballots are not sealed.
+        8 => pub openings: Option<List<Blob<1_024>, OPENINGS_MAX>>,
     }
 }
 
@@ -47,7 +53,7 @@ pub struct ClosedVerified {
     pub network: Network,
     /// The proposal.
     pub proposal: Proposal,
-    /// The ballots that count.
+    /// The ballots that count; if they were sealed, opened.
     pub manifest: Manifest,
     /// What they come to.
     pub count: Count,
@@ -65,8 +71,9 @@ pub fn instance(network: &Network, proposal: &Proposal) -> Option<Arc<Instance>>
 }
 
 impl ClosedCertificate {
-    /// Writes the certificate of a decision. `batches` holds the batches with the ballots, with their leaves; `others`
-    /// the identity records of those with rotated keys, and of a group's proposal the records on the way to its state.
+    /// Writes the certificate of a decision. `batches` holds the batches with the ballots, with their leaves; `openings` what
+    /// trustees published of sealed ones; `others` the identity records of those with rotated keys, and of a group's
+    /// proposal the records on the way to its state.
     ///
     /// `None` if something is missing, or the reports were not agreed on.
     #[must_use]
@@ -75,10 +82,11 @@ impl ClosedCertificate {
         proposal: &Record,
         reports: &[Record],
         batches: &[Record],
+        openings: &[Record],
         others: &[Record],
         commit: &[u8],
     ) -> Option<Self> {
-        Self::write_item(network, (proposal, None), reports, batches, others, commit)
+        Self::write_item(network, (proposal, None), reports, batches, openings, others, commit)
     }
 
     /// The same for a question of a docket, by its number.
@@ -88,6 +96,7 @@ impl ClosedCertificate {
         (proposal, item): (&Record, Option<u16>),
         reports: &[Record],
         batches: &[Record],
+        openings: &[Record],
         others: &[Record],
         commit: &[u8],
     ) -> Option<Self> {
@@ -98,17 +107,26 @@ impl ClosedCertificate {
         let read: Vec<_> =
             reports.iter().map(|report| CloseReport::from_record(report)).collect::<Result<_, _>>().ok()?;
         let by_id: BTreeMap<RecordId, &Record> = batches.iter().map(|batch| (batch.id(), batch)).collect();
-        let mut ballots = Vec::new();
+        let (mut ballots, mut sealed) = (Vec::new(), Vec::new());
         for batch in reported(&read).into_values().flatten() {
             let batch = by_id.get(&batch)?;
             let index = match parsed.item {
                 Some(item) => usize::from(item).checked_sub(1)?,
-                None => ballots_of(batch).ok()?.iter().position(|ballot| ballot.proposal == parsed.id)?,
+                None => {
+                    let said = ballots_of(batch).ok()?;
+                    let index = said.iter().position(|ballot| ballot.proposal == parsed.id)?;
+                    if let Choice::Sealed(choice) = &said[index].choice {
+                        sealed.push(choice.clone());
+                    }
+                    index
+                }
             };
             ballots.push(VoteProof::of(batch, index)?);
         }
+        let openings = parsed.sealing().map(|sealing| needed_openings(sealing, &sealed, openings));
         let signed = [proposal].into_iter().chain(reports.iter().copied()).chain(by_id.values().copied());
         let signed = signed.chain(path.iter().flatten().copied());
+        let signed = signed.chain(openings.iter().flatten().copied());
         let certificate = Self {
             mode: CLOSED,
             genesis: Blob::try_from(network.to_bytes()).ok()?,
@@ -119,6 +137,10 @@ impl ClosedCertificate {
             commit: Blob::try_from(commit.to_vec()).ok()?,
             docket,
             group: group::written(path.as_deref())?,
+            openings: match openings {
+                Some(openings) => Some(List::try_from(blobs(&openings)?).ok()?),
+                None => None,
+            },
         };
         Self::verify(&certificate.to_bytes(), Some(network.id())).is_ok().then_some(certificate)
     }
@@ -174,11 +196,74 @@ impl ClosedCertificate {
         let ballots = ballots(&proposal, &reports, &certificate.ballots, &mut identities, &record)?;
         let manifest = Manifest::unite(&proposal, &reports, |_, batch| ballots.get(&batch).cloned())
             .ok_or(CertificateError::Reports { found: reports.len() })?;
+        let manifest = opened(&network, &proposal, manifest, &certificate, &mut identities)?;
         identities.check_all_needed()?;
         let count = Count::of(&proposal, &manifest).ok_or(CertificateError::Mode)?;
         let closers = (commit.votes().len(), closers.len());
         Ok(ClosedVerified { network, manifest, count, closers, proposal })
     }
+}
+
+/// The openings with which every sealed ballot can be read, as few as are found by taking first those that most ballots
+/// need; ascending by id.
+fn needed_openings<'r>(sealing: &Sealing, sealed: &[Sealed], openings: &'r [Record]) -> Vec<&'r Record> {
+    let mut uses: BTreeMap<(u8, [u8; 32]), Vec<usize>> = BTreeMap::new();
+    for (ballot, choice) in sealed.iter().enumerate() {
+        for share in choice.shares() {
+            uses.entry((share.place, share.key)).or_default().push(ballot);
+        }
+    }
+    let of = |record: &Record| {
+        let opening = Opening::from_record(record).ok()?;
+        uses.get(&(sealing.place(opening.trustee)?, opening.secret.public()))
+    };
+    let mut useful: Vec<_> =
+        openings.iter().filter_map(|record| of(record).map(|ballots| (record, ballots))).collect();
+    useful.sort_by_key(|(record, ballots)| (std::cmp::Reverse(ballots.len()), record.id()));
+    let mut found = vec![0; sealed.len()];
+    useful.retain(|(_, ballots)| {
+        let is_needed = ballots.iter().any(|ballot| found[*ballot] < sealing.threshold());
+        ballots.iter().filter(|_| is_needed).for_each(|ballot| found[*ballot] += 1);
+        is_needed
+    });
+    let mut needed: Vec<_> = useful.into_iter().map(|(record, _)| record).collect();
+    needed.sort_by_key(|record| record.id());
+    needed
+}
+
+/// The manifest with its sealed ballots opened by the openings of a file.
+fn opened(
+    network: &Network,
+    proposal: &Proposal,
+    manifest: Manifest,
+    certificate: &ClosedCertificate,
+    identities: &mut Identities,
+) -> Result<Manifest, CertificateError> {
+    let (sealing, blobs) = match (proposal.sealing(), &certificate.openings) {
+        (None, None) => return Ok(manifest),
+        (Some(sealing), Some(blobs)) => (sealing, blobs),
+        (Some(_), None) | (None, Some(_)) => return Err(CertificateError::Sealed),
+    };
+    let (mut openings, mut last) = (Openings::default(), None);
+    for (index, bytes) in blobs.iter().enumerate() {
+        let fault = |cause| CertificateError::Opening { index, cause };
+        let record = super::record(network, &format!("opening {index}"), bytes)?;
+        identities.require_known(&record).map_err(fault)?;
+        if record.group() != proposal.group {
+            return Err(fault("it is of another group"));
+        }
+        let opening = Opening::from_record(&record)?;
+        if opening.proposal != proposal.id || sealing.place(opening.trustee).is_none() {
+            return Err(fault("it is not of this proposal and one of its trustees"));
+        }
+        if last.is_some_and(|last| last >= record.id()) {
+            return Err(fault("the openings are not in ascending order"));
+        }
+        last = Some(record.id());
+        openings.insert(sealing, &opening);
+    }
+    let opened = manifest.open(network.id(), proposal, &openings);
+    opened.map_err(|Unopened { voter, found, needed }| CertificateError::Unopened { voter, found, needed })
 }
 
 /// The choices in the ballots of a file, which must be those that the reports name, in order.

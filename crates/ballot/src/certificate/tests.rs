@@ -1,6 +1,7 @@
 mod closed;
 mod docket;
 mod group;
+mod sealed;
 
 use althing_record::{AgentKey, Draft, Kind, Record, RecordId, Rotation, recovery_key_hash};
 use althing_testkit::{agent, foreign_network, identity, leaves, network, rotation, sign};
@@ -301,7 +302,7 @@ fn certificate_of_a_thousand_voters_is_small_and_verifies() {
 }
 
 /// Compares with the fixture, or writes it when ALTHING_BLESS=1.
-fn golden(name: &str, built: &[u8]) {
+pub(crate) fn golden(name: &str, built: &[u8]) {
     let path = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{name}.hex"));
     let digits = hex::encode(built);
     let lines: Vec<_> = digits.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();

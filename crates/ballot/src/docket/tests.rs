@@ -125,6 +125,13 @@ fn a_docket_that_could_not_be_answered_is_refused() {
     assert!(refused(&terms(false), &questions(1_024)).contains("1024 questions"));
     assert!(Docket::leaves(&terms(false), &questions(1_000)).is_ok());
     assert!(refused(&terms(true), &questions(1_000)).contains("its answers take"), "delegations are longer");
+    let trustees: Vec<_> = (1..=4).map(|n| agent(n).agent()).collect();
+    let sealing = Some(crate::Sealing::new(trustees, None).unwrap());
+    let electorate = Electorate::equal(vec![agent(1).agent()]).unwrap();
+    let (rule, electorate) = (Rule::Majority, &electorate);
+    let question = Question { text: "June", options: &[], rule, electorate, window_ms: 1, nonce: [7; 8] };
+    let body = ProposalBody::closed(&question, &ClosedTerms { sealing, ..ClosedTerms::default() }).unwrap();
+    assert!(refused(&body, &questions(1)).contains("cannot be sealed"));
     let long = vec![DocketQuestion::new(&"why? ".repeat(200), &[]).unwrap(); 100];
     assert!(refused(&terms(false), &long).contains("its questions take"));
     assert!(DocketQuestion::new(" ", &[]).is_err());

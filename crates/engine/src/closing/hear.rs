@@ -2,8 +2,8 @@
 
 use althing_agree::{Entry, Step};
 use althing_ballot::{
-    AgreementBody, Ballot, CloseReport, Closing, decision_of, early_statements, forget_early_statement,
-    index_decision, instance, precommits, reports_of, statements_at,
+    AgreementBody, Ballot, CloseReport, Closing, ballots_for, decision_of, early_statements,
+    forget_early_statement, index_decision, instance, precommits, reports_of, statements_at,
 };
 use althing_record::{AgentId, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot};
@@ -19,9 +19,12 @@ impl<S: Snapshot> Engine<S> {
     /// Ballots came; those of Closed votes are acknowledged.
     pub(crate) fn close_ballots(&mut self, ballots: &[Ballot], batch: RecordId) -> Result<(), ReadError> {
         for ballot in ballots {
-            if let Some(open) = self.closings.open.get_mut(&ballot.proposal) {
-                acknowledge(open, ballot, batch);
-                self.closings.ready.insert(ballot.proposal);
+            if let Some(open) = self.closings.open.get(&ballot.proposal) {
+                let is_whole = self.knows_keys(&open.proposal, &ballot.choice)?;
+                if let Some(open) = self.closings.open.get_mut(&ballot.proposal).filter(|_| is_whole) {
+                    acknowledge(open, ballot, batch);
+                    self.closings.ready.insert(ballot.proposal);
+                }
             }
             self.note_closed(ballot.proposal)?;
         }
@@ -43,6 +46,16 @@ impl<S: Snapshot> Engine<S> {
             self.closings.ready.insert(docket);
         }
         Ok(())
+    }
+
+    /// A trustee's key came: ballots that are sealed with it and came before are acknowledged now.
+    pub(crate) fn close_waiting_ballots(&mut self, proposal: RecordId) -> Result<(), ReadError> {
+        if self.closings.open.contains_key(&proposal) {
+            for cast in ballots_for(&self.store, proposal, None)? {
+                self.close_ballots(std::slice::from_ref(&cast.ballot), cast.batch)?;
+            }
+        }
+        self.note_closed(proposal)
     }
 
     /// A close report came.
@@ -173,6 +186,7 @@ impl<S: Snapshot> Engine<S> {
             self.write_all(&batch);
             self.closings.open.remove(&id);
             self.closings.ready.remove(&id);
+            self.open_decided(&proposal);
             self.note_closed(id)?;
         }
         Ok(())

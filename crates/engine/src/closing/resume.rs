@@ -92,6 +92,9 @@ impl<S: Snapshot> Engine<S> {
             open.inbox = self.said_before(&open)?;
         }
         for cast in ballots_for(&self.store, proposal.id, None)? {
+            if !self.knows_keys(proposal, &cast.ballot.choice)? {
+                continue;
+            }
             acknowledge(&mut open, &cast.ballot, cast.batch);
         }
         if open.docket.is_some() {

@@ -274,7 +274,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// Asks some peers for what they heard: something that was said in a closing may have been lost.
-    pub(super) fn ask_around(&mut self, now: Now) {
+    pub(crate) fn ask_around(&mut self, now: Now) {
         if now.ticks < self.closings.asked + HASTE_PERIOD_MS {
             return;
         }

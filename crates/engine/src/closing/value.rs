@@ -6,7 +6,7 @@ use std::sync::Arc;
 use althing_agree::{Agreement, CommitCertificate, Message, ROUND_MAX, Value};
 use althing_ballot::{
     CloseReport, ClosedCertificate, Closing, Count, Manifest, Proposal, ReportSet, ballots_of, decision_of,
-    instance, precommit_records,
+    instance, openings_of, precommit_records,
 };
 use althing_record::{AgentId, Millis, RecordId};
 use althing_store::{ReadError, Snapshot};
@@ -24,8 +24,17 @@ impl<S: Snapshot> Engine<S> {
         if let Some(counted) = self.closings.counts.borrow().get(&proposal.id) {
             return Ok(Some(Arc::clone(counted)));
         }
+        let openings = self.openings(proposal)?;
+        if proposal.sealing().is_some() && openings.is_none() {
+            return Ok(None);
+        }
         let Some(reports) = self.agreed_reports(proposal)? else { return Ok(None) };
         let Ok(manifest) = self.unite(proposal, &reports, None)? else { return Ok(None) };
+        let manifest = match openings {
+            Some(openings) => manifest.open(self.network.id(), proposal, &openings).ok(),
+            None => Some(manifest),
+        };
+        let Some(manifest) = manifest else { return Ok(None) };
         let Some(count) = Count::of(proposal, &manifest) else { return Ok(None) };
         let counted = Arc::new((manifest, count));
         let mut counts = self.closings.counts.borrow_mut();
@@ -93,7 +102,17 @@ impl<S: Snapshot> Engine<S> {
                 Ok(Some(record)) => {
                     let ballots = ballots_of(&record).ok()?;
                     let ballot = ballots.into_iter().find(|ballot| ballot.proposal == proposal.id)?;
-                    (ballot.voter == voter).then_some(ballot.choice)
+                    match self.knows_keys(proposal, &ballot.choice) {
+                        Ok(true) => (ballot.voter == voter).then_some(ballot.choice),
+                        Ok(false) => {
+                            missing = true;
+                            None
+                        }
+                        Err(error) => {
+                            fault = Some(error);
+                            None
+                        }
+                    }
                 }
                 Ok(None) => {
                     missing = true;
@@ -190,10 +209,14 @@ impl<S: Snapshot> Engine<S> {
         }
         let Some(commit) = commit else { return Ok(None) };
         let batches: Vec<_> = batches.into_values().collect();
-        let signed = [&record].into_iter().chain(&reports).chain(&batches);
+        let mut openings = Vec::new();
+        for (_, id) in openings_of(&self.store, proposal.id, None)? {
+            openings.extend(self.record(id)?);
+        }
+        let signed = [&record].into_iter().chain(&reports).chain(&batches).chain(&openings);
         let mut others = self.group_records(proposal)?;
         others.extend(self.identities_of(signed.chain(&others))?);
-        let put = (&record, proposal.item);
-        Ok(ClosedCertificate::write_item(&self.network, put, &reports, &batches, &others, commit.bytes()))
+        let (network, put, commit) = (&self.network, (&record, proposal.item), commit.bytes());
+        Ok(ClosedCertificate::write_item(network, put, &reports, &batches, &openings, &others, commit))
     }
 }

@@ -224,12 +224,22 @@ pub enum EventData {
         /// How many changes there were up to this one.
         height: u32,
     },
+    /// `io.althing.vote.opened`: a trustee of sealed ballots published its secret.
+    #[schema(title = "vote.opened")]
+    VoteOpened {
+        /// The proposal.
+        proposal: String,
+        /// Who.
+        trustee: String,
+        /// The record with the secret.
+        record: String,
+    },
     /// `io.althing.evidence.found`: misbehaviour was proved.
     #[schema(title = "evidence.found")]
     EvidenceFound {
         /// Whose.
         agent: String,
-        /// `double ballot` or `chain fork`.
+        /// `double ballot`, `double report`, `double statement`, `double trustee key` or `chain fork`.
         offence: String,
         /// The two records that prove it.
         records: [String; 2],
@@ -398,6 +408,10 @@ fn data_of(node: NodeId, event: &Event) -> (String, EventData) {
             let (change, height) = (change.clone(), *height);
             (group.clone(), EventData::GroupChanged { group, record, agent, change, height })
         }
+        Event::VoteOpened { proposal, trustee, record } => {
+            let (proposal, trustee) = (proposal.to_string(), trustee.to_string());
+            (proposal.clone(), EventData::VoteOpened { proposal, trustee, record: record.to_string() })
+        }
         Event::EvidenceFound { agent, offence, records } => {
             let (agent, records) = (agent.to_string(), records.map(|record| record.to_string()));
             (agent.clone(), EventData::EvidenceFound { agent, offence: offence.clone(), records })
@@ -466,8 +480,8 @@ mod tests {
         let one = Ok(vec![EventKind::VoteCast]);
         assert_eq!(parse_event_types("io.althing.vote.cast"), one);
         assert_eq!(parse_event_types("vote.cast, vote.cast"), one);
-        assert_eq!(parse_event_types("vote").map(|kinds| kinds.len()), Ok(5));
-        assert_eq!(parse_event_types("vote,card").map(|kinds| kinds.len()), Ok(10));
+        assert_eq!(parse_event_types("vote").map(|kinds| kinds.len()), Ok(6));
+        assert_eq!(parse_event_types("vote,card").map(|kinds| kinds.len()), Ok(11));
         for wrong in ["vot", "io.althing.vote.", "", "vote,nothing", "org.example", "events.lost"] {
             assert!(parse_event_types(wrong).is_err(), "{wrong}");
         }

@@ -6,6 +6,8 @@ use althing_record::{AgentId, IdError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::{SealError, SealRequest};
+
 /// How long a vote is treated as open when the proposer does not say: one hour.
 pub const DEFAULT_WINDOW_MS: u64 = 3_600_000;
 
@@ -49,6 +51,9 @@ pub struct ProposeRequest {
     /// `reject` (a tie decides nothing; the default) or `order` (the earlier option wins it). Closed only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tie: Option<String>,
+    /// Seal the ballots, so that nobody sees a tally before these trustees open them. Closed only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<SealRequest>,
     /// How long the vote is open; one hour if not given. A closed decision is closed then, or once all have voted; on
     /// another one it has no influence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,6 +114,7 @@ impl ProposeRequest {
             by_committee: self.committee,
             option_order,
             delegation: self.delegation,
+            sealing: self.sealed.as_ref().map(SealRequest::terms).transpose()?,
         };
         let is_closed =
             self.closed || !rule.is_direct() || self.tie.is_some() || terms != ClosedTerms::default();
@@ -153,6 +159,9 @@ pub enum ProposeError {
     /// The word about ties is none.
     #[error("expected tie \"reject\" or \"order\", found \"{0}\"")]
     Tie(String),
+    /// The ballots cannot be sealed like that.
+    #[error(transparent)]
+    Sealed(#[from] SealError),
     /// The method is wrong.
     #[error(transparent)]
     Method(#[from] MethodError),
@@ -170,6 +179,7 @@ impl ProposeError {
             Self::Weights { .. } => "give one weight for each voter, in the same order",
             Self::Quorum(_) => "a quorum is a weight such as 3, or a fraction of the electorate such as 1/2",
             Self::Tie(_) => "\"reject\" decides nothing in a tie, \"order\" prefers the earlier option",
+            Self::Sealed(error) => error.hint(),
             Self::Method(error) => error.hint(),
         }
     }

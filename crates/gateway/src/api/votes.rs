@@ -5,7 +5,7 @@ use althing_record::{AgentId, IdError, RecordId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Document, document, rfc3339};
+use super::{Document, Sealed, document, rfc3339};
 
 /// Most rows in one list answer.
 pub const MAX_LISTED: usize = 1_000;
@@ -194,6 +194,7 @@ impl From<althing_engine::Vote> for Vote {
                     choices: voter.choices.clone(),
                     acks: voter.acks,
                     void: voter.void,
+                    invalid: voter.invalid,
                 })
                 .collect(),
             closing: vote.closing.as_ref().map(Closing::from),
@@ -263,6 +264,9 @@ pub struct VoteSummary {
     pub abstentions: u64,
     /// The rule: `approvals`, `supermajority=2/3`, `unanimous`, `majority`, `ranked` and so on.
     pub method: String,
+    /// How the ballots are sealed, if they are: then there are no votes for options before they are opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
     /// Votes that one option needs; absent in a closed decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<u64>,
@@ -306,6 +310,7 @@ impl From<althing_engine::Vote> for VoteSummary {
                 .collect(),
             abstentions: vote.abstentions,
             method: vote.method,
+            sealed: vote.sealed.map(Sealed::from),
             threshold: vote.threshold,
             tolerates: vote.tolerates,
             group: vote.group.map(|state| state.group.to_string()),
@@ -326,6 +331,8 @@ pub(super) fn vote_state(
 ) -> (VoteState, Option<String>, Option<String>, Vec<String>) {
     match state {
         althing_engine::VoteState::Closing => (VoteState::Closing, None, None, Vec::new()),
+        althing_engine::VoteState::Opening { .. } => (VoteState::Opening, None, None, Vec::new()),
+        althing_engine::VoteState::Unopened { .. } => (VoteState::Unopened, None, None, Vec::new()),
         althing_engine::VoteState::Rejected { cause } => (VoteState::Rejected, None, Some(cause), Vec::new()),
         althing_engine::VoteState::Open => (VoteState::Open, None, None, Vec::new()),
         althing_engine::VoteState::Expired => (VoteState::Expired, None, None, Vec::new()),
@@ -344,6 +351,10 @@ pub enum VoteState {
     Expired,
     /// The closers agree on the ballots.
     Closing,
+    /// Which sealed ballots count is decided, and trustees open them.
+    Opening,
+    /// The same, and for a minute too few trustees have opened. A local status, not an outcome: they still can.
+    Unopened,
     /// Decided: one option has its votes.
     Decided,
     /// A closed decision: no option won.
@@ -368,7 +379,7 @@ pub struct Voter {
     pub agent: String,
     /// How much the ballot counts.
     pub weight: u64,
-    /// What they chose; more than one entry is an equivocation.
+    /// What they chose, or `sealed` until trustees open it; more than one entry is an equivocation.
     pub choices: Vec<String>,
     /// How many closers of a closed decision promised to report the ballot.
     #[serde(default)]
@@ -376,6 +387,9 @@ pub struct Voter {
     /// Whether a closed decision does not count the ballot, because there are two.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub void: bool,
+    /// Whether the ballot was sealed, and is none now that it is opened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub invalid: bool,
 }
 
 /// How a closed decision is closed.

@@ -106,6 +106,8 @@ fn records() -> Vec<Record> {
     let ack = signed(link(Kind::BallotAck, Some(&ballots), body(shaped("an acknowledgement"))));
     let report = signed(link(Kind::CloseReport, Some(&ack), body(shaped("a report"))));
     let part = signed(link(Kind::Agreement, Some(&report), body(shaped("a part of an agreement"))));
+    let trustee_key = signed(link(Kind::TrusteeKey, Some(&part), body(shaped("a trustee's key"))));
+    let opening = signed(link(Kind::Opening, Some(&trustee_key), body(shaped("an opening"))));
     // The key of the rotation above signs this one.
     let message = Draft {
         key_event: Some(rotation.id()),
@@ -113,8 +115,22 @@ fn records() -> Vec<Record> {
     };
     let message = message.sign(&key(4), &network()).unwrap();
     vec![
-        inception, rotation, founding, membership, joining, card, lease, proposal, ballots, questions, ack,
-        report, part, message,
+        inception,
+        rotation,
+        founding,
+        membership,
+        joining,
+        card,
+        lease,
+        proposal,
+        ballots,
+        questions,
+        ack,
+        report,
+        part,
+        trustee_key,
+        opening,
+        message,
     ]
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use althing_record::AgentId;
 use clap::{Args, Subcommand};
 
+use super::Sealed;
 use crate::cli::duration;
 
 #[derive(Debug, Subcommand)]
@@ -18,12 +19,16 @@ Examples:
       --voters did:key:z6MkA…,did:key:z6MkB… --method ranked --window 10m --quorum 1/2
   althing vote propose \"spend it?\" --weights shares.txt --method weighted
   althing vote propose \"merge PR 12?\" --group 5f0c9a11 --method majority
+  althing vote propose \"who leads?\" --option Ann --option Bo --method majority \\
+      --voters did:key:z6MkA…,did:key:z6MkB… --sealed --trustees did:key:z6MkA…,did:key:z6MkB…
 
 Without --option the answers are yes and no. approvals, supermajority and unanimous are decided as soon as
 enough ballots are for one option; there is no rejection, and of yes and no only yes can be certified.
 majority, weighted (majority of weights), approval, ranked, schulze and star are closed decisions: when all have
 voted, or the window is over, the voters' nodes agree on the ballots that count, and so does a rejection.
---closed, --quorum, --committee, --delegation and --tie (of approval and star) make a vote a closed one.")]
+--closed, --quorum, --committee, --delegation, --tie (of approval and star) and --sealed make a vote a closed one.
+Sealed ballots show who has voted and nothing else until, after the vote is closed, enough trustees' nodes open
+them. It is for the proposer to choose trustees of whom fewer than the threshold would tell.")]
     Propose(Box<Propose>),
     /// Sign and publish one ballot
     #[command(after_help = "\
@@ -35,7 +40,8 @@ Examples:
   althing vote cast 5f0c9a11 --score Oslo=5,Turku=2
   althing vote cast 5f0c9a11 --delegate did:key:z6Mk…
 
-A ballot is final: the same one may be cast again, another one is refused.")]
+A ballot is final: the same one may be cast again, another one is refused. A sealed one waits some seconds for the
+keys of trustees that have not published theirs.")]
     Cast {
         /// The proposal's id, or its beginning
         id: String,
@@ -53,6 +59,8 @@ Examples:
   althing vote result 5f0c9a11 --wait --on-pass './deploy --tag v2'
 
 Exit code 0: an option won. Exit code 1: none did, and none will. Exit code 5: it is not decided (yet).
+With --wait, sealed ballots that too few trustees have opened a minute after the vote was closed end it with exit
+code 5, and the trustees that have not are named; they still can.
 --on-pass runs a command (by sh) when an option won and its certificate is on disk here, once on each node and
 for each proposal and command, with ALTHING_PROPOSAL, ALTHING_OPTION and ALTHING_CERTIFICATE (a file) in its
 environment. Of yes and no only yes is a pass.")]
@@ -184,6 +192,8 @@ pub(crate) struct Propose {
     /// What a tie does with approval and star: reject, or order (the earlier option wins)
     #[arg(long, value_name = "WORD", value_parser = ["reject", "order"], hide_possible_values = true)]
     pub(crate) tie: Option<String>,
+    #[command(flatten)]
+    pub(crate) sealed: Sealed,
     /// The hosted agent that proposes [default: the node's default agent]
     #[arg(long, value_name = "DID")]
     pub(crate) agent: Option<AgentId>,

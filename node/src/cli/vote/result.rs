@@ -10,6 +10,7 @@ use althing_gateway::api::{self, VoteState};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use super::sealed::is_shut;
 use super::{resolve, short, state};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::page::{Page, Screen, Text, clean, line, note, print};
@@ -34,9 +35,22 @@ pub(super) async fn result(
     let deadline = Instant::now() + session.timeout_or(WAIT);
     let vote = loop {
         let vote = client.vote(&id).await?;
-        let is_open = matches!(vote.summary.state, VoteState::Open | VoteState::Expired | VoteState::Closing);
+        let state_now = vote.summary.state;
+        let is_open = match state_now {
+            VoteState::Open
+            | VoteState::Expired
+            | VoteState::Closing
+            | VoteState::Opening
+            | VoteState::Unopened => true,
+            VoteState::Decided | VoteState::Rejected | VoteState::Conflicting => false,
+        };
         if !is_open {
             break vote;
+        }
+        if state_now == VoteState::Unopened {
+            let cause = format!("{} is not counted: {}", short(&id), state(&vote.summary));
+            let hint = "it is counted once one of these trustees' nodes runs again; see `althing vote show`";
+            return Err(Failure::new(Exit::Timeout, cause).hint(hint.to_owned()));
         }
         if !wait {
             let cause = format!("{} is not decided: {}", short(&id), state(&vote.summary));
@@ -153,7 +167,11 @@ pub(super) async fn watch(id: &str, session: &Session, screen: Screen) -> Result
             }
         }
         match vote.summary.state {
-            VoteState::Open | VoteState::Expired | VoteState::Closing => {}
+            VoteState::Open
+            | VoteState::Expired
+            | VoteState::Closing
+            | VoteState::Opening
+            | VoteState::Unopened => {}
             VoteState::Decided | VoteState::Rejected | VoteState::Conflicting => return Ok(Page::nothing()),
         }
         last = Some(vote);
@@ -167,6 +185,9 @@ pub(super) async fn watch(id: &str, session: &Session, screen: Screen) -> Result
 
 fn progress(vote: &api::Vote) -> String {
     let summary = &vote.summary;
+    if is_shut(summary) {
+        return format!("{} of {} voted (sealed) - {}", summary.voted, summary.electorate, state(summary));
+    }
     let votes: Vec<_> =
         summary.options.iter().map(|option| format!("{} {}", option.text, option.votes)).collect();
     format!("{} of {} voted ({}) - {}", summary.voted, summary.electorate, votes.join(", "), state(summary))

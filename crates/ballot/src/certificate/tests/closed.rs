@@ -10,11 +10,11 @@ use crate::{
     Rule, Voter, leaf,
 };
 
-fn electorate(count: u8) -> Electorate {
+pub(super) fn electorate(count: u8) -> Electorate {
     Electorate::equal((1..=count).map(|n| agent(n).agent()).collect()).unwrap()
 }
 
-fn proposal(rule: Rule, electorate: &Electorate, terms: &ClosedTerms) -> Record {
+pub(super) fn proposal(rule: Rule, electorate: &Electorate, terms: &ClosedTerms) -> Record {
     let options = ["Memphis", "Nashville", "Chattanooga", "Knoxville"].map(str::to_owned);
     let question =
         Question { text: "capital?", options: &options, rule, electorate, window_ms: 60_000, nonce: [7; 8] };
@@ -22,7 +22,7 @@ fn proposal(rule: Rule, electorate: &Electorate, terms: &ClosedTerms) -> Record 
     sign(chain(&agent(1), Kind::Proposal, None, body), &agent(1))
 }
 
-fn ballot(key: &AgentKey, proposal: &Record, choice: &Choice) -> Record {
+pub(super) fn ballot(key: &AgentKey, proposal: &Record, choice: &Choice) -> Record {
     sign(leaves(key, None, vec![leaf(proposal.id(), choice)]), key)
 }
 
@@ -42,7 +42,7 @@ pub(super) fn agreed(parsed: &Proposal, value: &Value, count: u8) -> Vec<u8> {
     agreed_in(&network(), parsed, value, count)
 }
 
-fn agreed_in(network: &Network, parsed: &Proposal, value: &Value, count: u8) -> Vec<u8> {
+pub(super) fn agreed_in(network: &Network, parsed: &Proposal, value: &Value, count: u8) -> Vec<u8> {
     let instance = instance(network, parsed).unwrap();
     let keys: Vec<AgentKey> = (1..=count).map(agent).collect();
     let mut seats: Vec<Agreement> =
@@ -77,18 +77,30 @@ fn agreed_in(network: &Network, parsed: &Proposal, value: &Value, count: u8) -> 
     panic!("nothing is agreed on")
 }
 
-struct Story {
-    proposal: Record,
-    reports: Vec<Record>,
-    ballots: Vec<Record>,
-    commit: Vec<u8>,
+pub(super) struct Story {
+    pub(super) proposal: Record,
+    pub(super) reports: Vec<Record>,
+    pub(super) ballots: Vec<Record>,
+    /// What trustees published of sealed ballots.
+    pub(super) openings: Vec<Record>,
+    pub(super) commit: Vec<u8>,
 }
 
 impl Story {
     /// Each voter says this; the first closers report all of it.
-    fn of(rule: Rule, terms: &ClosedTerms, electorate: &Electorate, said: &[(u8, Choice)]) -> Self {
-        let count = u8::try_from(electorate.voters().len()).unwrap();
+    pub(super) fn of(
+        rule: Rule,
+        terms: &ClosedTerms,
+        electorate: &Electorate,
+        said: &[(u8, Choice)],
+    ) -> Self {
         let proposal = proposal(rule, electorate, terms);
+        Self::told(proposal, electorate, said)
+    }
+
+    /// The same, on a proposal that is there.
+    pub(super) fn told(proposal: Record, electorate: &Electorate, said: &[(u8, Choice)]) -> Self {
+        let count = u8::try_from(electorate.voters().len()).unwrap();
         let ballots: Vec<_> = said.iter().map(|(n, choice)| ballot(&agent(*n), &proposal, choice)).collect();
         let mut rows: Vec<_> =
             said.iter().zip(&ballots).map(|((n, _), ballot)| (place(electorate, *n), ballot.id())).collect();
@@ -102,14 +114,15 @@ impl Story {
         let set = ReportSet::new(count.into(), reports.iter().map(Record::id)).unwrap();
         let parsed = Proposal::from_record(&proposal).unwrap();
         let commit = agreed(&parsed, &Value::new(&set.to_bytes()).unwrap(), count);
-        Self { proposal, reports, ballots, commit }
+        Self { proposal, reports, ballots, openings: Vec::new(), commit }
     }
 
-    fn certificate(&self) -> Option<ClosedCertificate> {
-        ClosedCertificate::write(&network(), &self.proposal, &self.reports, &self.ballots, &[], &self.commit)
+    pub(super) fn certificate(&self) -> Option<ClosedCertificate> {
+        let Self { proposal, reports, ballots, openings, commit } = self;
+        ClosedCertificate::write(&network(), proposal, reports, ballots, openings, &[], commit)
     }
 
-    fn verified(&self) -> ClosedVerified {
+    pub(super) fn verified(&self) -> ClosedVerified {
         ClosedCertificate::verify(&self.certificate().unwrap().to_bytes(), Some(network().id())).unwrap()
     }
 }
@@ -196,18 +209,11 @@ fn ballots_and_reports_are_exactly_those_that_were_agreed_on() {
     // A report that was not agreed on.
     let mut other = story.reports.clone();
     other[0] = report(&agent(1), &story.proposal, &[]);
-    let write =
-        ClosedCertificate::write(&network(), &story.proposal, &other, &story.ballots, &[], &story.commit);
-    assert_eq!(write, None);
-    let missing = ClosedCertificate::write(
-        &network(),
-        &story.proposal,
-        &story.reports,
-        &story.ballots[1..],
-        &[],
-        &story.commit,
-    );
-    assert_eq!(missing, None);
+    let write = |reports: &[Record], ballots: &[Record]| {
+        ClosedCertificate::write(&network(), &story.proposal, reports, ballots, &[], &[], &story.commit)
+    };
+    assert_eq!(write(&other, &story.ballots), None);
+    assert_eq!(write(&story.reports, &story.ballots[1..]), None);
     let direct = Certificate::verify(&certificate.to_bytes(), None);
     assert!(matches!(direct, Err(CertificateError::Malformed(_))), "{direct:?}");
 }
@@ -293,8 +299,9 @@ fn a_closed_certificate_of_a_thousand_voters_is_verified_soon() {
     let reports: Vec<_> = (1..=3).map(report).collect();
     let set = ReportSet::new(4, reports.iter().map(Record::id)).unwrap();
     let commit = agreed_in(&network, &parsed, &Value::new(&set.to_bytes()).unwrap(), 4);
-    let certificate =
-        ClosedCertificate::write(&network, &proposal, &reports, &ballots, &[], &commit).unwrap().to_bytes();
+    let certificate = ClosedCertificate::write(&network, &proposal, &reports, &ballots, &[], &[], &commit)
+        .unwrap()
+        .to_bytes();
     let start = std::time::Instant::now();
     let verified = ClosedCertificate::verify(&certificate, None).unwrap();
     println!("1,000 voters: {} bytes, verified in {} ms", certificate.len(), start.elapsed().as_millis());

@@ -80,7 +80,7 @@ fn a_question_of_a_closed_docket_is_certified_alone_and_counted_again() {
     for (item, expected) in [(1, 0), (2, 1), (3, 0)] {
         let put = (&docket, Some(item));
         let certificate =
-            ClosedCertificate::write_item(&network(), put, &reports, &ballots, &[], &commit).unwrap();
+            ClosedCertificate::write_item(&network(), put, &reports, &ballots, &[], &[], &commit).unwrap();
         let verified = ClosedCertificate::verify(&certificate.to_bytes(), None).unwrap();
         assert_eq!(
             (verified.count.decides(), verified.proposal.item),
@@ -91,5 +91,8 @@ fn a_question_of_a_closed_docket_is_certified_alone_and_counted_again() {
         }
     }
     let beyond = (&docket, Some(4));
-    assert_eq!(ClosedCertificate::write_item(&network(), beyond, &reports, &ballots, &[], &commit), None);
+    assert_eq!(
+        ClosedCertificate::write_item(&network(), beyond, &reports, &ballots, &[], &[], &commit),
+        None
+    );
 }

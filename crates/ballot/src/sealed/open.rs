@@ -1,0 +1,85 @@
+use althing_record::cbor::{self, Limits};
+use sharks::{Share, Sharks};
+use x25519_dalek::PublicKey;
+use zeroize::Zeroizing;
+
+use super::seal::{BallotSeed, TrusteeKeys, cipher, decrypt, make, share_cipher};
+use super::{Occasion, PADDED_LEN, Sealed};
+use crate::{Choice, Openings};
+
+/// What a sealed ballot is, as far as the published secrets tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// Too few of its trustees have opened.
+    Waiting {
+        /// How many have.
+        found: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// It is not what an honest voter makes; it counts for nothing.
+    Invalid(&'static str),
+    /// This is what the voter says.
+    Choice(Choice),
+}
+
+impl Sealed {
+    /// Opens a ballot with the secrets that there are. With enough of them, which ones does not matter.
+    #[must_use]
+    pub fn open(&self, occasion: &Occasion<'_>, openings: &Openings) -> Opened {
+        let Some(sealing) = occasion.proposal.sealing() else {
+            return Opened::Invalid("the proposal takes no sealed ballots");
+        };
+        let threshold = sealing.threshold();
+        let secrets: Vec<_> = self
+            .shares()
+            .filter_map(|share| Some((share, openings.secret(share.place, &share.key)?)))
+            .take(threshold)
+            .collect();
+        if secrets.len() < threshold {
+            return Opened::Waiting { found: secrets.len(), needed: threshold };
+        }
+        let bound = occasion.bytes();
+        let ephemeral = self.ephemeral();
+        let mut points: Vec<Share> = Vec::with_capacity(threshold);
+        for (share, secret) in secrets {
+            let shared = secret.x25519().diffie_hellman(&PublicKey::from(ephemeral));
+            let value = share_cipher(&shared, occasion, share.place, &ephemeral, &share.key)
+                .and_then(|cipher| decrypt(&cipher, share.encrypted, &bound));
+            let Some(value) = value else { return Opened::Invalid("a share is not for its trustee") };
+            let point = Zeroizing::new([&[share.place + 1][..], &value].concat());
+            match Share::try_from(&point[..]) {
+                Ok(point) => points.push(point),
+                Err(_) => return Opened::Invalid("a share is not for its trustee"),
+            }
+        }
+        let Ok(threshold) = u8::try_from(threshold) else { return Opened::Invalid("too many trustees") };
+        let key = Sharks(threshold).recover(&points).ok().map(Zeroizing::new);
+        let key: Option<Zeroizing<[u8; 32]>> =
+            key.and_then(|key| Some(Zeroizing::new(<[u8; 32]>::try_from(&key[..]).ok()?)));
+        let core = key.and_then(|key| decrypt(&cipher(&key), self.core(), &bound));
+        let Some(core) = core else { return Opened::Invalid("its shares give no key that opens it") };
+        let Some((seed, padded)) = core.split_first_chunk::<32>() else {
+            return Opened::Invalid("there is no seed in it");
+        };
+        let Ok(padded) = <&[u8; PADDED_LEN]>::try_from(padded) else {
+            return Opened::Invalid("there is no choice in it");
+        };
+        let keys: TrusteeKeys = self.shares().map(|share| (share.place, share.key)).collect();
+        let again = make(occasion, usize::from(threshold), &keys, padded, &BallotSeed::from_slice(seed));
+        if again.ok().as_deref() != Some(self.bytes()) {
+            return Opened::Invalid("it does not follow from its seed");
+        }
+        match unpad(padded).filter(|choice| choice.answers(occasion.proposal)) {
+            Some(choice) => Opened::Choice(choice),
+            None => Opened::Invalid("what it says does not answer the proposal"),
+        }
+    }
+}
+
+fn unpad(padded: &[u8; PADDED_LEN]) -> Option<Choice> {
+    let (len, rest) = padded.split_first()?;
+    let (choice, zeros) = rest.split_at_checked(usize::from(*len))?;
+    let is_padding = zeros.iter().all(|byte| *byte == 0);
+    cbor::from_slice(choice, Limits { depth: 4, items: 128 }).ok().filter(|_| is_padding)
+}
