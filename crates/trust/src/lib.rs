@@ -43,6 +43,7 @@ mod head;
 mod kept;
 mod reason;
 mod refusal;
+mod score;
 mod signed;
 mod task;
 
@@ -55,5 +56,9 @@ pub use head::{HEAD_BYTES_MAX, head_end, request_head_hash};
 pub use kept::{KeptCall, KeptError, ProvenCall};
 pub use reason::{REASON_BYTES_MAX, Reason};
 pub use refusal::Refusal;
+pub use score::{
+    Contribution, Counts, CountsError, Factor, Ledger, Params, Q32, QUALITY_MAX, Rating, ScoreProof, Scores,
+    Slash, Standing, View,
+};
 pub use signed::{SIGNED_BYTES_MAX, Signed, Statement, StatementError};
 pub use task::TaskId;
