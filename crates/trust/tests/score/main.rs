@@ -1,0 +1,6 @@
+//! Scores: equality with the reference program, laws of the ledger, bounds of what attackers gain.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod drawn;
+mod reference;
