@@ -66,12 +66,6 @@ impl Sums {
         self.all += weight;
     }
 
-    pub(super) fn add(&mut self, weight: u64, experience: Experience) {
-        if let Some(opinion) = Opinion::of(experience) {
-            self.add_opinion(weight, opinion);
-        }
-    }
-
     /// As counts of good calls and all calls.
     fn calls(self) -> (u64, u64) {
         (CALLS_PER_WORD * self.good, CALLS_PER_WORD * self.all)

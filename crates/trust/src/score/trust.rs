@@ -2,7 +2,7 @@ use super::fixed::{ONE, div, mul};
 use super::standing::Sums;
 use super::view::Opinions;
 
-/// Rounds of weighing raters; the last only sums up.
+/// Rounds of weighing raters; the last is only the sums that scores are made of.
 const ROUNDS: usize = 4;
 /// Steps of spreading trust in each round.
 const STEPS: usize = 24;
@@ -29,12 +29,13 @@ pub(super) struct Anchors {
     pub(super) itself: Option<usize>,
 }
 
-/// How far each agent's word counts, and what counting words say of each.
+/// How far each agent's word counts.
 #[derive(Debug)]
 pub(super) struct Trust {
     honesty: Vec<u64>,
     weight: Vec<u64>,
     mass: Vec<u64>,
+    /// What the raters say of each target, in this round.
     sums: Vec<Sums>,
     is_anchor: Vec<bool>,
 }
@@ -62,12 +63,11 @@ impl Trust {
             sums: vec![Sums::default(); count],
             is_anchor,
         };
-        trust.sum(opinions);
         for _ in 1..ROUNDS {
+            trust.sum(opinions);
             trust.judge(opinions, anchors);
             trust.spread(opinions, anchors);
             trust.weigh();
-            trust.sum(opinions);
         }
         trust
     }
@@ -78,10 +78,6 @@ impl Trust {
 
     pub(super) fn weight(&self, at: usize) -> u64 {
         self.weight[at]
-    }
-
-    pub(super) fn sums(&self) -> impl Iterator<Item = Sums> {
-        self.sums.iter().copied()
     }
 
     /// What the raters say of each target, by their weight.
@@ -144,20 +140,25 @@ impl Trust {
         for (at, start) in &starts {
             self.mass[*at] = *start;
         }
-        let mut given = vec![0_u64; self.mass.len()];
+        let mut next = vec![0_u64; self.mass.len()];
         for _ in 0..STEPS {
-            for ((given, mass), honesty) in given.iter_mut().zip(&self.mass).zip(&self.honesty) {
-                *given = mul(*mass, *honesty);
+            for rater in 0..opinions.targets() {
+                let given = mul(self.mass[rater], self.honesty[rater]);
+                // Most trust is with few, so most have nothing to give.
+                if given == 0 {
+                    continue;
+                }
+                if let [(target, _)] = opinions.edges_from(rater) {
+                    next[*target as usize] += given;
+                    continue;
+                }
+                for (target, share) in opinions.edges_from(rater) {
+                    next[*target as usize] += mul(given, u64::from(*share));
+                }
             }
             let mut left = ONE;
-            for (target, mass) in self.mass.iter_mut().enumerate() {
-                let mut sum = 0;
-                if target < opinions.targets() {
-                    for (rater, share) in opinions.edges_to(target) {
-                        sum += mul(given[rater as usize], u64::from(share) + 1);
-                    }
-                }
-                *mass = mul(ONE - RESTART, sum);
+            for (mass, sum) in self.mass.iter_mut().zip(&mut next) {
+                *mass = mul(ONE - RESTART, std::mem::take(sum));
                 left -= *mass;
             }
             let rest = left;

@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 use althing_record::AgentId;
 
 use super::fixed::{ONE, Q32, div, mul};
-use super::relation::{Experience, RELIABILITY, Sights};
+use super::relation::{Experience, Sights};
 use super::scores::Scores;
-use super::standing::{Lasting, Standing};
+use super::standing::{Lasting, Standing, Sums};
 use super::trust::{Anchors, Trust};
 use super::{Ledger, Params};
 use crate::RatingEpoch;
@@ -47,11 +47,11 @@ pub(super) struct Opinions {
     pub(super) starts: Vec<u32>,
     pub(super) raters: Vec<u32>,
     pub(super) opinions: Vec<Opinion>,
-    /// Where the edges to each target begin, and where the last end.
+    /// Where the edges from each rater begin, and where the last end.
     pub(super) edge_starts: Vec<u32>,
-    pub(super) edge_raters: Vec<u32>,
-    /// Which part of its rater's trust each edge carries, less one unit: 2³² units are all of it.
-    pub(super) edge_shares: Vec<u32>,
+    /// Targets, and which part of its rater's trust each edge carries, in units of 2⁻³². The only edge of a rater
+    /// carries all, whatever stands here.
+    pub(super) edges: Vec<(u32, u32)>,
     /// Who has an opinion, or is the object of one.
     pub(super) is_present: Vec<bool>,
 }
@@ -173,13 +173,12 @@ impl<'l> View<'l> {
             (agent, Standing::new(&trust.at(at), lasting.get(at).unwrap_or(&nothing), slash))
         };
         let is_anchor = |agent: &AgentId| weights.contains_key(agent);
-        let mut standings: Vec<_> = self
-            .ledger
-            .by_id()
-            .map(|(agent, at)| (agent, at as usize))
-            .filter(|(agent, at)| is_present(*at) || is_anchor(agent))
-            .map(|(agent, at)| of(agent, at))
-            .collect();
+        let mut standings = Vec::with_capacity(known + strangers.len());
+        for (agent, at) in self.ledger.by_id() {
+            if is_present(at as usize) || is_anchor(&agent) {
+                standings.push(of(agent, at as usize));
+            }
+        }
         standings.extend(strangers.iter().zip(known..).map(|(agent, at)| of(*agent, at)));
         if !strangers.is_empty() {
             standings.sort_by_key(|(agent, _)| *agent);
@@ -187,7 +186,7 @@ impl<'l> View<'l> {
         Scores::new(self.epoch, standings)
     }
 
-    /// What weighty raters say of each target: everything but reliability over the long half-lives, which trust has.
+    /// What weighty raters say of each target.
     fn sums(&self, trust: &Trust) -> Vec<Lasting> {
         let mut all = vec![Lasting::default(); self.ledger.agents().len()];
         let arena = self.ledger.arena();
@@ -197,17 +196,8 @@ impl<'l> View<'l> {
                 continue;
             }
             let of = &mut all[target as usize];
-            let long = relation.long(arena, &self.sights);
-            let recent = relation.recent(arena, &self.sights);
-            for factor in RELIABILITY..long.len() {
-                if factor != RELIABILITY {
-                    of.long[factor].add(weight, long[factor]);
-                }
-                of.recent[factor].add(weight, recent[factor]);
-            }
-        }
-        for (of, sums) in all.iter_mut().zip(trust.sums()) {
-            of.long[RELIABILITY] = sums;
+            add_each(&mut of.long, weight, &relation.long(arena, &self.sights));
+            add_each(&mut of.recent, weight, &relation.recent(arena, &self.sights));
         }
         all
     }
@@ -220,9 +210,8 @@ impl Opinions {
             starts: Vec::with_capacity(agents + 1),
             raters: Vec::with_capacity(relations),
             opinions: Vec::with_capacity(relations),
-            edge_starts: Vec::with_capacity(agents + 1),
-            edge_raters: Vec::with_capacity(relations),
-            edge_shares: Vec::with_capacity(relations),
+            edge_starts: vec![0; agents + 1],
+            edges: Vec::new(),
             is_present: vec![false; agents],
         };
         let mut given = vec![0_u64; agents];
@@ -233,7 +222,9 @@ impl Opinions {
             all.opinions.push(opinion);
             all.is_present[target as usize] = true;
             all.is_present[rater as usize] = true;
-            given[rater as usize] += edge(opinion);
+            let edge = edge(opinion);
+            given[rater as usize] += edge;
+            all.edge_starts[rater as usize] += u32::from(edge > 0);
         }
         all.begin(u32::try_from(agents).expect("fewer than 2³² agents"));
         all.normalise(&given);
@@ -246,20 +237,27 @@ impl Opinions {
         self.starts.resize(self.starts.len().max(target as usize + 1), at);
     }
 
-    /// Turns opinions above the threshold into edges that share out each rater's trust.
+    /// Turns opinions above the threshold into edges that share out each rater's trust. What each rater gives in all is
+    /// known, and how many edges it has.
     fn normalise(&mut self, given: &[u64]) {
-        for target in 0..self.starts.len().saturating_sub(1) {
-            self.edge_starts.push(u32::try_from(self.edge_raters.len()).expect("fewer than 2³² relations"));
+        let mut end = 0;
+        for start in &mut self.edge_starts {
+            end += *start;
+            *start = end;
+        }
+        self.edges = vec![(0, 0); end as usize];
+        // From the ends: what is an end now is a beginning when all are in.
+        for target in 0..self.targets() {
             for at in self.starts[target] as usize..self.starts[target + 1] as usize {
-                let (rater, edge) = (self.raters[at], edge(self.opinions[at]));
-                let share = if edge == 0 { 0 } else { div(edge, given[rater as usize]) };
-                if let Some(share) = share.checked_sub(1) {
-                    self.edge_raters.push(rater);
-                    self.edge_shares.push(u32::try_from(share).expect("at most all of it"));
+                let (rater, edge) = (self.raters[at] as usize, edge(self.opinions[at]));
+                if edge > 0 {
+                    let share = u32::try_from(div(edge, given[rater])).unwrap_or(u32::MAX);
+                    self.edge_starts[rater] -= 1;
+                    let target = u32::try_from(target).expect("fewer than 2³² agents");
+                    self.edges[self.edge_starts[rater] as usize] = (target, share);
                 }
             }
         }
-        self.edge_starts.push(u32::try_from(self.edge_raters.len()).expect("fewer than 2³² relations"));
     }
 
     /// The opinions on one target, with their raters.
@@ -268,14 +266,26 @@ impl Opinions {
         self.raters[range.clone()].iter().copied().zip(self.opinions[range].iter().copied())
     }
 
-    /// The edges to one target: raters, and shares less one unit.
-    pub(super) fn edges_to(&self, target: usize) -> impl Iterator<Item = (u32, u32)> {
-        let range = self.edge_starts[target] as usize..self.edge_starts[target + 1] as usize;
-        self.edge_raters[range.clone()].iter().copied().zip(self.edge_shares[range].iter().copied())
+    /// The edges from one rater: targets, and shares of its trust unless there is only one.
+    pub(super) fn edges_from(&self, rater: usize) -> &[(u32, u32)] {
+        &self.edges[self.edge_starts[rater] as usize..self.edge_starts[rater + 1] as usize]
     }
 
     pub(super) fn targets(&self) -> usize {
         self.is_present.len()
+    }
+}
+
+/// Adds what a rater says in each respect. Mostly it says the same of some: then its opinion is the same.
+fn add_each(to: &mut [Sums; 3], weight: u64, experiences: &[Experience; 3]) {
+    let mut last = (experiences[0], Opinion::of(experiences[0]));
+    for (to, experience) in to.iter_mut().zip(experiences) {
+        if *experience != last.0 {
+            last = (*experience, Opinion::of(*experience));
+        }
+        if let Some(opinion) = last.1 {
+            to.add_opinion(weight, opinion);
+        }
     }
 }
 
