@@ -80,6 +80,10 @@ impl Trust {
         self.weight[at]
     }
 
+    pub(super) fn is_anchor(&self, at: usize) -> bool {
+        self.is_anchor[at]
+    }
+
     /// What the raters say of each target, by their weight.
     fn sum(&mut self, opinions: &Opinions) {
         for target in 0..opinions.targets() {

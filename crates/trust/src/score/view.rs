@@ -167,15 +167,14 @@ impl<'l> View<'l> {
         let trust = Trust::new(&self.opinions, &anchors, known + strangers.len());
         let lasting = self.sums(&trust);
         let nothing = Lasting::default();
-        let is_present = |at: usize| self.opinions.is_present.get(at) == Some(&true);
+        let takes_part = |at: usize| self.opinions.is_present[at] || trust.is_anchor(at);
         let of = |agent: AgentId, at: usize| {
             let slash = params.slash.get(&agent).copied().unwrap_or_default().factor();
             (agent, Standing::new(&trust.at(at), lasting.get(at).unwrap_or(&nothing), slash))
         };
-        let is_anchor = |agent: &AgentId| weights.contains_key(agent);
         let mut standings = Vec::with_capacity(known + strangers.len());
         for (agent, at) in self.ledger.by_id() {
-            if is_present(at as usize) || is_anchor(&agent) {
+            if takes_part(at as usize) {
                 standings.push(of(agent, at as usize));
             }
         }
