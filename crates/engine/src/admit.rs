@@ -158,6 +158,8 @@ impl<S: Snapshot> Engine<S> {
             | Kind::BallotAck
             | Kind::CloseReport
             | Kind::Agreement
+            | Kind::Attestations
+            | Kind::Checkpoint
             | Kind::Message => {
                 let history = self.key_history(record.agent())?;
                 if !history.knows(record) {

@@ -58,6 +58,9 @@ pub(crate) fn read_body(record: &Record) -> Result<Body, Admission> {
         Kind::Founding | Kind::Membership => {
             Err(Admission::Unwanted("groups are not kept by this version".into()))
         }
+        Kind::Attestations | Kind::Checkpoint => {
+            Err(Admission::Unwanted("attestations are not kept by this version".into()))
+        }
         Kind::Message => Err(Admission::Unwanted("messages are not shared".into())),
     }
 }

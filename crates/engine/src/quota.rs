@@ -51,6 +51,8 @@ impl Class {
             | Kind::BallotAck
             | Kind::CloseReport
             | Kind::Agreement
+            | Kind::Attestations
+            | Kind::Checkpoint
             | Kind::Message => None,
         }
     }

@@ -155,6 +155,10 @@ kinds! {
     CloseReport = 28, chain("vote"), None, Some(Domain::Ledger), 64 * KIB;
     /// A closer's part in the agreement on the reports of a proposal.
     Agreement = 30, chain("vote"), None, Some(Domain::Ledger), 16 * KIB;
+    /// How one rater's calls of one rating epoch went.
+    Attestations = 32, chain("trust"), None, Some(Domain::Ledger), 64 * KIB;
+    /// Which attestations count up to a rating epoch, and the scores that follow.
+    Checkpoint = 33, chain("trust"), None, Some(Domain::Ledger), 4 * KIB;
     /// A message from one agent to another.
     Message = 40, PlacementRule::Pair, Body, None, 4 * KIB;
 }

@@ -171,6 +171,8 @@ impl Record {
             | Kind::BallotAck
             | Kind::CloseReport
             | Kind::Agreement
+            | Kind::Attestations
+            | Kind::Checkpoint
             | Kind::Message => limits.record_bytes,
         };
         let max = kind.envelope_bytes_max().min(of_network as usize);
@@ -368,6 +370,8 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
         | Kind::BallotAck
         | Kind::CloseReport
         | Kind::Agreement
+        | Kind::Attestations
+        | Kind::Checkpoint
         | Kind::Message => true,
     };
     rule(grouped, "identities and foundings stand outside groups, memberships inside one")?;

@@ -99,6 +99,8 @@ fn records() -> Vec<Record> {
     let ack = signed(link(Kind::BallotAck, Some(&ballots), body(shaped("an acknowledgement"))));
     let report = signed(link(Kind::CloseReport, Some(&ack), body(shaped("a report"))));
     let part = signed(link(Kind::Agreement, Some(&report), body(shaped("a part of an agreement"))));
+    let attestations = signed(link(Kind::Attestations, None, body(shaped("attestations"))));
+    let checkpoint = signed(link(Kind::Checkpoint, Some(&attestations), body(shaped("a checkpoint"))));
     // The key of the rotation above signs this one.
     let message = Draft {
         key_event: Some(rotation.id()),
@@ -106,7 +108,20 @@ fn records() -> Vec<Record> {
     };
     let message = message.sign(&key(4), &network()).unwrap();
     vec![
-        inception, rotation, founding, membership, card, lease, proposal, ballots, ack, report, part, message,
+        inception,
+        rotation,
+        founding,
+        membership,
+        card,
+        lease,
+        proposal,
+        ballots,
+        ack,
+        report,
+        part,
+        attestations,
+        checkpoint,
+        message,
     ]
 }
 
