@@ -36,12 +36,17 @@
 
 mod accept;
 mod answer;
+mod attestations;
 mod call;
+mod checkpoint;
+mod contradiction;
+mod demand;
 mod epoch;
 mod frame;
 mod head;
 mod kept;
 mod reason;
+mod receipt;
 mod refusal;
 mod score;
 mod signed;
@@ -49,12 +54,19 @@ mod task;
 
 pub use accept::{Accept, AcceptBody, INDEX_MAX, Mismatch};
 pub use answer::Answer;
+pub use attestations::{
+    Attestations, AttestationsBody, AttestationsError, ROWS_MAX, Row, SKILLS_MAX, Summary, Top,
+};
 pub use call::{CLOCK_ERROR_MS_MAX, Call, CallBody};
+pub use checkpoint::CheckpointBody;
+pub use contradiction::{Contradiction, ContradictionBytes, ContradictionError};
+pub use demand::{DEMANDS_PER_ROW, Demand, ReceiptProof, RowProof, Unproven};
 pub use epoch::RatingEpoch;
 pub use frame::{CallFrame, FrameError, Progress};
 pub use head::{HEAD_BYTES_MAX, head_end, request_head_hash};
 pub use kept::{KeptCall, KeptError, ProvenCall};
 pub use reason::{REASON_BYTES_MAX, Reason};
+pub use receipt::{Outcome, ProvenReceipt, Receipt, ReceiptBody, ReceiptError, ReceiptLeaf};
 pub use refusal::Refusal;
 pub use score::{
     Contribution, Counts, CountsError, Factor, Ledger, Params, Q32, QUALITY_MAX, Rating, ScoreProof, Scores,

@@ -2,10 +2,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use althing_record::cbor::Writer;
 use althing_record::{AgentId, Digest, merkle};
+use sha2::{Digest as _, Sha256};
 
 use super::fixed::{ONE, Q32};
 use super::standing::{Factor, Standing};
 use crate::RatingEpoch;
+
+/// The version of docs/spec/reputation.md that scores follow.
+const RULES_VERSION: u64 = 1;
 
 /// What scores depend on beside attestations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +18,27 @@ pub struct Params {
     pub anchors: BTreeSet<AgentId>,
     /// Who was proven to have misbehaved.
     pub slash: BTreeMap<AgentId, Slash>,
+}
+
+impl Params {
+    /// SHA-256 of all that is not the same in every network: a CBOR array of the version of the rules, the anchors by
+    /// id, and pairs of agents by id and what slashing leaves of each.
+    #[must_use]
+    pub fn hash(&self) -> Digest {
+        let mut to = Writer::default();
+        to.array(3);
+        to.uint(RULES_VERSION);
+        to.array(self.anchors.len());
+        for anchor in &self.anchors {
+            to.bytes(&anchor.0);
+        }
+        to.array(2 * self.slash.len());
+        for (agent, slash) in &self.slash {
+            to.bytes(&agent.0);
+            to.uint(slash.factor().0);
+        }
+        Digest(Sha256::digest(to.into_bytes()).into())
+    }
 }
 
 /// What proven misbehaviour costs.

@@ -108,11 +108,16 @@ impl<'l> View<'l> {
     pub fn seen_by(&self, agent: AgentId, params: &Params) -> Scores {
         let mut anchors: BTreeMap<_, _> = params.anchors.iter().map(|anchor| (*anchor, 1)).collect();
         anchors.insert(agent, SELF_WEIGHT);
-        let mut scores = self.scores_from(anchors, Some(agent), params);
-        let own = self.ledger.place_of(agent);
+        self.with_experience_of(agent, &self.scores_from(anchors, Some(agent), params))
+    }
+
+    /// Scores of this view in which one agent's own experience takes part, as far as there is any.
+    #[must_use]
+    pub fn with_experience_of(&self, agent: AgentId, scores: &Scores) -> Scores {
+        let mut scores = scores.clone();
+        let Some(own) = self.ledger.place_of(agent) else { return scores };
         for (target, standing) in scores.standings_mut() {
-            let relation = own.zip(self.ledger.place_of(*target));
-            let relation = relation.and_then(|(own, target)| self.ledger.relation(target, own));
+            let relation = self.ledger.place_of(*target).and_then(|target| self.ledger.relation(target, own));
             if let Some(relation) = relation {
                 standing.mix(relation.long(self.ledger.arena(), &self.sights));
             }
