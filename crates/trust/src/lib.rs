@@ -1,7 +1,9 @@
-//! What two parties sign about one call, and how it travels between them.
+//! What two parties sign about one call, how it travels between them, and the scores that follow.
 //!
 //! The caller opens a stream with a signed [`Call`]; the callee answers with a signed [`Accept`] before it asks the
-//! agent behind it. `docs/spec/calls.md` is the format for people.
+//! agent behind it. `docs/spec/calls.md` is the format for people. When the call has ended, the caller signs a [`Receipt`];
+//! a [`Summary`] of a rating epoch's receipts is what it publishes. A [`Ledger`] of many raters' [`Attestations`] gives
+//! [`Scores`]; `docs/spec/reputation.md` is the rule.
 //!
 //! Verification is parsing: [`Signed::verify`] is the only way to a statement that somebody else made. This crate
 //! deliberately opens no streams, keeps no state, and does not know whether a rotated key speaks for its agent
