@@ -172,6 +172,8 @@ impl<S: Snapshot> Engine<S> {
             | Kind::Agreement
             | Kind::TrusteeKey
             | Kind::Opening
+            | Kind::Attestations
+            | Kind::Checkpoint
             | Kind::Message => {
                 let history = self.key_history(record.agent())?;
                 if !history.knows(record) {

@@ -90,6 +90,9 @@ pub(crate) fn read_body(record: &Record) -> Result<Body, Admission> {
             Opening::from_record(record).map(Body::Opening).map_err(|error| wrong(&error, error.is_newer()))
         }
         Kind::Founding | Kind::Membership | Kind::Joining => read_group(record).map(Body::Group),
+        Kind::Attestations | Kind::Checkpoint => {
+            Err(Admission::Unwanted("attestations are not kept by this version".into()))
+        }
         Kind::Message => Err(Admission::Unwanted("messages are not shared".into())),
     }
 }

@@ -58,6 +58,8 @@ impl Class {
             | Kind::Agreement
             | Kind::TrusteeKey
             | Kind::Opening
+            | Kind::Attestations
+            | Kind::Checkpoint
             | Kind::Message => None,
         }
     }

@@ -161,6 +161,10 @@ kinds! {
     Agreement = 30, chain("vote"), None, Some(Domain::Ledger), 16 * KIB;
     /// The key under which voters seal their ballots for a trustee of one proposal.
     TrusteeKey = 31, chain("vote"), None, Some(Domain::Ledger), KIB;
+    /// How one rater's calls of one rating epoch went.
+    Attestations = 32, chain("trust"), None, Some(Domain::Ledger), 64 * KIB;
+    /// Which attestations count up to a rating epoch, and the scores that follow.
+    Checkpoint = 33, chain("trust"), None, Some(Domain::Ledger), 4 * KIB;
     /// The secret of such a key.
     Opening = 36, chain("vote"), None, Some(Domain::Ledger), KIB;
     /// A message from one agent to another.

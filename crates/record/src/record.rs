@@ -175,6 +175,8 @@ impl Record {
             | Kind::Agreement
             | Kind::TrusteeKey
             | Kind::Opening
+            | Kind::Attestations
+            | Kind::Checkpoint
             | Kind::Message => limits.record_bytes,
         };
         let max = kind.envelope_bytes_max().min(of_network as usize);
@@ -375,6 +377,8 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
         | Kind::Agreement
         | Kind::TrusteeKey
         | Kind::Opening
+        | Kind::Attestations
+        | Kind::Checkpoint
         | Kind::Message => true,
     };
     rule(grouped, "identities and foundings stand outside groups, memberships and joinings inside one")?;

@@ -170,7 +170,7 @@ impl Accept {
 }
 
 /// Whether a text is empty or a skill path: up to 8 segments of a–z, 0–9, `-`, `_` and `.`.
-fn is_path(text: &str) -> bool {
+pub(crate) fn is_path(text: &str) -> bool {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
     let is_segment = |segment: &str| !segment.is_empty() && segment.bytes().all(plain);
     text.is_empty() || (text.split('/').count() <= 8 && text.split('/').all(is_segment))

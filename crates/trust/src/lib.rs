@@ -1,7 +1,9 @@
-//! What two parties sign about one call, and how it travels between them.
+//! What two parties sign about one call, how it travels between them, and the scores that follow.
 //!
 //! The caller opens a stream with a signed [`Call`]; the callee answers with a signed [`Accept`] before it asks the
-//! agent behind it. `docs/spec/calls.md` is the format for people.
+//! agent behind it. `docs/spec/calls.md` is the format for people. When the call has ended, the caller signs a [`Receipt`];
+//! a [`Summary`] of a rating epoch's receipts is what it publishes. A [`Ledger`] of many raters' [`Attestations`] gives
+//! [`Scores`]; `docs/spec/reputation.md` is the rule.
 //!
 //! Verification is parsing: [`Signed::verify`] is the only way to a statement that somebody else made. This crate
 //! deliberately opens no streams, keeps no state, and does not know whether a rotated key speaks for its agent
@@ -36,24 +38,41 @@
 
 mod accept;
 mod answer;
+mod attestations;
 mod call;
+mod checkpoint;
+mod contradiction;
+mod demand;
 mod epoch;
 mod frame;
 mod head;
 mod kept;
 mod reason;
+mod receipt;
 mod refusal;
+mod score;
 mod signed;
 mod task;
 
 pub use accept::{Accept, AcceptBody, INDEX_MAX, Mismatch};
 pub use answer::Answer;
+pub use attestations::{
+    Attestations, AttestationsBody, AttestationsError, ROWS_MAX, Row, SKILLS_MAX, Summary, Top,
+};
 pub use call::{CLOCK_ERROR_MS_MAX, Call, CallBody};
+pub use checkpoint::CheckpointBody;
+pub use contradiction::{Contradiction, ContradictionBytes, ContradictionError};
+pub use demand::{DEMANDS_PER_ROW, Demand, ReceiptProof, RowProof, Unproven};
 pub use epoch::RatingEpoch;
 pub use frame::{CallFrame, FrameError, Progress};
 pub use head::{HEAD_BYTES_MAX, head_end, request_head_hash};
 pub use kept::{KeptCall, KeptError, ProvenCall};
 pub use reason::{REASON_BYTES_MAX, Reason};
+pub use receipt::{Outcome, ProvenReceipt, Receipt, ReceiptBody, ReceiptError, ReceiptLeaf};
 pub use refusal::Refusal;
+pub use score::{
+    Contribution, Counts, CountsError, Factor, Ledger, Params, Q32, QUALITY_MAX, Rating, ScoreProof, Scores,
+    Slash, Standing, View,
+};
 pub use signed::{SIGNED_BYTES_MAX, Signed, Statement, StatementError};
 pub use task::TaskId;

@@ -108,6 +108,8 @@ fn records() -> Vec<Record> {
     let part = signed(link(Kind::Agreement, Some(&report), body(shaped("a part of an agreement"))));
     let trustee_key = signed(link(Kind::TrusteeKey, Some(&part), body(shaped("a trustee's key"))));
     let opening = signed(link(Kind::Opening, Some(&trustee_key), body(shaped("an opening"))));
+    let attestations = signed(link(Kind::Attestations, None, body(shaped("attestations"))));
+    let checkpoint = signed(link(Kind::Checkpoint, Some(&attestations), body(shaped("a checkpoint"))));
     // The key of the rotation above signs this one.
     let message = Draft {
         key_event: Some(rotation.id()),
@@ -129,6 +131,8 @@ fn records() -> Vec<Record> {
         report,
         part,
         trustee_key,
+        attestations,
+        checkpoint,
         opening,
         message,
     ]

@@ -328,6 +328,7 @@ fn a_groups_closed_certificate_proves_who_its_members_were() {
             &story.proposal,
             &story.reports,
             &story.ballots,
+            &[],
             others,
             &story.commit,
         )
