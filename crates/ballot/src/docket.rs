@@ -96,9 +96,7 @@ impl Docket {
         }
         let leaves: Vec<Vec<u8>> =
             std::iter::once(cbor::to_vec(terms)).chain(questions.iter().map(cbor::to_vec)).collect();
-        if terms.privacy.is_some() {
-            return Err(sealed());
-        }
+        check_terms(terms)?;
         // A leaf's length takes up to 3 bytes beside it, and the envelope needs some.
         let bytes: usize = leaves.iter().map(|leaf| leaf.len() + 3).sum();
         let answers: usize = questions.iter().map(|question| question.answer_bytes_max(terms)).sum();
@@ -174,11 +172,16 @@ impl Docket {
 
 fn read_terms(record: &Record, leaf: &[u8]) -> Result<Proposal, BallotError> {
     let body: ProposalBody = cbor::from_slice(leaf, LIMITS)?;
-    if body.privacy.is_some() { Err(sealed()) } else { Proposal::of(record, body) }
+    check_terms(&body)?;
+    Proposal::of(record, body)
 }
 
-fn sealed() -> BallotError {
-    BallotError::Docket("its ballots cannot be sealed; put the questions one by one".to_owned())
+fn check_terms(terms: &ProposalBody) -> Result<(), BallotError> {
+    let alone = |what| BallotError::Docket(format!("{what}; put the questions one by one"));
+    if terms.privacy.is_some() {
+        return Err(alone("its ballots cannot be sealed"));
+    }
+    if terms.subject.is_some() { Err(alone("its questions have no subject")) } else { Ok(()) }
 }
 
 fn read_question(leaf: &[u8]) -> Result<DocketQuestion, BallotError> {

@@ -45,6 +45,9 @@ pub enum BallotError {
     /// The choice is not what the rule takes.
     #[error("choice: {0}")]
     Choice(String),
+    /// The subject's name is blank or too long.
+    #[error("subject has {0} bytes, expected 1 to {max}", max = crate::SUBJECT_BYTES_MAX)]
+    Subject(usize),
     /// A docket or the answers to one cannot be used.
     #[error("docket: {0}")]
     Docket(String),

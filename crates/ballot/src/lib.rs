@@ -37,6 +37,7 @@ mod rule;
 mod sealed;
 mod sealed_view;
 mod sealing;
+mod subject;
 mod tally;
 mod trustee;
 mod view;
@@ -69,6 +70,7 @@ pub use sealed_view::{
     has_key, index_opening, index_trustee_key, keys_of, openings_of, settle_sealed, unopened,
 };
 pub use sealing::{Privacy, Sealing, TRUSTEES_MAX};
+pub use subject::{SUBJECT_BYTES_MAX, Standing, Subject, index_subject, proposals_on, standings};
 pub use tally::{Outcome, Rejection, Tally};
 pub use trustee::{Opening, OpeningBody, Openings, TrusteeKey, TrusteeKeyBody, TrusteeSecret};
 pub use view::{CastBallot, ballots_for, has_proposal, index_ballots, index_proposal, proposals};

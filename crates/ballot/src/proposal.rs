@@ -5,7 +5,7 @@ use crate::closing::{Closing, Quorum};
 use crate::electorate::Snapshot;
 use crate::rule::check_super_majority;
 use crate::sealing::{Privacy, Sealing};
-use crate::{BallotError, Electorate, Rule, direct_threshold};
+use crate::{BallotError, Electorate, Rule, Subject, direct_threshold};
 
 /// Longest question in bytes.
 pub const QUESTION_BYTES_MAX: usize = 1_024;
@@ -18,7 +18,7 @@ const DIRECT: u64 = 1;
 const CLOSED: u64 = 2;
 
 cbor_map! {
-    /// The body of a proposal record. Entry 5 is reserved (basis).
+    /// The body of a proposal record.
     pub struct ProposalBody: version 1 {
         /// The question.
         1 => pub question: Text<QUESTION_BYTES_MAX>,
@@ -28,6 +28,8 @@ cbor_map! {
         3 => pub strategy: u64,
         /// Approvals: [count]; super-majority: [numerator, denominator]; else absent.
         4 => pub threshold: Option<List<u64, 2>>,
+        /// What it decides about, if there is to be one decision on it.
+        5 => pub subject: Option<Subject>,
         /// How much weight has to take part: [weight], or [numerator, denominator] of the electorate. Closed only.
         6 => pub quorum: Option<List<u64, 2>>,
         /// Who may vote.
@@ -72,6 +74,8 @@ pub struct Proposal {
     pub against: Option<u32>,
     /// The rule.
     pub rule: Rule,
+    /// What it decides about, if there is to be one decision on it.
+    pub subject: Option<Subject>,
     /// Who may vote.
     pub electorate: Electorate,
     /// How it is decided.
@@ -169,6 +173,7 @@ impl ProposalBody {
             options: texts(options)?,
             strategy: question.rule.code(),
             threshold: question.rule.threshold().and_then(|threshold| List::try_from(threshold).ok()),
+            subject: None,
             quorum: None,
             electorate: question.electorate.snapshot(),
             closers: None,
@@ -186,6 +191,7 @@ impl ProposalBody {
     fn check(&self) -> Result<(Rule, Electorate, Mode), BallotError> {
         check_question(&self.question)?;
         check_options(&self.options, self.against)?;
+        self.subject.as_ref().map_or(Ok(()), Subject::check)?;
         let rule = Rule::read(self.strategy, self.threshold.as_deref())?;
         let electorate = Electorate::from_snapshot(&self.electorate)?;
         let mode = match self.mode {
@@ -256,6 +262,7 @@ impl Proposal {
             options: body.options.iter().map(ToString::to_string).collect(),
             against: body.against,
             rule,
+            subject: body.subject,
             electorate,
             mode,
             window_ms: body.window_ms,

@@ -304,6 +304,7 @@ impl<S: Snapshot> Engine<S> {
             Body::Proposal(_) => {
                 althing_ballot::index_proposal(record, &mut batch);
                 self.write_all(&batch);
+                self.fold_subject(id)?;
                 self.tell_proposal(record)?;
                 self.fold_closing(id)?;
                 return self.fold_sealed(id);

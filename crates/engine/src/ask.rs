@@ -1,4 +1,4 @@
-use althing_ballot::{ClosedTerms, GroupState, Rule};
+use althing_ballot::{ClosedTerms, GroupState, Rule, Standing};
 use althing_record::{AgentId, Digest, GroupId, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
 
 mod docket;
@@ -158,6 +158,8 @@ pub struct ProposalDraft {
     pub group: Option<GroupId>,
     /// The rule.
     pub rule: Rule,
+    /// What it decides about, and the decision on it that stands so far.
+    pub subject: Option<(String, Option<RecordId>)>,
     /// The terms of a Closed decision; none: a Direct one.
     pub closed: Option<ClosedTerms>,
     /// How long clients should treat the vote as open, in milliseconds. Never decides an outcome.
@@ -413,6 +415,8 @@ pub struct Vote {
     pub abstentions: u64,
     /// The rule's name: `approvals`, `supermajority=2/3`, `unanimous`, `majority`, `ranked`, …
     pub method: String,
+    /// What it decides about, and whether its decision holds.
+    pub subject: Option<SubjectTerms>,
     /// How a Closed decision is closed.
     pub closing: Option<ClosingTerms>,
     /// Who opens the ballots, if they are sealed.
@@ -470,6 +474,17 @@ pub struct ClosingTerms {
     pub reported: u64,
     /// The terms, for people.
     pub terms: String,
+}
+
+/// What a proposal decides about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectTerms {
+    /// The subject's name.
+    pub name: String,
+    /// The decision that it takes the place of.
+    pub basis: Option<RecordId>,
+    /// Where its decision stands among those on the subject that are known here; none while nothing is decided.
+    pub standing: Option<Standing>,
 }
 
 /// One round of a count.

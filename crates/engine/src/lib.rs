@@ -42,6 +42,7 @@ mod search;
 mod serve_cards;
 mod serve_clients;
 mod signing;
+mod subject;
 mod tell;
 mod vote;
 

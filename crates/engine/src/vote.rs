@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use althing_ballot::{
     Ballot, BallotError, CastBallot, Certificate, Choice, Closing, Count, Electorate, GroupState, Manifest,
-    Mode, Outcome, Proposal, ProposalBody, Question, Rule, Tally, acks_of, ballots_for, decision_of, leaf,
-    reports_for,
+    Mode, Outcome, Proposal, ProposalBody, Question, Rule, Subject, Tally, acks_of, ballots_for, decision_of,
+    leaf, reports_for,
 };
 use althing_record::{AgentId, Content, GroupId, Kind, Record, RecordId, cbor};
 use althing_store::{ReadError, Snapshot, Table};
@@ -62,27 +62,35 @@ impl<S: Snapshot> Engine<S> {
         };
         let mut nonce = [0; 8];
         self.random.fill_bytes(&mut nonce);
-        let body = electorate.and_then(|electorate| {
+        let subject = draft.subject.as_ref();
+        let subject = subject.map(|(name, basis)| Subject::new(name, *basis)).transpose();
+        let drafted = electorate.and_then(|electorate| {
             let (text, options, rule, window_ms) =
                 (&draft.question, &draft.options, draft.rule, draft.window_ms);
-            match &draft.closed {
-                None => ProposalBody::direct(text, options, rule, &electorate, window_ms, nonce),
+            let body = match &draft.closed {
+                None => ProposalBody::direct(text, options, rule, &electorate, window_ms, nonce)?,
                 Some(terms) => {
                     let electorate = &electorate;
                     ProposalBody::closed(
                         &Question { text, options, rule, electorate, window_ms, nonce },
                         terms,
-                    )
+                    )?
                 }
-            }
+            };
+            Ok((ProposalBody { subject: subject?, ..body }, electorate))
         });
-        let body = match body {
-            Ok(body) => body,
+        let (body, electorate) = match drafted {
+            Ok(drafted) => drafted,
             Err(error) => {
                 self.refuse(no, RefusalKind::Invalid, error.to_string(), None);
                 return Ok(None);
             }
         };
+        if let Some(subject) = &body.subject
+            && !self.may_follow(no, subject, &electorate)?
+        {
+            return Ok(None);
+        }
         if draft.closed.as_ref().is_some_and(|terms| terms.by_committee)
             && self.network.genesis().committee.is_empty()
         {
@@ -284,6 +292,7 @@ impl<S: Snapshot> Engine<S> {
             abstentions: count.as_ref().map_or(tally.abstaining, |counted| counted.1.abstaining),
             method: proposal.rule.to_string(),
             closing: self.closing_terms(proposal)?,
+            subject: self.subject_terms(proposal)?,
             sealed,
             rounds: count.as_ref().map_or_else(Vec::new, |counted| rounds(proposal, &counted.1.outcome)),
             group: proposal.electorate.group(),
@@ -453,17 +462,22 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
+    /// What is decided on a proposal, by what is here.
+    pub(crate) fn outcome(&self, proposal: &Proposal) -> Result<Outcome, ReadError> {
+        Ok(match self.closed_count(proposal)? {
+            Some(counted) => counted.1.decides(),
+            None if proposal.closing().is_some() => Outcome::Undecided,
+            None => self.tally(proposal)?.outcome(proposal),
+        })
+    }
+
     /// Notes the outcome of a proposal, once for each outcome that it comes to have.
     pub(crate) fn note_outcome(&mut self, proposal: &Proposal) -> Result<(), ReadError> {
         // A Closed one has one outcome, and who votes later must not make anybody count again.
         if proposal.closing().is_some() && self.is_told(proposal.id)? {
             return Ok(());
         }
-        let outcome = match self.closed_count(proposal)? {
-            Some(counted) => counted.1.decides(),
-            None if proposal.closing().is_some() => return Ok(()),
-            None => self.tally(proposal)?.outcome(proposal),
-        };
+        let outcome = self.outcome(proposal)?;
         if !self.tell_outcome(proposal, &outcome)? {
             return Ok(());
         }

@@ -60,7 +60,7 @@ pub use store::{
 pub use time::rfc3339;
 pub use votes::{
     Ballot, BallotRequest, BallotRequestError, Closing, ListQuery, MAX_LISTED, OptionVotes, Proposed, Round,
-    Vote, VoteState, VoteSummary, Voter, Votes,
+    Standing, Subject, Vote, VoteState, VoteSummary, Voter, Votes,
 };
 
 /// A top-level JSON answer.

@@ -29,6 +29,7 @@ pub fn card(name: &str) -> Vec<u8> {
 pub fn motion(question: &str, voters: &[AgentId]) -> ProposalDraft {
     ProposalDraft {
         group: None,
+        subject: None,
         question: question.into(),
         options: Vec::new(),
         voters: voters.iter().map(|agent| Voter { agent: *agent, weight: 1 }).collect(),
@@ -43,6 +44,7 @@ pub fn motion(question: &str, voters: &[AgentId]) -> ProposalDraft {
 pub fn closed(rule: Rule, options: &[&str], voters: &[AgentId], window_ms: u64) -> ProposalDraft {
     ProposalDraft {
         group: None,
+        subject: None,
         options: options.iter().map(|option| (*option).to_owned()).collect(),
         rule,
         closed: Some(ClosedTerms::default()),

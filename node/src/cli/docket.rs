@@ -34,8 +34,10 @@ pub(crate) async fn docket(
     match command {
         args::Docket::Propose(propose) => {
             let questions = questions(&propose.questions)?;
-            let request = DocketRequest { terms: vote::request(propose.terms)?, questions };
-            let proposed = session.client().await?.propose_docket(&request).await.map_err(|error| {
+            let mut request = DocketRequest { terms: vote::request(propose.terms)?, questions };
+            let client = session.client().await?;
+            let voters = vote::complete(&client, &mut request.terms).await?;
+            let proposed = client.propose_docket(&request).await.map_err(|error| {
                 Failure::from(error)
                     .hint_if_invalid("`althing docket propose --help` shows what a docket needs")
             })?;
@@ -44,7 +46,7 @@ pub(crate) async fn docket(
                 ("docket", proposed.proposal.clone()),
                 ("proposer", proposed.agent.clone()),
                 ("questions", request.questions.len().to_string()),
-                ("needs", vote::needs(proposed.threshold, request.terms.voters.len() as u64)),
+                ("needs", vote::needs(proposed.threshold, voters)),
                 ("tolerates", vote::tolerates(proposed.tolerates, proposed.threshold.is_none())),
             ]);
             text.line(&format!(

@@ -310,7 +310,7 @@ mod tests {
             "option": "l", "options": ["m", "n"], "offence": "o", "records": ["p", "q"], "cause": "r",
             "full_since": "s", "full_since_ms": 3, "node": "t", "from": "u", "changed": ["v"],
             "group": "w", "change": "x", "height": 4,
-            "trustee": "w",
+            "trustee": "w", "docket": "y", "title": "z", "questions": 5, "decided": 3, "rejected": 1,
         });
         for kind in althing_engine::EventKind::ALL {
             let said = what(kind.name(), &data);

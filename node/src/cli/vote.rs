@@ -30,12 +30,7 @@ pub(crate) async fn vote(command: args::Vote, session: &Session, screen: Screen)
         args::Vote::Propose(propose) => {
             let mut request = request(*propose)?;
             let client = session.client().await?;
-            let mut voters = request.voters.len() as u64;
-            if let Some(group) = &request.group {
-                let id = group::resolve(&client, group).await?;
-                voters = client.group(&id).await?.summary.size;
-                request.group = Some(id);
-            }
+            let voters = complete(&client, &mut request).await?;
             let proposed = client.propose(&request).await;
             let proposed = proposed.map_err(|error| Failure::from(error).hint_if_invalid(PROPOSE))?;
             proposed_page(&proposed, voters)
@@ -97,6 +92,18 @@ pub(crate) async fn vote(command: args::Vote, session: &Session, screen: Screen)
     }
 }
 
+/// Puts whole ids where beginnings were given, and counts the voters.
+pub(super) async fn complete(client: &Client, request: &mut ProposeRequest) -> Result<u64, Failure> {
+    if let Some(after) = &request.after {
+        request.after = Some(resolve(client, after).await?);
+    }
+    let Some(group) = &request.group else { return Ok(request.voters.len() as u64) };
+    let id = group::resolve(client, group).await?;
+    let members = client.group(&id).await?.summary.size;
+    request.group = Some(id);
+    Ok(members)
+}
+
 pub(super) fn request(propose: args::Propose) -> Result<ProposeRequest, Failure> {
     let (voters, weights) = match &propose.weights {
         None => (propose.voters, Vec::new()),
@@ -108,6 +115,8 @@ pub(super) fn request(propose: args::Propose) -> Result<ProposeRequest, Failure>
         voters: voters.iter().map(ToString::to_string).collect(),
         weights,
         group: propose.group,
+        subject: propose.subject,
+        after: propose.after,
         method: propose.method,
         window_ms: propose.window.map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),
         closed: propose.closed,
@@ -238,6 +247,9 @@ pub(super) fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
         ("made", summary.made.clone()),
         ("closes", summary.closes.clone()),
     ]);
+    if let Some(subject) = &summary.subject {
+        text.pairs(&[("subject", format!("{}: {}", subject.name, standing(subject)))]);
+    }
     if let (Some(group), Some(head)) = (&summary.group, &summary.group_head) {
         text.pairs(&[("group", group.clone()), ("after", head.clone())]);
     }
@@ -336,6 +348,21 @@ fn state(vote: &api::VoteSummary) -> String {
         VoteState::Rejected => format!("rejected: {}", vote.rejected.as_deref().unwrap_or("?")),
         VoteState::Decided => format!("decided: {}", vote.decided.as_deref().unwrap_or("?")),
         VoteState::Conflicting => format!("conflicting: {}", vote.conflicting.join(", ")),
+    }
+}
+
+/// Where a decision stands among those on its subject.
+pub(super) fn standing(subject: &api::Subject) -> String {
+    let by = subject.by.as_deref().map(short);
+    match (subject.standing, by) {
+        (None, _) => match &subject.after {
+            Some(after) => format!("to take the place of {}", short(after)),
+            None => "nothing is in force before it".to_owned(),
+        },
+        (Some(api::Standing::InForce), _) => "in force".to_owned(),
+        (Some(api::Standing::Superseded), by) => format!("superseded by {}", by.unwrap_or_default()),
+        (Some(api::Standing::Overruled), Some(by)) => format!("overruled: {by} was decided beside it"),
+        (Some(api::Standing::Overruled), None) => "overruled: what it follows does not hold".to_owned(),
     }
 }
 

@@ -524,6 +524,7 @@ fn own_acts_are_told_like_others() {
     let json = br#"{"name":"x","skills":[{"id":"a"}]}"#.to_vec();
     let Answer::Published(published) = player.ask(Ask::PublishCard { agent: me, json }) else { panic!() };
     let draft = ProposalDraft {
+        subject: None,
         group: None,
         question: "q?".into(),
         options: Vec::new(),

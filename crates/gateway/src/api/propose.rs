@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use althing_ballot::{ClosedTerms, Quorum, Rule, Voter};
 use althing_engine::ProposalDraft;
-use althing_record::{AgentId, IdError};
+use althing_record::{AgentId, IdError, RecordId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -35,6 +35,13 @@ pub struct ProposeRequest {
     /// `majority`, `approval`, `ranked`, `schulze` or `star`, but no approvals.
     #[schema(example = "supermajority=2/3")]
     pub method: String,
+    /// What it decides about: of the decisions of the same voters on one subject, one is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "budget-2027")]
+    pub subject: Option<String>,
+    /// The decision on the subject that this one takes the place of, by the proposal's id; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
     /// Whether Byzantine agreement on the ballots decides, so that there can also be a rejection. The rules of closed
     /// decisions and the terms below imply it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -97,9 +104,20 @@ impl ProposeRequest {
             voters,
             group,
             rule,
+            subject: self.subject()?,
             closed: self.terms(rule)?,
             window_ms: self.window_ms.unwrap_or(DEFAULT_WINDOW_MS),
         })
+    }
+
+    /// The subject, and the decision on it that stands so far.
+    fn subject(&self) -> Result<Option<(String, Option<RecordId>)>, ProposeError> {
+        let after = self.after.as_deref().map(str::parse).transpose().map_err(ProposeError::After)?;
+        match (&self.subject, after) {
+            (Some(subject), after) => Ok(Some((subject.clone(), after))),
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(ProposeError::NoSubject),
+        }
     }
 
     /// The terms of a closed decision, if it is one.
@@ -145,6 +163,12 @@ pub enum ProposeError {
     /// Both a group and voters are to vote.
     #[error("a group votes, and voters are listed besides")]
     Both,
+    /// What it is to take the place of is no id.
+    #[error("after: {0}")]
+    After(IdError),
+    /// It is to take another's place, and says not on what.
+    #[error("a decision takes the place of another on a subject, and none is named")]
+    NoSubject,
     /// The weights do not fit the voters.
     #[error("{weights} weights for {voters} voters")]
     Weights {
@@ -176,6 +200,10 @@ impl ProposeError {
             Self::Twice { .. } => "list each voter once",
             Self::Group(_) => "`althing group ls` shows the ids of groups",
             Self::Both => "name a group, or list the voters",
+            Self::After(_) => {
+                "it is the whole id of a decided proposal, 64 hex digits; `althing vote ls` lists them"
+            }
+            Self::NoSubject => "name the subject, too",
             Self::Weights { .. } => "give one weight for each voter, in the same order",
             Self::Quorum(_) => "a quorum is a weight such as 3, or a fraction of the electorate such as 1/2",
             Self::Tie(_) => "\"reject\" decides nothing in a tie, \"order\" prefers the earlier option",

@@ -282,6 +282,9 @@ pub struct VoteSummary {
     pub electorate: u64,
     /// How many of them have cast a ballot.
     pub voted: u64,
+    /// What it decides about, and whether its decision holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
     /// When the proposal was made, by its author's clock.
     pub made: String,
     /// The same in milliseconds since 1970.
@@ -317,6 +320,7 @@ impl From<althing_engine::Vote> for VoteSummary {
             group_head: vote.group.map(|state| state.head.to_string()),
             electorate: vote.voters.len() as u64,
             voted: vote.voters.iter().filter(|voter| !voter.choices.is_empty()).count() as u64,
+            subject: vote.subject.map(Subject::from),
             made: rfc3339(vote.made),
             made_ms: vote.made.0,
             closes: rfc3339(vote.closes),
@@ -361,6 +365,52 @@ pub enum VoteState {
     Rejected,
     /// More voters cheated than the rule tolerates: several options have their votes.
     Conflicting,
+}
+
+/// What a proposal decides about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Subject {
+    /// Its name.
+    #[schema(example = "budget-2027")]
+    pub name: String,
+    /// The decision that this one takes the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Where the decision stands among those on the subject that are known here; absent while nothing is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+    /// The decision that holds in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// Where a decision stands among those on its subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// It holds.
+    InForce,
+    /// It held, and another took its place.
+    Superseded,
+    /// It does not hold: another was decided beside it, or what it follows does not hold.
+    Overruled,
+}
+
+impl From<althing_engine::SubjectTerms> for Subject {
+    fn from(subject: althing_engine::SubjectTerms) -> Self {
+        let (standing, by) = match subject.standing {
+            None => (None, None),
+            Some(althing_ballot::Standing::InForce) => (Some(Standing::InForce), None),
+            Some(althing_ballot::Standing::Superseded(by)) => (Some(Standing::Superseded), Some(by)),
+            Some(althing_ballot::Standing::Overruled(by)) => (Some(Standing::Overruled), by),
+        };
+        Self {
+            name: subject.name,
+            after: subject.basis.map(|id| id.to_string()),
+            standing,
+            by: by.map(|id| id.to_string()),
+        }
+    }
 }
 
 /// An option and the votes for it.

@@ -196,6 +196,7 @@ async fn a_vote_round_trips() {
     let proposed = client.propose(&request).await.unwrap();
     assert_eq!((proposed.proposal, proposed.agent), (PROPOSAL.to_string(), HOSTED.to_string()));
     let draft = ProposalDraft {
+        subject: None,
         group: None,
         question: "merge PR 12?".into(),
         options: Vec::new(),

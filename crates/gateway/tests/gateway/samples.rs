@@ -76,6 +76,7 @@ pub(crate) fn vote() -> engine::Vote {
         ],
         abstentions: 0,
         method: "unanimous".into(),
+        subject: None,
         voters: vec![
             engine::Voter {
                 agent: HOSTED,

@@ -18,6 +18,7 @@ Examples:
   althing vote propose \"where next?\" --option Oslo --option Bergen --option Turku \\
       --voters did:key:z6MkA…,did:key:z6MkB… --method ranked --window 10m --quorum 1/2
   althing vote propose \"spend it?\" --weights shares.txt --method weighted
+  althing vote propose \"100 a month?\" --voters did:key:z6MkA…,did:key:z6MkB… --subject budget --after 5f0c9a11
   althing vote propose \"merge PR 12?\" --group 5f0c9a11 --method majority
   althing vote propose \"who leads?\" --option Ann --option Bo --method majority \\
       --voters did:key:z6MkA…,did:key:z6MkB… --sealed --trustees did:key:z6MkA…,did:key:z6MkB…
@@ -177,6 +178,12 @@ pub(crate) struct Propose {
     /// How long the vote is open; closes a closed decision, and has no influence on another one [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) window: Option<Duration>,
+    /// What it decides about: of the decisions of the same voters on it, one is in force
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: Option<String>,
+    /// The decision on the subject that this one takes the place of: its proposal's id, or the beginning
+    #[arg(long, value_name = "ID", requires = "subject")]
+    pub(crate) after: Option<String>,
     /// Agree on the ballots that count, so that there can be a rejection
     #[arg(long)]
     pub(crate) closed: bool,

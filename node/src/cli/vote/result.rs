@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::sealed::is_shut;
-use super::{resolve, short, state};
+use super::{resolve, short, standing, state};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::page::{Page, Screen, Text, clean, line, note, print};
 use crate::cli::session::Session;
@@ -70,6 +70,14 @@ pub(super) async fn result(
     // "no" wins a motion in a closed decision, and nothing is to be done for it.
     let is_motion = vote.summary.options.iter().map(|option| option.text.as_str()).eq(["yes", "no"]);
     let is_pass = !is_motion || option == "yes";
+    // Whatever was decided, what does not hold is not acted upon.
+    let overruled = vote.summary.subject.as_ref().filter(|subject| {
+        matches!(subject.standing, Some(api::Standing::Overruled | api::Standing::Superseded))
+    });
+    if let Some(subject) = overruled.filter(|_| is_pass) {
+        let cause = format!("{}: {}, but {}", short(&id), state(&vote.summary), standing(subject));
+        return Err(Failure::new(Exit::Failed, cause));
+    }
     if let Some(command) = on_pass.filter(|_| is_pass) {
         match act(&client, (&id, &option), command, session, screen).await? {
             true => text.line("the command was run"),
