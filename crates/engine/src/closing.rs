@@ -61,6 +61,9 @@ const HASTE_MS: u64 = 60_000;
 const HASTE_PERIOD_MS: u64 = 900;
 const HASTE_PEERS: usize = 4;
 
+/// Most decided votes of which something is missing and asked for at once; the periodic rounds bring what others miss.
+const INCOMPLETE_MAX: usize = 1_024;
+
 const UNKNOWN: &str = "its proposal is not known";
 
 /// The Closed votes that this node's agents close and that are not decided.
@@ -79,6 +82,8 @@ pub(crate) struct Closings {
     lost: BTreeSet<RecordId>,
     /// When peers were last asked for what may have been lost, on the clock of [`Now::ticks`].
     asked: u64,
+    /// Decided votes of which something that they are counted from is not here, and until when it is asked for.
+    incomplete: BTreeMap<RecordId, Option<u64>>,
     /// Counts of decided votes, which never change.
     counts: RefCell<BTreeMap<RecordId, Counted>>,
 }
@@ -139,7 +144,8 @@ impl Closings {
         if !self.ready.is_empty() {
             return Some(0);
         }
-        self.open.values().map(OpenVote::next_deadline).min()
+        let ask = (!self.incomplete.is_empty()).then(|| self.asked + HASTE_PERIOD_MS);
+        self.open.values().map(OpenVote::next_deadline).chain(ask).min()
     }
 
     /// Forgets all: what they knew may not be on disk.

@@ -8,7 +8,7 @@ use althing_ballot::{
 use althing_record::{AgentId, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot};
 
-use super::{INBOX_MAX, OpenVote, REPORTS_MAX, UNKNOWN, acknowledge, acknowledge_batch};
+use super::{INBOX_MAX, INCOMPLETE_MAX, OpenVote, REPORTS_MAX, UNKNOWN, acknowledge, acknowledge_batch};
 use crate::Source;
 use crate::admit::Admission;
 use crate::body::Body;
@@ -198,12 +198,14 @@ impl<S: Snapshot> Engine<S> {
             return Ok(());
         }
         if self.docket(id)?.is_some() {
-            return self.note_docket(id);
+            self.note_docket(id)?;
+        } else if let Some(proposal) = self.proposal(id)? {
+            self.note_outcome(&proposal)?;
         }
-        match self.proposal(id)? {
-            Some(proposal) => self.note_outcome(&proposal),
-            None => Ok(()),
+        if !self.is_told(id)? && self.closings.incomplete.len() < INCOMPLETE_MAX {
+            self.closings.incomplete.entry(id).or_default();
         }
+        Ok(())
     }
 
     /// Whether the ballots of a vote are no longer taken here: it is decided, or this node's agents have reported.

@@ -66,8 +66,25 @@ impl<S: Snapshot> Engine<S> {
                 self.closings.open.insert(id, open);
             }
         }
+        self.ask_for_missing(now)?;
         if self.closings.asked != asked {
             self.pump_sync(now)?;
+        }
+        Ok(())
+    }
+
+    /// Asks peers for what decided votes are counted from and is not here, for a while.
+    fn ask_for_missing(&mut self, now: Now) -> Result<(), ReadError> {
+        let ids: Vec<RecordId> = self.closings.incomplete.keys().copied().collect();
+        for id in ids {
+            let is_told = self.is_told(id)?;
+            let Some(until) = self.closings.incomplete.get_mut(&id) else { continue };
+            if is_told || now.ticks >= *until.get_or_insert(now.ticks + HASTE_MS) {
+                self.closings.incomplete.remove(&id);
+            }
+        }
+        if !self.closings.incomplete.is_empty() {
+            self.ask_around(now);
         }
         Ok(())
     }
