@@ -262,6 +262,10 @@ impl<S: Snapshot> Engine<S> {
 
     /// Whether answers count for their docket.
     fn counts_for(&self, docket: &Docket, answers: &Answers) -> bool {
+        // What is remembered is about the docket that the batch answers, and whoever reports names what it likes.
+        if answers.docket != docket.terms.id {
+            return false;
+        }
         if let Some(counts) = self.dockets.counts.borrow().get(&answers.batch) {
             return *counts;
         }
