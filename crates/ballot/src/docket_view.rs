@@ -2,11 +2,11 @@
 //!
 //! - `p` ‖ docket → a byte, as for proposals that stand alone, whose rows are empty;
 //! - `m` ‖ 2^64 − 1 − made ‖ docket → empty;
-//! - `q` ‖ docket ‖ voter ‖ signing key ‖ batch → empty: a batch that answers it.
+//! - `q` ‖ docket ‖ voter ‖ signing key ‖ Merkle root of the answers → the lowest batch that answers it so.
 //!
 //! What a batch says is read from its record: a row for each answer would cost more than the answers.
 
-use althing_record::{AgentId, Record, RecordId};
+use althing_record::{AgentId, Digest, Leaves, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot, Table};
 
 use crate::Answers;
@@ -18,10 +18,30 @@ pub fn index_docket(docket: &Record, batch: &mut Batch) {
     batch.put(Table::VoteView, [b"m", &age.to_be_bytes()[..], &id.0].concat(), Vec::new());
 }
 
-/// Adds the answers that a record holds to the view.
-pub fn index_answers(record: &Record, answers: &Answers, batch: &mut Batch) {
-    let key = [b"q", &answers.docket.0[..], &answers.voter.0, record.signing_key(), &record.id().0].concat();
-    batch.put(Table::VoteView, key, Vec::new());
+/// Adds the answers that a record holds to the view; says whether the voter has not said the same before, with the same
+/// key.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn index_answers(
+    store: &impl Snapshot,
+    record: &Record,
+    answers: &Answers,
+    batch: &mut Batch,
+) -> Result<bool, ReadError> {
+    let Some(root) = root_of(record) else { return Ok(false) };
+    let key = [b"q", &answers.docket.0[..], &answers.voter.0, record.signing_key(), &root.0].concat();
+    let said = store.get(Table::VoteView, &key)?;
+    if said.as_ref().is_none_or(|row| record.id().0[..] < row[..]) {
+        batch.put(Table::VoteView, key, record.id().0.to_vec());
+    }
+    Ok(said.is_none())
+}
+
+/// The Merkle root of a batch's leaves: two batches that answer a docket say the same if and only if it is the same.
+#[must_use]
+pub fn root_of(batch: &Record) -> Option<Digest> {
+    batch.body::<Leaves>().ok().map(|leaves| leaves.root)
 }
 
 /// Whether a docket is in the view.
@@ -49,11 +69,14 @@ pub struct AnsweredBy {
     pub voter: AgentId,
     /// The key that signed it.
     pub key: [u8; 32],
-    /// The record.
+    /// The Merkle root of the answers.
+    pub root: Digest,
+    /// The lowest record that answers so.
     pub batch: RecordId,
 }
 
-/// The batches that answer a docket, of one voter or of all, ascending by (voter, signing key, batch), at most `limit`.
+/// The batches that answer a docket, of one voter or of all, ascending by (voter, signing key, root). Of equal ones by one
+/// voter and key the lowest is named.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -61,14 +84,14 @@ pub fn answers_to(
     store: &impl Snapshot,
     docket: RecordId,
     voter: Option<AgentId>,
-    limit: usize,
 ) -> Result<Vec<AnsweredBy>, ReadError> {
     let voter = voter.map_or(Vec::new(), |voter| voter.0.to_vec());
-    let rows = store.scan_prefix(Table::VoteView, &[b"q", &docket.0[..], &voter].concat(), limit)?;
-    let read = |key: &[u8]| {
+    let rows = store.scan_prefix(Table::VoteView, &[b"q", &docket.0[..], &voter].concat(), usize::MAX)?;
+    let read = |key: &[u8], row: &[u8]| {
         let (voter, rest) = key.get(33..)?.split_first_chunk::<32>()?;
-        let (key, batch) = rest.split_first_chunk::<32>()?;
-        Some(AnsweredBy { voter: AgentId(*voter), key: *key, batch: RecordId::try_from(batch).ok()? })
+        let (key, root) = rest.split_first_chunk::<32>()?;
+        let (root, batch) = (Digest(root.try_into().ok()?), RecordId::try_from(row).ok()?);
+        Some(AnsweredBy { voter: AgentId(*voter), key: *key, root, batch })
     };
-    Ok(rows.iter().filter_map(|(key, _)| read(key)).collect())
+    Ok(rows.iter().filter_map(|(key, row)| read(key, row)).collect())
 }

@@ -56,7 +56,7 @@ pub use closing_view::{
 };
 pub use count::Count;
 pub use docket::{Answers, DOCKET_QUESTIONS_MAX, Docket, DocketProof, DocketQuestion};
-pub use docket_view::{AnsweredBy, answers_to, dockets, has_docket, index_answers, index_docket};
+pub use docket_view::{AnsweredBy, answers_to, dockets, has_docket, index_answers, index_docket, root_of};
 pub use electorate::{Electorate, GroupState, Snapshot, Source, VOTERS_MAX, Voter};
 pub use error::BallotError;
 pub use evidence::DoubleBallot;

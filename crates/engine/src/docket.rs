@@ -3,20 +3,23 @@
 //! Each question is decided, shown and certified like a proposal that stands alone. What costs, signatures, synced commits
 //! and agreement, is paid once for all of them; so nothing here writes a row for a question or an answer.
 
+mod running;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use althing_ballot::{
     Answers, BallotError, Choice, CloseReport, Count, Docket, DocketQuestion, Manifest, Outcome, Proposal,
-    Tally, answers_to, decision_of, dockets, has_docket, reported, reports_for,
+    Tally, answers_to, decision_of, dockets, has_docket, reported, reports_for, root_of,
 };
 use althing_record::{AgentId, Content, Kind, Record, RecordId};
-use althing_store::{Batch, ReadError, Snapshot};
+use althing_store::{Batch, ReadError, Snapshot, Table};
 
+use self::running::RunningCount;
 use crate::closing::Judged;
 use crate::engine::Engine;
-use crate::rows::DOUBLE_BALLOT;
+use crate::rows::{DOUBLE_ANSWERS, evidence_key};
 use crate::{
     Answer, AnswersDraft, AskNo, DocketDraft, DocketState, DocketSummary, Event, Note, Now, OptionTally,
     QuestionState, RefusalKind, Said, VoteState,
@@ -31,11 +34,14 @@ const DOCKETS_CACHED: usize = 32;
 /// Most batches of answers that are kept in memory, read.
 const ANSWERS_CACHED: usize = 512;
 
-/// Most batches of one voter for one docket that are looked at: two that differ contradict each other.
-const BATCHES_SEEN_MAX: usize = 16;
+/// Most batches of which is remembered whether they count.
+const FITS_CACHED: usize = 4_096;
 
-/// Most batches that answer one docket and are counted in a Direct decision.
-const BATCHES_MAX: usize = 4_096;
+/// Most batches of one voter that a shown tally is made of, outcomes aside: two that differ contradict each other.
+const BATCHES_SHOWN_MAX: usize = 16;
+
+/// Most voters who answered a Direct docket more than once, of all dockets, of whom the options that they named are kept.
+const OFTEN_MAX: usize = 4_096;
 
 /// What was read of dockets and does not change.
 #[derive(Default)]
@@ -43,50 +49,19 @@ pub(crate) struct Dockets {
     known: RefCell<BTreeMap<RecordId, Arc<Docket>>>,
     answers: RefCell<BTreeMap<RecordId, Arc<Answers>>>,
     /// Whether a batch of answers counts for its docket.
-    counts: RefCell<BTreeMap<RecordId, bool>>,
+    fits: RefCell<BTreeMap<RecordId, Fit>>,
     /// The outcomes of Closed ones that are decided.
     outcomes: RefCell<BTreeMap<RecordId, Arc<Vec<Outcome>>>>,
     /// The counts of Direct ones, which grow with each voter's answers.
     running: RefCell<BTreeMap<RecordId, RunningCount>>,
 }
 
-/// The weight of each option of each question of a Direct docket, by the answers that were counted.
-struct RunningCount {
-    voters: BTreeSet<AgentId>,
-    tallies: Vec<Vec<u64>>,
-}
-
-impl RunningCount {
-    fn new(docket: &Docket) -> Self {
-        let mut tallies = Vec::with_capacity(docket.len());
-        docket.for_each(|_, question| tallies.push(vec![0; question.options.len()]));
-        Self { voters: BTreeSet::new(), tallies }
-    }
-
-    /// Adds a voter's answers; `None` if there are others, and all has to be counted anew.
-    fn add(&mut self, docket: &Docket, answers: &Answers) -> Option<()> {
-        if !self.voters.insert(answers.voter) {
-            return None;
-        }
-        let weight = docket.terms.electorate.weight(answers.voter)?;
-        for (tally, choice) in self.tallies.iter_mut().zip(&answers.choices) {
-            if let Choice::Option(index) = choice {
-                // Each sum is at most the electorate's total, which fits.
-                *tally.get_mut(*index as usize)? += weight;
-            }
-        }
-        Some(())
-    }
-
-    fn outcomes(&self, docket: &Docket) -> Vec<Outcome> {
-        let (mut outcomes, mut tallies) = (Vec::with_capacity(docket.len()), self.tallies.iter());
-        docket.for_each(|_, question| {
-            let weights = tallies.next().cloned().unwrap_or_default();
-            let tally = Tally { weights, abstaining: 0, choices: BTreeMap::new() };
-            outcomes.push(tally.outcome(question));
-        });
-        outcomes
-    }
+/// What has to be known of a batch to judge a report that names it.
+#[derive(Clone, Copy)]
+struct Fit {
+    docket: RecordId,
+    voter: AgentId,
+    counts: bool,
 }
 
 fn keep<T>(cache: &RefCell<BTreeMap<RecordId, Arc<T>>>, max: usize, id: RecordId, value: &Arc<T>) {
@@ -98,9 +73,9 @@ fn keep<T>(cache: &RefCell<BTreeMap<RecordId, Arc<T>>>, max: usize, id: RecordId
 }
 
 impl Dockets {
-    /// Whose answers count may have changed.
-    pub(crate) fn forget_counts(&self) {
-        self.running.borrow_mut().clear();
+    /// Which of an agent's answers count may have changed.
+    pub(crate) fn forget_counts(&self, of: AgentId) {
+        self.running.borrow_mut().retain(|_, count| !count.has_voter(of));
     }
 
     /// Forgets all: what they knew may not be on disk.
@@ -156,43 +131,63 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn fold_answers(&mut self, record: &Record, answers: Answers) -> Result<(), ReadError> {
         let (docket, voter, id) = (answers.docket, answers.voter, record.id());
         let mut batch = Batch::default();
-        althing_ballot::index_answers(record, &answers, &mut batch);
+        let is_news = althing_ballot::index_answers(&self.store, record, &answers, &mut batch)?;
         self.write_all(&batch);
         let answers = Arc::new(answers);
         keep(&self.dockets.answers, ANSWERS_CACHED, id, &answers);
-        let all = answers_to(&self.store, docket, Some(voter), BATCHES_SEEN_MAX)?;
-        let mut batches: Vec<RecordId> = all.into_iter().map(|by| by.batch).collect();
-        batches.sort_unstable();
-        let mut said: Vec<Arc<Answers>> = Vec::new();
-        for batch in &batches {
-            said.extend(self.answers_in(*batch)?);
-        }
-        let is_news = !said.iter().any(|other| other.batch != id && other.choices == answers.choices);
-        let contradicts = |one: &Arc<Answers>, other: &Arc<Answers>| {
-            one.choices.iter().zip(&other.choices).any(|(one, other)| one != other)
-        };
-        let pair = said.iter().enumerate().find_map(|(at, one)| {
-            let other = said.iter().skip(at + 1).find(|other| contradicts(one, other))?;
-            Some([one.batch, other.batch])
-        });
-        if let Some(pair) = pair {
-            self.prove(voter, DOUBLE_BALLOT, &docket.0, pair)?;
-        }
+        self.prove_answers(record, docket, voter)?;
         let Some(known) = self.docket(docket)? else { return Ok(()) };
         let counts = self.counts_for(&known, &answers);
-        if counts && known.terms.closing().is_none() {
-            let stands = self.key_history(voter)?.speaks(record.signing_key());
-            let mut running = self.dockets.running.borrow_mut();
-            let added = running.get_mut(&docket).filter(|_| stands).map(|count| count.add(&known, &answers));
-            if added == Some(None) {
-                running.remove(&docket);
-            }
+        if counts && is_news && self.key_history(voter)?.speaks(record.signing_key()) {
+            self.count_on(docket, &answers)?;
         }
         if counts && is_news {
             self.tell(&Event::DocketAnswered { docket, voter, ballot: id });
         }
         self.close_answers(docket, voter, id, counts)?;
         self.note_docket(docket)
+    }
+
+    /// Batches of a voter that answer a docket differently contradict each other. The lowest of all and the lowest that
+    /// contradicts it are among those of which this was so before, and the new one.
+    fn prove_answers(&mut self, record: &Record, docket: RecordId, voter: AgentId) -> Result<(), ReadError> {
+        let mut said = Vec::new();
+        match self.store.get(Table::EvidenceView, &evidence_key(voter, DOUBLE_ANSWERS, &docket.0))? {
+            Some(pair) => {
+                said.extend(root_of(record).map(|root| (record.id(), root)));
+                for id in pair.chunks(32).filter_map(|id| RecordId::try_from(id).ok()) {
+                    let root = self.record(id)?.as_ref().and_then(root_of);
+                    said.extend(root.map(|root| (id, root)));
+                }
+            }
+            None => {
+                let all = answers_to(&self.store, docket, Some(voter))?;
+                said.extend(all.into_iter().map(|by| (by.batch, by.root)));
+            }
+        }
+        said.sort_unstable_by_key(|(id, _)| *id);
+        let Some((first, root)) = said.first().copied() else { return Ok(()) };
+        match said.iter().find(|(_, other)| *other != root) {
+            Some((second, _)) => self.prove(voter, DOUBLE_ANSWERS, &docket.0, [first, *second]),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds answers to the count of a Direct docket, if that is kept.
+    fn count_on(&self, docket: RecordId, answers: &Answers) -> Result<(), ReadError> {
+        let Some(mut count) = self.dockets.running.borrow_mut().remove(&docket) else { return Ok(()) };
+        count.add(answers, |batch| self.answers_in(batch))?;
+        self.keep_count(docket, count);
+        Ok(())
+    }
+
+    fn keep_count(&self, docket: RecordId, count: RunningCount) {
+        let mut running = self.dockets.running.borrow_mut();
+        let often: usize = running.values().map(RunningCount::often).sum();
+        if running.len() >= DOCKETS_CACHED || often + count.often() > OFTEN_MAX {
+            running.clear();
+        }
+        running.insert(docket, count);
     }
 
     /// Tells how many questions of a docket have an outcome, whenever that changes.
@@ -239,73 +234,91 @@ impl<S: Snapshot> Engine<S> {
 
     /// What the answers that are here decide on each question of a Direct docket.
     fn direct_outcomes(&self, docket: &Docket) -> Result<Vec<Outcome>, ReadError> {
+        Ok(self.direct_weights(docket)?.into_iter().map(|(_, outcome)| outcome).collect())
+    }
+
+    /// The weight of each option of each question of a Direct docket, and what it decides.
+    fn direct_weights(&self, docket: &Docket) -> Result<Vec<(Vec<u64>, Outcome)>, ReadError> {
         let id = docket.terms.id;
         if let Some(count) = self.dockets.running.borrow().get(&id) {
-            return Ok(count.outcomes(docket));
+            return Ok(count.weights(docket));
         }
-        let said = self.standing_answers(docket)?;
         let mut count = RunningCount::new(docket);
-        if said.iter().all(|answers| count.add(docket, answers).is_some()) {
-            let outcomes = count.outcomes(docket);
-            let mut running = self.dockets.running.borrow_mut();
-            if running.len() >= DOCKETS_CACHED {
-                running.clear();
-            }
-            running.insert(id, count);
-            return Ok(outcomes);
-        }
-        // Somebody answered twice; each answer counts for what it names.
-        let mut outcomes = Vec::with_capacity(docket.len());
-        docket.for_each(|_, question| outcomes.push(tally(question, &said).outcome(question)));
-        Ok(outcomes)
+        self.for_each_standing(docket, usize::MAX, |answers| {
+            count.add(&answers, |batch| self.answers_in(batch))
+        })?;
+        let weights = count.weights(docket);
+        self.keep_count(id, count);
+        Ok(weights)
     }
 
     /// Whether answers count for their docket.
     fn counts_for(&self, docket: &Docket, answers: &Answers) -> bool {
+        let fits = |fit: Fit| fit.docket == docket.terms.id && fit.counts;
+        if let Some(fit) = self.dockets.fits.borrow().get(&answers.batch) {
+            return fits(*fit);
+        }
         // What is remembered is about the docket that the batch answers, and whoever reports names what it likes.
         if answers.docket != docket.terms.id {
             return false;
         }
-        if let Some(counts) = self.dockets.counts.borrow().get(&answers.batch) {
-            return *counts;
+        let fit = Fit { docket: answers.docket, voter: answers.voter, counts: docket.takes(answers) };
+        let mut known = self.dockets.fits.borrow_mut();
+        if known.len() >= FITS_CACHED {
+            known.clear();
         }
-        let takes = docket.takes(answers);
-        let mut counts = self.dockets.counts.borrow_mut();
-        if counts.len() >= BATCHES_MAX {
-            counts.clear();
-        }
-        counts.insert(answers.batch, takes);
-        takes
+        known.insert(answers.batch, fit);
+        fits(fit)
     }
 
     /// The ballots that count in a Closed docket that is decided, if all of them are here.
     fn docket_ballots(&self, docket: &Docket) -> Result<Option<DocketBallots>, ReadError> {
         let Some(reports) = self.agreed_reports(&docket.terms)? else { return Ok(None) };
-        let Ok(answers) = self.docket_answers(docket, &reports)? else { return Ok(None) };
+        let Some(answers) = self.docket_answers(docket, &reports)? else { return Ok(None) };
         Ok(Some(DocketBallots { reports, answers }))
     }
 
-    /// The answers that reports name, or why there is no outcome with them.
-    pub(crate) fn docket_answers(
+    /// Whether all answers that reports name are here and count.
+    pub(crate) fn judge_answers(
         &self,
         docket: &Docket,
         reports: &[CloseReport],
-    ) -> Result<Result<BTreeMap<RecordId, Arc<Answers>>, Judged>, ReadError> {
-        let mut all = BTreeMap::new();
+    ) -> Result<Judged, ReadError> {
         for (place, batches) in reported(reports) {
             let voter = docket.terms.electorate.voters().get(usize::from(place)).map(|voter| voter.agent);
             for batch in batches {
-                match self.answers_in(batch)? {
-                    Some(answers) if Some(answers.voter) == voter && self.counts_for(docket, &answers) => {
-                        all.insert(batch, answers);
-                    }
-                    Some(_) => return Ok(Err(Judged::Invalid)),
-                    None if self.record(batch)?.is_some() => return Ok(Err(Judged::Invalid)),
-                    None => return Ok(Err(Judged::Unknown)),
+                let known = self.dockets.fits.borrow().get(&batch).copied();
+                let counts = match known {
+                    Some(fit) => Some(fit.voter) == voter && fit.docket == docket.terms.id && fit.counts,
+                    None => match self.answers_in(batch)? {
+                        Some(answers) => Some(answers.voter) == voter && self.counts_for(docket, &answers),
+                        None if self.record(batch)?.is_some() => false,
+                        None => return Ok(Judged::Unknown),
+                    },
+                };
+                if !counts {
+                    return Ok(Judged::Invalid);
                 }
             }
         }
-        Ok(Ok(all))
+        Ok(Judged::Valid)
+    }
+
+    /// The answers that reports name, if all are here and count.
+    fn docket_answers(
+        &self,
+        docket: &Docket,
+        reports: &[CloseReport],
+    ) -> Result<Option<BTreeMap<RecordId, Arc<Answers>>>, ReadError> {
+        if !matches!(self.judge_answers(docket, reports)?, Judged::Valid) {
+            return Ok(None);
+        }
+        let mut all = BTreeMap::new();
+        for batch in reported(reports).into_values().flatten() {
+            let Some(answers) = self.answers_in(batch)? else { return Ok(None) };
+            all.insert(batch, answers);
+        }
+        Ok(Some(all))
     }
 
     /// What a question of a docket comes to in a Closed decision.
@@ -315,48 +328,71 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// How a question of a docket stands by the answers that are here.
-    pub(crate) fn question_tally(&self, proposal: &Proposal) -> Result<Tally, ReadError> {
-        let said = match self.docket(proposal.id)? {
-            Some(docket) => self.standing_answers(&docket)?,
-            None => Vec::new(),
-        };
-        Ok(tally(proposal, &said))
+    pub(crate) fn question_tally(&self, question: &Proposal) -> Result<Tally, ReadError> {
+        let said = self.said_on(question)?;
+        Ok(Tally::count(question, said.into_keys()))
     }
 
-    /// The answers to a docket that count: of voters, complete, and not under a key that lost a fork of its voter's
-    /// identity.
-    fn standing_answers(&self, docket: &Docket) -> Result<Vec<Arc<Answers>>, ReadError> {
-        let mut standing = Vec::new();
-        for by in answers_to(&self.store, docket.terms.id, None, BATCHES_MAX)? {
-            if docket.terms.electorate.weight(by.voter).is_some()
-                && self.key_history(by.voter)?.speaks(&by.key)
-                && let Some(answers) = self.answers_in(by.batch)?
-                && self.counts_for(docket, &answers)
-            {
-                standing.push(answers);
+    /// What is said on a question of a docket, each choice of each voter once, and the lowest batch that does.
+    fn said_on(&self, question: &Proposal) -> Result<BTreeMap<(AgentId, Choice), RecordId>, ReadError> {
+        let mut said: BTreeMap<_, RecordId> = BTreeMap::new();
+        let Some(docket) = self.docket(question.id)? else { return Ok(said) };
+        let at = usize::from(question.item.unwrap_or(0)).wrapping_sub(1);
+        self.for_each_standing(&docket, usize::MAX, |answers| {
+            if let Some(choice) = answers.choices.get(at) {
+                let lowest = said.entry((answers.voter, choice.clone())).or_insert(answers.batch);
+                *lowest = answers.batch.min(*lowest);
+            }
+            Ok(())
+        })?;
+        Ok(said)
+    }
+
+    /// Visits the answers to a docket that count, at most so many of each voter: of voters, complete, and not under a key
+    /// that lost a fork of its voter's identity.
+    fn for_each_standing(
+        &self,
+        docket: &Docket,
+        of_one_max: usize,
+        mut visit: impl FnMut(Arc<Answers>) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        for voter in docket.terms.electorate.voters() {
+            let mut seen = 0;
+            for by in answers_to(&self.store, docket.terms.id, Some(voter.agent))? {
+                if seen < of_one_max
+                    && self.key_history(by.voter)?.speaks(&by.key)
+                    && let Some(answers) = self.answers_in(by.batch)?
+                    && self.counts_for(docket, &answers)
+                {
+                    seen += 1;
+                    visit(answers)?;
+                }
             }
         }
-        Ok(standing)
+        Ok(())
     }
 
-    /// The voters who answered a docket so that it counts, and the batches.
+    /// A batch of each voter who answered a docket so that it counts.
     pub(crate) fn docket_batches(&self, id: RecordId) -> Result<Vec<(AgentId, RecordId)>, ReadError> {
         let Some(docket) = self.docket(id)? else { return Ok(Vec::new()) };
         let mut batches = Vec::new();
-        for by in answers_to(&self.store, id, None, BATCHES_MAX)? {
-            if self.answers_in(by.batch)?.is_some_and(|answers| self.counts_for(&docket, &answers)) {
-                batches.push((by.voter, by.batch));
+        for voter in docket.terms.electorate.voters() {
+            for by in answers_to(&self.store, id, Some(voter.agent))? {
+                if self.answers_in(by.batch)?.is_some_and(|answers| self.counts_for(&docket, &answers)) {
+                    batches.push((by.voter, by.batch));
+                    break;
+                }
             }
         }
         Ok(batches)
     }
 
-    /// The batches with answers to a docket that are here, for a certificate.
-    pub(crate) fn batches_with_answers(&self, docket: RecordId) -> Result<Vec<Record>, ReadError> {
-        let Some(docket) = self.docket(docket)? else { return Ok(Vec::new()) };
+    /// Batches that say all that is said on a question of a docket, for a certificate.
+    pub(crate) fn batches_with_answers(&self, question: &Proposal) -> Result<Vec<Record>, ReadError> {
+        let ids: BTreeSet<RecordId> = self.said_on(question)?.into_values().collect();
         let mut batches = Vec::new();
-        for answers in self.standing_answers(&docket)? {
-            batches.extend(self.record(answers.batch)?);
+        for id in ids {
+            batches.extend(self.record(id)?);
         }
         Ok(batches)
     }
@@ -464,7 +500,7 @@ impl<S: Snapshot> Engine<S> {
         if !self.is_voter(no, agent, &docket.terms) {
             return Ok(());
         }
-        for by in answers_to(&self.store, id, Some(agent), BATCHES_SEEN_MAX)? {
+        for by in answers_to(&self.store, id, Some(agent))? {
             if !self.key_history(agent)?.speaks(&by.key) {
                 continue;
             }
@@ -540,7 +576,11 @@ impl<S: Snapshot> Engine<S> {
         let summary = self.docket_summary(&docket, now)?;
         let closing = self.closing_terms(&docket.terms)?;
         let acks = self.acks_by_place(&docket.terms)?;
-        let said = self.standing_answers(&docket)?;
+        let mut said = Vec::new();
+        self.for_each_standing(&docket, BATCHES_SHOWN_MAX, |answers| {
+            said.push(answers);
+            Ok(())
+        })?;
         let answered: BTreeSet<AgentId> = said.iter().map(|said| said.voter).collect();
         let voters = (0..)
             .zip(docket.terms.electorate.voters())
@@ -551,10 +591,15 @@ impl<S: Snapshot> Engine<S> {
                 acks: acks.get(&place).map_or(0, |closers| closers.len() as u64),
             })
             .collect();
-        let counted = if docket.terms.closing().is_some() { self.docket_ballots(&docket)? } else { None };
+        let (mut counted, mut direct) = (None, Vec::new());
+        if docket.terms.closing().is_some() {
+            counted = self.docket_ballots(&docket)?;
+        } else {
+            direct = self.direct_weights(&docket)?;
+        }
         let outcomes = self.outcomes(&docket)?;
         let mut questions = Vec::new();
-        for item in (from.max(1)..).take(limit.into()) {
+        for item in (from.max(1)..=u16::MAX).take(limit.into()) {
             let (Some(proposal), Some(outcome)) =
                 (docket.proposal(item), outcomes.get(usize::from(item) - 1))
             else {
@@ -564,7 +609,10 @@ impl<S: Snapshot> Engine<S> {
             let count = counted.as_ref().and_then(|counted| counted.count(&proposal));
             let (votes, abstentions) = match &count {
                 Some((_, count)) => (count.first_tallies(), count.abstaining),
-                None => (here.weights, here.abstaining),
+                None => {
+                    let exact = direct.get(usize::from(item) - 1).map(|(weights, _)| weights.clone());
+                    (exact.unwrap_or(here.weights), here.abstaining)
+                }
             };
             questions.push(QuestionState {
                 number: item,

@@ -128,6 +128,9 @@ pub(crate) fn evidence_key(agent: AgentId, offence: u8, subject: &[u8]) -> Vec<u
 /// Offence: two ballots of one voter for one proposal.
 pub(crate) const DOUBLE_BALLOT: u8 = b'b';
 
+/// Offence: two batches of one voter that answer one docket differently.
+pub(crate) const DOUBLE_ANSWERS: u8 = b'a';
+
 /// Offence: two statements of one closer at one place of an agreement.
 pub(crate) const DOUBLE_STATEMENT: u8 = b's';
 
@@ -144,7 +147,7 @@ pub(crate) const CHAIN_FORK: u8 = b'f';
 pub(crate) fn offence_name(offence: u8) -> &'static str {
     match offence {
         CHAIN_FORK => "chain fork",
-        DOUBLE_BALLOT => "double ballot",
+        DOUBLE_BALLOT | DOUBLE_ANSWERS => "double ballot",
         DOUBLE_STATEMENT => "double statement",
         DOUBLE_REPORT => "double report",
         DOUBLE_KEY => "double trustee key",

@@ -407,7 +407,7 @@ impl<S: Snapshot> Engine<S> {
         let Some(record) = self.record(proposal.id)? else { return Ok(None) };
         let mut batches: Vec<Record> = Vec::new();
         if proposal.item.is_some() {
-            batches = self.batches_with_answers(proposal.id)?;
+            batches = self.batches_with_answers(proposal)?;
         } else {
             let standing = self.standing_ballots(proposal.id, None)?;
             let ids: BTreeSet<_> = standing.iter().map(|cast| cast.batch).collect();

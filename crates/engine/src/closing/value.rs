@@ -79,11 +79,13 @@ impl<S: Snapshot> Engine<S> {
 
     /// Whether all ballots that reports name are here and may count.
     fn holds(&self, open: &OpenVote, reports: &[CloseReport]) -> Result<Judged, ReadError> {
-        let fault = match &open.docket {
-            Some(docket) => self.docket_answers(docket, reports)?.err(),
-            None => self.unite(&open.proposal, reports, Some(open))?.err(),
-        };
-        Ok(fault.unwrap_or(Judged::Valid))
+        match &open.docket {
+            Some(docket) => self.judge_answers(docket, reports),
+            None => {
+                let fault = self.unite(&open.proposal, reports, Some(open))?.err();
+                Ok(fault.unwrap_or(Judged::Valid))
+            }
+        }
     }
 
     /// The union of reports, or why there is none.

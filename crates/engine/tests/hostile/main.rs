@@ -4,6 +4,7 @@
 
 mod attacks;
 mod bounds;
+mod dockets;
 mod forgotten;
 mod groups;
 mod lab;
