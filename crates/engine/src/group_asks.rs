@@ -21,6 +21,9 @@ pub const GROUPS_MAX: usize = 1_000;
 /// Most joinings that are made into changes on one input.
 const KEPT_AT_ONCE: usize = 32;
 
+/// From how many freshly signed records on an input makes no more joinings of other groups into changes.
+const SIGNED_MAX: usize = 64;
+
 /// When to try again what could not be done, in milliseconds.
 const AGAIN_MS: u64 = 1_000;
 
@@ -184,12 +187,16 @@ impl<S: Snapshot> Engine<S> {
         if self.read_only || now.ticks < self.groups.not_before {
             return Ok(());
         }
-        for group in std::mem::take(&mut self.groups.due) {
+        let mut due = std::mem::take(&mut self.groups.due).into_iter();
+        // What is signed on one input has to fit into the vote guard.
+        while self.signed.len() < SIGNED_MAX {
+            let Some(group) = due.next() else { return Ok(()) };
             if !self.keep_group(group, now)? {
                 self.groups.due.insert(group);
                 self.groups.not_before = now.ticks + AGAIN_MS;
             }
         }
+        self.groups.due.extend(due);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use althing_record::{
     AgentId, Content, Draft, GroupId, Incarnation, Inception, Kind, Millis, Placement, PlacementRule, Record,
     RecordId, VerifyError,
 };
-use althing_store::{ReadError, Snapshot, Table};
+use althing_store::{MAX_HEADS, ReadError, Snapshot, Table};
 
 use crate::admit::Admission;
 use crate::config::AGENTS_MAX;
@@ -16,6 +16,8 @@ use crate::{Answer, AskNo, Effect, HostedAgent, Now, Published, RefusalKind, Sou
 
 /// The streams of the chains that are kept under the vote guard.
 const OWN_STREAMS: [&str; 2] = ["vote", "group"];
+
+const _: () = assert!(AGENTS_MAX * OWN_STREAMS.len() <= MAX_HEADS);
 
 /// Why this node did not sign something.
 #[derive(Debug)]
