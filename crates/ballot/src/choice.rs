@@ -26,6 +26,12 @@ pub enum Choice {
 }
 
 impl Choice {
+    /// What is sealed in it, if it is.
+    #[must_use]
+    pub fn sealed(&self) -> Option<&Sealed> {
+        if let Self::Sealed(sealed) = self { Some(sealed) } else { None }
+    }
+
     /// The choice that a text names: an option of the proposal, or "abstain".
     ///
     /// # Errors

@@ -67,7 +67,7 @@ pub use report::{ACKS_MAX, Ack, AckBody, CloseReport, ReportBody};
 pub use rule::{Rule, direct_threshold};
 pub use sealed::{BallotSeed, Occasion, Opened, SEALED_BYTES_MAX, Sealed, SealedShare, TrusteeKeys};
 pub use sealed_view::{
-    has_key, index_opening, index_trustee_key, keys_of, openings_of, settle_sealed, unopened,
+    has_key, has_opened, index_opening, index_trustee_key, keys_of, opening_of, settle_sealed, unopened,
 };
 pub use sealing::{Privacy, Sealing, TRUSTEES_MAX};
 pub use subject::{SUBJECT_BYTES_MAX, Standing, Subject, index_subject, proposals_on, standings};

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use althing_record::{AgentId, NetworkId, RecordId};
 
-use crate::{Choice, CloseReport, Closing, Occasion, Opened, Openings, Proposal};
+use crate::{Choice, CloseReport, Closing, Occasion, Opened, Openings, Proposal, Sealed};
 
 /// What closers agree on: the ids of as many close reports as are needed, ascending.
 ///
@@ -107,6 +107,11 @@ impl Manifest {
         Some(manifest)
     }
 
+    /// The sealed ballots in it that nobody has opened yet.
+    pub fn sealed(&self) -> impl Iterator<Item = (AgentId, &Sealed)> {
+        self.choices.iter().filter_map(|(voter, choice)| Some((*voter, choice.sealed()?)))
+    }
+
     /// The manifest with its sealed ballots opened. It is the same whichever trustees opened them.
     ///
     /// # Errors
@@ -117,6 +122,12 @@ impl Manifest {
         proposal: &Proposal,
         openings: &Openings,
     ) -> Result<Self, Unopened> {
+        // Opening costs much, and one ballot that waits is enough for nothing to be counted.
+        for (voter, sealed) in self.sealed() {
+            if let Some((found, needed)) = sealed.waits(proposal, openings) {
+                return Err(Unopened { voter, found, needed });
+            }
+        }
         let mut opened = Self { choices: BTreeMap::new(), ..self };
         for (voter, choice) in self.choices {
             let Choice::Sealed(sealed) = choice else {

@@ -9,9 +9,6 @@ use althing_store::{Batch, ReadError, Snapshot, Table};
 
 use crate::{Opening, Sealing, TrusteeKey};
 
-/// Most keys of one trustee for one proposal that are looked at: an honest one has one.
-const KEYS_MAX: usize = 4_096;
-
 /// Adds a sealed proposal to those that some trustee has not opened, or takes it out.
 ///
 /// # Errors
@@ -24,7 +21,7 @@ pub fn settle_sealed(
 ) -> Result<(), ReadError> {
     let key = [b"s", &proposal.0[..]].concat();
     for trustee in sealing.trustees() {
-        if openings_of(store, proposal, Some(*trustee))?.is_empty() {
+        if !has_opened(store, proposal, *trustee)? {
             batch.put(Table::VoteView, key, Vec::new());
             return Ok(());
         }
@@ -69,7 +66,7 @@ pub fn index_opening(
     put_lowest(store, key(b'x', proposal, opening.trustee, &opened), record, batch)
 }
 
-/// The keys that a trustee published for a proposal, the one of the lowest record first: voters use that.
+/// The keys that a trustee published for a proposal, ascending, at most `limit`, each with the lowest record that says so.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -77,12 +74,14 @@ pub fn keys_of(
     store: &impl Snapshot,
     proposal: RecordId,
     trustee: AgentId,
+    limit: usize,
 ) -> Result<Vec<([u8; 32], RecordId)>, ReadError> {
-    let rows = store.scan_prefix(Table::VoteView, &prefix(b'k', proposal, Some(trustee)), KEYS_MAX)?;
-    let mut keys: Vec<_> =
-        rows.iter().filter_map(|(key, id)| row(key, id).map(|(_, public, id)| (public, id))).collect();
-    keys.sort_unstable_by_key(|(_, id)| *id);
-    Ok(keys)
+    let prefix = prefix(b'k', proposal, trustee);
+    let rows = store.scan_prefix(Table::VoteView, &prefix, limit)?;
+    let read = |key: &[u8], row: &[u8]| {
+        Some((key.get(prefix.len()..)?.try_into().ok()?, RecordId::try_from(row).ok()?))
+    };
+    Ok(rows.iter().filter_map(|(key, row)| read(key, row)).collect())
 }
 
 /// Whether a trustee published this key for a proposal.
@@ -98,30 +97,34 @@ pub fn has_key(
     Ok(store.get(Table::VoteView, &key(b'k', proposal, trustee, public))?.is_some())
 }
 
-/// The openings of a proposal, of one trustee or of all: trustees and records, ascending by trustee and key.
+/// The lowest record that opens a trustee's key, if one does.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn openings_of(
+pub fn opening_of(
     store: &impl Snapshot,
     proposal: RecordId,
-    trustee: Option<AgentId>,
-) -> Result<Vec<(AgentId, RecordId)>, ReadError> {
-    let rows = store.scan_prefix(Table::VoteView, &prefix(b'x', proposal, trustee), KEYS_MAX)?;
-    Ok(rows.iter().filter_map(|(key, id)| row(key, id).map(|(trustee, _, id)| (trustee, id))).collect())
+    trustee: AgentId,
+    public: &[u8; 32],
+) -> Result<Option<RecordId>, ReadError> {
+    let row = store.get(Table::VoteView, &key(b'x', proposal, trustee, public))?;
+    Ok(row.and_then(|row| RecordId::try_from(&row[..]).ok()))
 }
 
-fn prefix(tag: u8, proposal: RecordId, trustee: Option<AgentId>) -> Vec<u8> {
-    [&[tag][..], &proposal.0, trustee.as_ref().map_or(&[][..], |trustee| &trustee.0)].concat()
+/// Whether a trustee has opened any of its keys.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn has_opened(store: &impl Snapshot, proposal: RecordId, trustee: AgentId) -> Result<bool, ReadError> {
+    Ok(!store.scan_prefix(Table::VoteView, &prefix(b'x', proposal, trustee), 1)?.is_empty())
+}
+
+fn prefix(tag: u8, proposal: RecordId, trustee: AgentId) -> Vec<u8> {
+    [&[tag][..], &proposal.0, &trustee.0].concat()
 }
 
 fn key(tag: u8, proposal: RecordId, trustee: AgentId, public: &[u8; 32]) -> Vec<u8> {
-    [&prefix(tag, proposal, Some(trustee))[..], public].concat()
-}
-
-fn row(key: &[u8], id: &[u8]) -> Option<(AgentId, [u8; 32], RecordId)> {
-    let (trustee, public) = key.get(33..)?.split_first_chunk::<32>()?;
-    Some((AgentId(*trustee), public.try_into().ok()?, RecordId::try_from(id).ok()?))
+    [&prefix(tag, proposal, trustee)[..], public].concat()
 }
 
 fn put_lowest(

@@ -425,6 +425,45 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
+    /// Keeps the lowest of all records that say something and the lowest that says something else, when one more came. They
+    /// are among those of which this was so before, and the new one; before there were two that differ, among all that are
+    /// `known`.
+    pub(crate) fn prove_lowest<T: PartialEq>(
+        &mut self,
+        (agent, offence, subject): (AgentId, u8, &[u8]),
+        new: (RecordId, T),
+        known: Vec<(RecordId, T)>,
+        read: impl Fn(&Record) -> Option<T>,
+    ) -> Result<(), ReadError> {
+        let mut said = known;
+        if let Some(pair) = self.proved((agent, offence, subject))? {
+            said.clear();
+            for id in pair {
+                let what = self.record(id)?.as_ref().and_then(&read);
+                said.extend(what.map(|what| (id, what)));
+            }
+        }
+        said.push(new);
+        said.sort_unstable_by_key(|(id, _)| *id);
+        let pair = said.first().and_then(|(first, what)| {
+            let (second, _) = said.iter().find(|(_, other)| other != what)?;
+            Some([*first, *second])
+        });
+        pair.map_or(Ok(()), |pair| self.prove(agent, offence, subject, pair))
+    }
+
+    /// The two records that prove an offence, if it is proved.
+    pub(crate) fn proved(
+        &self,
+        (agent, offence, subject): (AgentId, u8, &[u8]),
+    ) -> Result<Option<[RecordId; 2]>, ReadError> {
+        let row = self.store.get(Table::EvidenceView, &evidence_key(agent, offence, subject))?;
+        Ok(row.as_deref().and_then(|row| {
+            let (first, second) = row.split_first_chunk::<32>()?;
+            Some([RecordId(*first), RecordId::try_from(second).ok()?])
+        }))
+    }
+
     /// The fold of an agent's identity chain, kept until the chain grows.
     pub(crate) fn key_history(&self, agent: AgentId) -> Result<Arc<KeyHistory>, ReadError> {
         if let Some(history) = self.histories.borrow().get(&agent) {

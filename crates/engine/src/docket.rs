@@ -14,12 +14,12 @@ use althing_ballot::{
     Tally, answers_to, decision_of, dockets, has_docket, reported, reports_for, root_of,
 };
 use althing_record::{AgentId, Content, Kind, Record, RecordId};
-use althing_store::{Batch, ReadError, Snapshot, Table};
+use althing_store::{Batch, ReadError, Snapshot};
 
 use self::running::RunningCount;
 use crate::closing::Judged;
 use crate::engine::Engine;
-use crate::rows::{DOUBLE_ANSWERS, evidence_key};
+use crate::rows::DOUBLE_ANSWERS;
 use crate::{
     Answer, AnswersDraft, AskNo, DocketDraft, DocketState, DocketSummary, Event, Note, Now, OptionTally,
     QuestionState, RefusalKind, Said, VoteState,
@@ -148,29 +148,16 @@ impl<S: Snapshot> Engine<S> {
         self.note_docket(docket)
     }
 
-    /// Batches of a voter that answer a docket differently contradict each other. The lowest of all and the lowest that
-    /// contradicts it are among those of which this was so before, and the new one.
+    /// Batches of a voter that answer a docket differently contradict each other.
     fn prove_answers(&mut self, record: &Record, docket: RecordId, voter: AgentId) -> Result<(), ReadError> {
-        let mut said = Vec::new();
-        match self.store.get(Table::EvidenceView, &evidence_key(voter, DOUBLE_ANSWERS, &docket.0))? {
-            Some(pair) => {
-                said.extend(root_of(record).map(|root| (record.id(), root)));
-                for id in pair.chunks(32).filter_map(|id| RecordId::try_from(id).ok()) {
-                    let root = self.record(id)?.as_ref().and_then(root_of);
-                    said.extend(root.map(|root| (id, root)));
-                }
-            }
-            None => {
-                let all = answers_to(&self.store, docket, Some(voter))?;
-                said.extend(all.into_iter().map(|by| (by.batch, by.root)));
-            }
+        let Some(root) = root_of(record) else { return Ok(()) };
+        let case = (voter, DOUBLE_ANSWERS, &docket.0[..]);
+        let mut known = Vec::new();
+        if self.proved(case)?.is_none() {
+            let all = answers_to(&self.store, docket, Some(voter))?;
+            known.extend(all.into_iter().map(|by| (by.batch, by.root)));
         }
-        said.sort_unstable_by_key(|(id, _)| *id);
-        let Some((first, root)) = said.first().copied() else { return Ok(()) };
-        match said.iter().find(|(_, other)| *other != root) {
-            Some((second, _)) => self.prove(voter, DOUBLE_ANSWERS, &docket.0, [first, *second]),
-            None => Ok(()),
-        }
+        self.prove_lowest(case, (record.id(), root), known, root_of)
     }
 
     /// Adds answers to the count of a Direct docket, if that is kept.

@@ -10,7 +10,7 @@ mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_ballot::{Proposal, TrusteeSecret, decision_of, has_key, openings_of, unopened};
+use althing_ballot::{Proposal, TrusteeSecret, decision_of, has_key, opening_of, unopened};
 use althing_record::cbor::{self, Encode};
 use althing_record::{AgentId, Content, Kind, RecordId};
 use althing_store::{ReadError, Snapshot};
@@ -50,8 +50,8 @@ pub(crate) struct SealedVotes {
     /// When those that wait were last looked for, on the clock of [`Now::ticks`].
     looked: u64,
     casts: Vec<WaitingCast>,
-    /// Whether keys came since ballots last looked for them.
-    is_news: bool,
+    /// Proposals of which keys came since ballots last looked for them.
+    news: BTreeSet<RecordId>,
 }
 
 /// A sealed vote that agents of this node are trustees of.
@@ -64,7 +64,7 @@ struct OpenSealed {
 impl SealedVotes {
     /// When there is something to do next, on the clock of [`Now::ticks`].
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        if !self.ready.is_empty() || (self.is_news && !self.casts.is_empty()) {
+        if !self.ready.is_empty() || self.casts.iter().any(|cast| self.news.contains(&cast.proposal)) {
             return Some(0);
         }
         let again = self.open.values().map(|open| open.again).filter(|again| *again < u64::MAX);
@@ -164,25 +164,13 @@ impl<S: Snapshot> Engine<S> {
             (false, false) => {
                 self.say_as_trustee(hosted, Kind::TrusteeKey, &secret.key_body(proposal.id), now)
             }
-            (true, true) if !self.has_opened(proposal, hosted.agent, &secret)? => {
+            (true, true)
+                if opening_of(&self.store, proposal.id, hosted.agent, &secret.public())?.is_none() =>
+            {
                 self.say_as_trustee(hosted, Kind::Opening, &secret.opening_body(proposal.id), now)
             }
             (false, true) | (true, _) => Ok(true),
         }
-    }
-
-    fn has_opened(
-        &self,
-        proposal: &Proposal,
-        trustee: AgentId,
-        secret: &TrusteeSecret,
-    ) -> Result<bool, ReadError> {
-        for (_, id) in openings_of(&self.store, proposal.id, Some(trustee))? {
-            if self.opening(id)?.is_some_and(|opening| opening.secret.public() == secret.public()) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     fn say_as_trustee(

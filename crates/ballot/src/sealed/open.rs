@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::seal::{BallotSeed, TrusteeKeys, cipher, decrypt, make, share_cipher};
 use super::{Occasion, PADDED_LEN, Sealed};
-use crate::{Choice, Openings};
+use crate::{Choice, Openings, Proposal};
 
 /// What a sealed ballot is, as far as the published secrets tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,21 +24,28 @@ pub enum Opened {
 }
 
 impl Sealed {
+    /// How many trustees for whom it is sealed have opened, and how many are needed, while these are too few.
+    pub(crate) fn waits(&self, proposal: &Proposal, openings: &Openings) -> Option<(usize, usize)> {
+        let needed = proposal.sealing()?.threshold();
+        let found = self.shares().filter(|share| openings.secret(share.place, &share.key).is_some()).count();
+        (found < needed).then_some((found, needed))
+    }
+
     /// Opens a ballot with the secrets that there are. With enough of them, which ones does not matter.
     #[must_use]
     pub fn open(&self, occasion: &Occasion<'_>, openings: &Openings) -> Opened {
         let Some(sealing) = occasion.proposal.sealing() else {
             return Opened::Invalid("the proposal takes no sealed ballots");
         };
+        if let Some((found, needed)) = self.waits(occasion.proposal, openings) {
+            return Opened::Waiting { found, needed };
+        }
         let threshold = sealing.threshold();
         let secrets: Vec<_> = self
             .shares()
             .filter_map(|share| Some((share, openings.secret(share.place, &share.key)?)))
             .take(threshold)
             .collect();
-        if secrets.len() < threshold {
-            return Opened::Waiting { found: secrets.len(), needed: threshold };
-        }
         let bound = occasion.bytes();
         let ephemeral = self.ephemeral();
         let mut points: Vec<Share> = Vec::with_capacity(threshold);

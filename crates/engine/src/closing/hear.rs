@@ -2,8 +2,9 @@
 
 use althing_agree::{Entry, Step};
 use althing_ballot::{
-    AgreementBody, Ballot, CloseReport, Closing, ballots_for, decision_of, early_statements,
-    forget_early_statement, index_decision, instance, precommits, reports_of, statements_at,
+    AgreementBody, Ballot, Choice, CloseReport, Closing, TrusteeKey, ballots_for, decision_of,
+    early_statements, forget_early_statement, index_decision, instance, precommits, reports_of,
+    statements_at,
 };
 use althing_record::{AgentId, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot};
@@ -49,13 +50,19 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// A trustee's key came: ballots that are sealed with it and came before are acknowledged now.
-    pub(crate) fn close_waiting_ballots(&mut self, proposal: RecordId) -> Result<(), ReadError> {
-        if self.closings.open.contains_key(&proposal) {
-            for cast in ballots_for(&self.store, proposal, None)? {
-                self.close_ballots(std::slice::from_ref(&cast.ballot), cast.batch)?;
+    pub(crate) fn close_waiting_ballots(&mut self, said: &TrusteeKey) -> Result<(), ReadError> {
+        let is_open = self.closings.open.contains_key(&said.proposal);
+        if is_open && let Some(proposal) = self.proposal(said.proposal)? {
+            let place = proposal.sealing().and_then(|sealing| sealing.place(said.trustee));
+            for cast in ballots_for(&self.store, proposal.id, None)? {
+                if let Choice::Sealed(sealed) = &cast.ballot.choice
+                    && sealed.shares().any(|share| (Some(share.place), share.key) == (place, said.key))
+                {
+                    self.close_ballots(std::slice::from_ref(&cast.ballot), cast.batch)?;
+                }
             }
         }
-        self.note_closed(proposal)
+        self.note_closed(said.proposal)
     }
 
     /// A close report came.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use althing_agree::{Agreement, CommitCertificate, Message, ROUND_MAX, Value};
 use althing_ballot::{
-    CloseReport, ClosedCertificate, Closing, Count, Manifest, Proposal, ReportSet, ballots_of, decision_of,
-    instance, openings_of, precommit_records,
+    Choice, CloseReport, ClosedCertificate, Closing, Count, Manifest, Proposal, ReportSet, ballots_of,
+    decision_of, instance, precommit_records,
 };
 use althing_record::{AgentId, Millis, RecordId};
 use althing_store::{ReadError, Snapshot};
@@ -24,14 +24,16 @@ impl<S: Snapshot> Engine<S> {
         if let Some(counted) = self.closings.counts.borrow().get(&proposal.id) {
             return Ok(Some(Arc::clone(counted)));
         }
-        let openings = self.openings(proposal)?;
-        if proposal.sealing().is_some() && openings.is_none() {
+        let sealing = proposal.sealing();
+        if let Some(sealing) = sealing
+            && !self.may_open(proposal.id, sealing)?
+        {
             return Ok(None);
         }
         let Some(reports) = self.agreed_reports(proposal)? else { return Ok(None) };
         let Ok(manifest) = self.unite(proposal, &reports, None)? else { return Ok(None) };
-        let manifest = match openings {
-            Some(openings) => manifest.open(self.network.id(), proposal, &openings).ok(),
+        let manifest = match sealing {
+            Some(sealing) => self.open_manifest(proposal, sealing, manifest)?,
             None => Some(manifest),
         };
         let Some(manifest) = manifest else { return Ok(None) };
@@ -212,8 +214,12 @@ impl<S: Snapshot> Engine<S> {
         let Some(commit) = commit else { return Ok(None) };
         let batches: Vec<_> = batches.into_values().collect();
         let mut openings = Vec::new();
-        for (_, id) in openings_of(&self.store, proposal.id, None)? {
-            openings.extend(self.record(id)?);
+        if let Some(sealing) = proposal.sealing() {
+            let ballots = batches.iter().flat_map(|batch| ballots_of(batch).unwrap_or_default());
+            let choices: Vec<Choice> =
+                ballots.filter(|ballot| ballot.proposal == proposal.id).map(|ballot| ballot.choice).collect();
+            let sealed = choices.iter().filter_map(Choice::sealed);
+            openings = self.openings_for(proposal.id, sealing, sealed)?;
         }
         let signed = [&record].into_iter().chain(&reports).chain(&batches).chain(&openings);
         let mut others = self.group_records(proposal)?;

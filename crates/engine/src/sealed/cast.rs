@@ -1,9 +1,10 @@
 //! Ballots of this node's agents on sealed proposals.
 
-use althing_ballot::{BallotSeed, Choice, Occasion, Proposal, Sealed, TrusteeKeys, keys_of};
+use althing_ballot::{BallotSeed, Choice, Occasion, Proposal, Sealed, TrusteeKeys};
 use althing_record::{AgentId, RecordId};
 use althing_store::{ReadError, Snapshot};
 
+use super::SIGNED_MAX;
 use crate::engine::Engine;
 use crate::{AskNo, HostedAgent, Now, RefusalKind, Said};
 
@@ -20,7 +21,7 @@ const CASTS_MAX: usize = 256;
 pub(super) struct WaitingCast {
     no: AskNo,
     agent: AgentId,
-    proposal: RecordId,
+    pub(super) proposal: RecordId,
     said: Said,
     /// Until when, on the clock of [`Now::ticks`].
     pub(super) until: u64,
@@ -40,9 +41,9 @@ impl<S: Snapshot> Engine<S> {
         let Some(sealing) = proposal.sealing() else { return Ok(Some(choice.clone())) };
         let (mut keys, mut missing) = (TrusteeKeys::new(), Vec::new());
         for (place, trustee) in (0..).zip(sealing.trustees()) {
-            match keys_of(&self.store, proposal.id, *trustee)?.first() {
-                Some((key, _)) => {
-                    keys.insert(place, *key);
+            match self.trustee_key(proposal.id, *trustee)? {
+                Some(key) => {
+                    keys.insert(place, key);
                 }
                 None => missing.push(*trustee),
             }
@@ -111,15 +112,21 @@ impl<S: Snapshot> Engine<S> {
         self.sealed_for(hosted, proposal, &keys, choice).is_ok_and(|again| again == *earlier)
     }
 
-    /// Casts ballots that waited, if keys came or their time is over.
+    /// Casts ballots that waited, if keys came or their time is over; not more at once than fit into the vote guard beside
+    /// what else is signed.
     pub(super) fn retry_casts(&mut self, now: Now) -> Result<(), ReadError> {
-        let is_news = std::mem::take(&mut self.sealed.is_news);
-        let is_due = |cast: &WaitingCast| is_news || cast.until <= now.ticks;
-        let (due, waiting) = std::mem::take(&mut self.sealed.casts).into_iter().partition(is_due);
+        let news = std::mem::take(&mut self.sealed.news);
+        let is_due = |cast: &WaitingCast| cast.until <= now.ticks || news.contains(&cast.proposal);
+        let (due, waiting): (Vec<_>, _) =
+            std::mem::take(&mut self.sealed.casts).into_iter().partition(is_due);
         self.sealed.casts = waiting;
-        for WaitingCast { no, agent, proposal, said, until } in due {
+        let mut due = due.into_iter();
+        while self.signed.len() < SIGNED_MAX {
+            let Some(WaitingCast { no, agent, proposal, said, until }) = due.next() else { return Ok(()) };
             self.cast(no, (agent, proposal, &said), Some(until), now)?;
         }
+        self.sealed.news.extend(due.as_slice().iter().map(|cast| cast.proposal));
+        self.sealed.casts.extend(due);
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! What trustees say, as it is taken in: by the records alone, whether or not a trustee lives here.
 
+use std::collections::BTreeSet;
+
 use althing_ballot::{
-    Choice, Opening, Openings, Proposal, TrusteeKey, has_key, index_opening, index_trustee_key, keys_of,
-    openings_of, settle_sealed,
+    Choice, Manifest, Opening, Openings, Proposal, Sealed, Sealing, TrusteeKey, has_key, has_opened,
+    index_opening, index_trustee_key, keys_of, opening_of, settle_sealed,
 };
-use althing_record::{AgentId, RecordId};
+use althing_record::{AgentId, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot, Table};
 
 use crate::Event;
@@ -66,17 +68,31 @@ impl<S: Snapshot> Engine<S> {
         let mut batch = Batch::default();
         index_trustee_key(&self.store, said, record, &mut batch)?;
         self.write_all(&batch);
-        if let [(_, first), (_, second), ..] = keys_of(&self.store, said.proposal, said.trustee)?[..] {
-            self.prove(said.trustee, DOUBLE_KEY, &said.proposal.0, [first, second])?;
+        let TrusteeKey { proposal, trustee, key } = *said;
+        let known = keys_of(&self.store, proposal, trustee, 2)?.into_iter().map(|(key, id)| (id, key));
+        let of = |record: &Record| TrusteeKey::from_record(record).ok().map(|said| said.key);
+        self.prove_lowest((trustee, DOUBLE_KEY, &proposal.0), (record, key), known.collect(), of)?;
+        self.sealed.news.insert(proposal);
+        self.close_waiting_ballots(said)
+    }
+
+    /// The key of a trustee that voters use: of several that of the lowest record.
+    pub(super) fn trustee_key(
+        &self,
+        proposal: RecordId,
+        trustee: AgentId,
+    ) -> Result<Option<[u8; 32]>, ReadError> {
+        if let Some([lowest, _]) = self.proved((trustee, DOUBLE_KEY, &proposal.0))? {
+            let record = self.record(lowest)?;
+            return Ok(record.and_then(|record| TrusteeKey::from_record(&record).ok()).map(|said| said.key));
         }
-        self.sealed.is_news = true;
-        self.close_waiting_ballots(said.proposal)
+        Ok(keys_of(&self.store, proposal, trustee, 1)?.first().map(|(key, _)| *key))
     }
 
     /// An opening came.
     pub(crate) fn fold_opening(&mut self, opening: &Opening, record: RecordId) -> Result<(), ReadError> {
         let (proposal, trustee) = (opening.proposal, opening.trustee);
-        let is_news = openings_of(&self.store, proposal, Some(trustee))?.is_empty();
+        let is_news = !has_opened(&self.store, proposal, trustee)?;
         let mut batch = Batch::default();
         index_opening(&self.store, opening, record, &mut batch)?;
         self.write_all(&batch);
@@ -113,26 +129,48 @@ impl<S: Snapshot> Engine<S> {
         Ok(row.and_then(|row| row.try_into().ok()).map(u64::from_be_bytes))
     }
 
-    pub(super) fn opening(&self, id: RecordId) -> Result<Option<Opening>, ReadError> {
-        Ok(self.record(id)?.and_then(|record| Opening::from_record(&record).ok()))
+    /// Whether so many trustees of a proposal have opened that its ballots may be read.
+    pub(crate) fn may_open(&self, proposal: RecordId, sealing: &Sealing) -> Result<bool, ReadError> {
+        let mut opened = 0;
+        for trustee in sealing.trustees() {
+            opened += usize::from(has_opened(&self.store, proposal, *trustee)?);
+        }
+        Ok(opened >= sealing.threshold())
     }
 
-    /// What the trustees of a proposal published; `None` while too few have to open anything.
-    pub(crate) fn openings(&self, proposal: &Proposal) -> Result<Option<Openings>, ReadError> {
-        let Some(sealing) = proposal.sealing() else { return Ok(None) };
-        let rows = openings_of(&self.store, proposal.id, None)?;
-        let mut trustees: Vec<AgentId> = rows.iter().map(|(trustee, _)| *trustee).collect();
-        trustees.dedup();
-        if trustees.len() < sealing.threshold() {
-            return Ok(None);
+    /// The records that open keys which sealed ballots name. A trustee may open any number of others.
+    pub(crate) fn openings_for<'c>(
+        &self,
+        proposal: RecordId,
+        sealing: &Sealing,
+        ballots: impl IntoIterator<Item = &'c Sealed>,
+    ) -> Result<Vec<Record>, ReadError> {
+        let shares = ballots.into_iter().flat_map(Sealed::shares).map(|share| (share.place, share.key));
+        let (named, mut records): (BTreeSet<_>, _) = (shares.collect(), Vec::new());
+        for (place, key) in named {
+            let Some(trustee) = sealing.trustees().get(usize::from(place)) else { continue };
+            if let Some(id) = opening_of(&self.store, proposal, *trustee, &key)? {
+                records.extend(self.record(id)?);
+            }
         }
+        Ok(records)
+    }
+
+    /// A manifest with its sealed ballots opened; `None` while some cannot be.
+    pub(crate) fn open_manifest(
+        &self,
+        proposal: &Proposal,
+        sealing: &Sealing,
+        manifest: Manifest,
+    ) -> Result<Option<Manifest>, ReadError> {
+        let sealed = manifest.sealed().map(|(_, sealed)| sealed);
         let mut openings = Openings::default();
-        for (_, id) in rows {
-            if let Some(opening) = self.opening(id)? {
+        for record in self.openings_for(proposal.id, sealing, sealed)? {
+            if let Ok(opening) = Opening::from_record(&record) {
                 openings.insert(sealing, &opening);
             }
         }
-        Ok(Some(openings))
+        Ok(manifest.open(self.network.id(), proposal, &openings).ok())
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a sealed vote stands.
 
-use althing_ballot::{Proposal, keys_of, openings_of};
+use althing_ballot::{Proposal, has_opened, keys_of};
 use althing_record::AgentId;
 use althing_store::{ReadError, Snapshot};
 
@@ -38,8 +38,8 @@ impl<S: Snapshot> Engine<S> {
         for agent in sealing.trustees() {
             trustees.push(Trustee {
                 agent: *agent,
-                has_key: !keys_of(&self.store, proposal.id, *agent)?.is_empty(),
-                has_opened: !openings_of(&self.store, proposal.id, Some(*agent))?.is_empty(),
+                has_key: !keys_of(&self.store, proposal.id, *agent, 1)?.is_empty(),
+                has_opened: has_opened(&self.store, proposal.id, *agent)?,
             });
         }
         Ok(Some(SealedTerms { threshold: sealing.threshold() as u64, trustees }))
