@@ -68,22 +68,24 @@ impl Tally {
         let mut tally = Self { weights: vec![0; proposal.options.len()], abstaining: 0, choices };
         for (voter, chosen) in &tally.choices {
             let weight = proposal.electorate.weight(*voter).unwrap_or(0);
+            // However many choices name an option, it has the voter's weight once, so each sum is at most the electorate's
+            // total, which fits.
+            let mut named: BTreeSet<usize> = BTreeSet::new();
             for choice in chosen {
-                // Each sum is at most the electorate's total, which fits.
                 match choice {
                     Choice::Abstain => tally.abstaining += weight,
-                    Choice::Option(index) => tally.weights[*index as usize] += weight,
+                    Choice::Option(index) => named.extend([*index as usize]),
                     Choice::Approval(options) => {
-                        options.iter().for_each(|index| tally.weights[usize::from(*index)] += weight);
+                        named.extend(options.iter().map(|index| usize::from(*index)))
                     }
                     Choice::Ranking(options) => {
-                        options
-                            .first()
-                            .into_iter()
-                            .for_each(|index| tally.weights[usize::from(*index)] += weight);
+                        named.extend(options.first().map(|index| usize::from(*index)))
                     }
                     Choice::Scores(_) | Choice::Delegate(_) | Choice::Sealed(_) => {}
                 }
+            }
+            for index in named {
+                tally.weights[index] += weight;
             }
         }
         tally
@@ -103,5 +105,37 @@ impl Tally {
             [only] => Outcome::Decided(*only),
             _ => Outcome::Conflicting(reached),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use althing_record::{Kind, cbor};
+    use althing_testkit::{agent, chain, sign};
+
+    use super::*;
+    use crate::{ClosedTerms, Electorate, ProposalBody, Question, Rule, Voter};
+
+    #[test]
+    fn whoever_approves_twice_counts_once_for_each_option_whatever_the_weight() {
+        let weights = [(1, u64::MAX - 1), (2, 1)];
+        let voters =
+            weights.map(|(n, weight)| Voter { agent: agent(n).agent(), weight }).into_iter().collect();
+        let electorate = Electorate::weighted(voters).unwrap();
+        let options = ["a", "b"].map(String::from);
+        let question = Question {
+            text: "?",
+            options: &options,
+            rule: Rule::Approval,
+            electorate: &electorate,
+            window_ms: 1,
+            nonce: [0; 8],
+        };
+        let body = ProposalBody::closed(&question, &ClosedTerms::default()).unwrap();
+        let record = sign(chain(&agent(1), Kind::Proposal, None, cbor::to_vec(&body)), &agent(1));
+        let proposal = Proposal::from_record(&record).unwrap();
+        let said = [[0].into(), [0, 1].into(), [1].into()].map(Choice::Approval);
+        let tally = Tally::count(&proposal, said.map(|choice| (agent(1).agent(), choice)));
+        assert_eq!(tally.weights, [u64::MAX - 1; 2]);
     }
 }
