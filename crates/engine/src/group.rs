@@ -86,11 +86,15 @@ impl<S: Snapshot> Engine<S> {
             };
             break Arc::new(state);
         };
-        for (id, author, change) in way.into_iter().rev() {
-            match state.after(id, author, &change) {
-                Ok(next) => state = Arc::new(next),
-                Err(_) => return Ok(None),
+        if !way.is_empty() {
+            let mut next = Arc::unwrap_or_clone(state);
+            for (id, author, change) in way.into_iter().rev() {
+                match next.then(id, author, &change) {
+                    Ok(after) => next = after,
+                    Err(_) => return Ok(None),
+                }
             }
+            state = Arc::new(next);
         }
         let mut states = self.groups.states.borrow_mut();
         if states.len() >= STATES_CACHED {
@@ -110,19 +114,21 @@ impl<S: Snapshot> Engine<S> {
         if !self.key_history(founder)?.speaks(&key) {
             return Ok(None);
         }
-        let Some(mut state) = self.group_state(RecordId(group.0))? else { return Ok(None) };
+        let Some(founded) = self.group_state(RecordId(group.0))? else { return Ok(None) };
+        let mut state = Arc::unwrap_or_clone(founded);
         let fork = loop {
             let next = self.steps_after(state.head())?;
             match &next[..] {
                 [] => break None,
-                [(id, step)] => match state.after(*id, step.author, &step.change) {
-                    Ok(after) => state = Arc::new(after),
-                    Err(_) => break None,
+                // Only changes that follow are in the view.
+                [(id, step)] => match state.then(*id, step.author, &step.change) {
+                    Ok(after) => state = after,
+                    Err(_) => return Ok(None),
                 },
                 [(first, _), (second, _), ..] => break Some([*first, *second]),
             }
         };
-        let tip = Arc::new(Tip { state, fork });
+        let tip = Arc::new(Tip { state: Arc::new(state), fork });
         let mut tips = self.groups.tips.borrow_mut();
         if tips.len() >= STATES_CACHED {
             tips.clear();
@@ -245,7 +251,7 @@ impl<S: Snapshot> Engine<S> {
         let mut batch = althing_store::Batch::default();
         althing_group::index_step(record, group, body, &mut batch);
         self.write_all(&batch);
-        self.groups.due.insert(group);
+        self.look_after(group)?;
         let Some(state) = self.group_state(record.id())? else { return Ok(()) };
         let (_, agent) = body.change.parts();
         self.tell_group(group, record.id(), agent, change_name(&body.change), state.height());
@@ -265,7 +271,17 @@ impl<S: Snapshot> Engine<S> {
         let mut batch = althing_store::Batch::default();
         althing_group::index_joining(&self.store, record, group, body, &mut batch)?;
         self.write_all(&batch);
-        self.groups.due.insert(group);
+        self.look_after(group)
+    }
+
+    /// There may be something to do in a group, if an agent of this node is named in it; others' are not even read.
+    fn look_after(&mut self, group: GroupId) -> Result<(), ReadError> {
+        for hosted in &self.agents {
+            if althing_group::is_named(&self.store, hosted.agent, group)? {
+                self.groups.due.insert(group);
+                break;
+            }
+        }
         Ok(())
     }
 

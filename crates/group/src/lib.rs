@@ -28,6 +28,6 @@ mod view;
 pub use error::GroupError;
 pub use state::{ADMINS_MAX, HEIGHT_MAX, INVITES_MAX, Invite, MEMBERS_MAX, Member, Role, State};
 pub use view::{
-    Step, children, founding_key, groups, groups_of, index_founding, index_joining, index_step, joinings,
-    step,
+    Step, children, founding_key, groups, groups_of, index_founding, index_joining, index_step, is_named,
+    joinings, step,
 };

@@ -155,6 +155,14 @@ pub fn groups_of(store: &impl Snapshot, agent: AgentId, limit: usize) -> Result<
     Ok(rows.iter().filter_map(|(key, _)| GroupId::try_from(key.get(33..)?).ok()).collect())
 }
 
+/// Whether some record of a group names an agent.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_named(store: &impl Snapshot, agent: AgentId, group: GroupId) -> Result<bool, ReadError> {
+    Ok(store.get(Table::GroupView, &named(agent, group))?.is_some())
+}
+
 fn named(agent: AgentId, group: GroupId) -> Vec<u8> {
     [b"a", &agent.0[..], &group.0].concat()
 }

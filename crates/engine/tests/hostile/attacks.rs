@@ -1,17 +1,15 @@
 //! What a hostile peer or voter tries, and what it gets.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use althing_ballot::{Choice, Electorate, ProposalBody, Rule, leaf};
 use althing_engine::{Answer, Ask, AskNo, Effect, Engine, Input, MessageNo, Note, Output, Request, Response};
 use althing_record::{Domain, Kind, Millis, NodeId, Record, RecordId, Verdict, cbor};
-use althing_store::{Memory, ReadError, Row, Snapshot, Table};
+use althing_store::{Memory, Snapshot, Table};
 use althing_sync::Elements;
 use althing_testkit::{MADE, agent, chain, leaves, sign};
 
-use crate::lab::{asked, config, now};
+use crate::lab::{Counted, asked, config, now};
 
 fn engine() -> Engine<Memory> {
     let mut engine = Engine::new(config(), Memory::default(), [7; 32], now(0)).unwrap();
@@ -141,25 +139,6 @@ fn ballot_that_comes_before_its_proposal_is_known_before_the_agent_votes_again()
             assert!(!effects.iter().any(signed), "a second ballot was signed: {effects:?}");
         }
         assert_eq!(engine.store().scan_prefix(Table::VoteView, b"b", 100).unwrap().len(), 1, "it is known");
-    }
-}
-
-/// A store that counts its reads.
-#[derive(Clone, Debug, Default)]
-struct Counted {
-    memory: Memory,
-    reads: Rc<Cell<usize>>,
-}
-
-impl Snapshot for Counted {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        self.reads.set(self.reads.get() + 1);
-        self.memory.get(table, key)
-    }
-
-    fn scan(&self, table: Table, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
-        self.reads.set(self.reads.get() + 1);
-        self.memory.scan(table, from, to, limit)
     }
 }
 

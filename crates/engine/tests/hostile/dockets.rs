@@ -1,36 +1,14 @@
 //! Voters who answer dockets more often, and otherwise, than they may.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use althing_ballot::{Answers, Choice, Docket, DocketQuestion, Electorate, ProposalBody, Rule, leaf};
 use althing_engine::{Answer, Ask, AskNo, DocketState, Effect, Engine, Input, MessageNo, Output, VoteState};
 use althing_record::{AgentId, AgentKey, Content, Draft, Kind, NodeId, Record, RecordId};
-use althing_store::{Memory, ReadError, Row, Snapshot, Table};
+use althing_store::{Row, Snapshot, Table};
 use althing_testkit::{agent, body, chain, leaves, sign};
 
-use crate::lab::{config, now};
+use crate::lab::{Counted, config, now};
 
 const QUESTIONS: usize = 12;
-
-/// A store that counts its reads.
-#[derive(Clone, Debug, Default)]
-struct Counted {
-    memory: Memory,
-    reads: Rc<Cell<usize>>,
-}
-
-impl Snapshot for Counted {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        self.reads.set(self.reads.get() + 1);
-        self.memory.get(table, key)
-    }
-
-    fn scan(&self, table: Table, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
-        self.reads.set(self.reads.get() + 1);
-        self.memory.scan(table, from, to, limit)
-    }
-}
 
 struct Listener {
     engine: Engine<Counted>,

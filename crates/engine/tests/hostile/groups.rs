@@ -5,9 +5,9 @@ use althing_engine::{Effect, Engine, Input, MessageNo, Output};
 use althing_record::cbor::{self, List, Text};
 use althing_record::{AgentId, Change, Draft, Founding, GroupId, Kind, NodeId, Record, RecordId, Verdict};
 use althing_store::{Memory, Snapshot, Table};
-use althing_testkit::{agent, body, chain, founding, joining, membership, sign};
+use althing_testkit::{agent, body, chain, founding, identity, joining, membership, sign};
 
-use crate::lab::{config, now};
+use crate::lab::{Counted, config, now};
 
 const RELAY: NodeId = NodeId([9; 32]);
 
@@ -133,4 +133,36 @@ fn a_flood_of_changes_without_the_one_before_makes_nobody_ask_more_often() {
         requests += listener.drain().iter().filter(|effect| matches!(effect, Effect::Request(..))).count();
     }
     assert!(requests <= 4, "a flood is no reason to ask more often: {requests}");
+}
+
+#[test]
+fn groups_that_nobody_here_is_in_are_not_followed_change_by_change() {
+    let store = Counted::default();
+    let mut engine = Engine::new(config(), store.clone(), [7; 32], now(0)).unwrap();
+    let mut ticks = 0;
+    let mut hear = |record: Record| {
+        ticks += 20_000;
+        let (message, from, before) = (MessageNo(1), RELAY, store.reads.get());
+        engine.handle(now(ticks), Input::Gossip { message, from, record });
+        while let Some(Output { effect, .. }) = engine.poll() {
+            if let Effect::Commit(no, batch) = effect {
+                store.memory.apply(&batch);
+                engine.handle(now(ticks), Input::Committed(no));
+            }
+        }
+        store.reads.get() - before
+    };
+    let begin = founding(&agent(3), "strangers");
+    let (group, mut prev) = (GroupId(begin.id().0), begin.id());
+    hear(begin);
+    let mut costs = Vec::new();
+    for n in 0..60_u8 {
+        // An agent that founds itself makes nodes look again whose keys speak.
+        hear(sign(identity(&agent(100 + n), &agent(2)), &agent(100 + n)));
+        let change = if n % 2 == 0 { Change::Invite(did(4)) } else { Change::Remove(did(4)) };
+        let next = membership(&agent(3), group, prev, change);
+        prev = next.id();
+        costs.push(hear(next));
+    }
+    assert!(costs[59] <= costs[1] + 2, "{costs:?}");
 }

@@ -1,8 +1,11 @@
 //! One engine, and what is asked of its peers.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use althing_engine::{Config, Effect, GuardStatus, HostedAgent, Now, Request, RequestNo, Timing};
 use althing_record::recovery_key_hash;
-use althing_store::{CommitNo, Guard};
+use althing_store::{CommitNo, Guard, Memory, ReadError, Row, Snapshot, Table};
 use althing_testkit::{MADE, agent, network, node};
 
 /// The time so many milliseconds after everything was made.
@@ -31,4 +34,23 @@ pub(crate) fn asked(effects: &[Effect]) -> Option<(RequestNo, Request)> {
         let Effect::Request(no, _, request) = effect else { return None };
         Some((*no, request.clone()))
     })
+}
+
+/// A store that counts its reads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) memory: Memory,
+    pub(crate) reads: Rc<Cell<usize>>,
+}
+
+impl Snapshot for Counted {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        self.reads.set(self.reads.get() + 1);
+        self.memory.get(table, key)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
+        self.reads.set(self.reads.get() + 1);
+        self.memory.scan(table, from, to, limit)
+    }
 }
