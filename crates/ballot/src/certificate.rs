@@ -272,6 +272,7 @@ impl Certificate {
         let record = |part: &str, bytes: &[u8]| record(&network, part, bytes);
         let proposal_record = record("proposal", &certificate.proposal)?;
         let proposal = read_proposal(&proposal_record, certificate.docket.as_ref())?;
+        let asked = questions_of(&proposal_record);
         let option = certificate.option;
         let certifiable = (option as usize) < proposal.options.len() && proposal.against != Some(option);
         if !certifiable {
@@ -296,8 +297,8 @@ impl Certificate {
             if parse_any_leaf(&vote.leaf)? != (proposal.id, proposal.item, Choice::Option(option)) {
                 return Err(fault("the ballot is not for this option of this proposal"));
             }
-            if !vote.stands_where_it_must(&proposal) {
-                return Err(fault("the answer stands at another question's place"));
+            if !vote.stands_where_it_must(&proposal, &signed, asked) {
+                return Err(fault("the answers are not one for each question, in order"));
             }
             let voter = batch.agent();
             if proposal.electorate.weight(voter).is_none() {
@@ -363,7 +364,15 @@ fn read_proposal(record: &Record, docket: Option<&DocketProof>) -> Result<Propos
     }
 }
 
-/// The same from a record that has its leaves, and the proof.
+/// How many questions a docket has, the first leaf being its terms; 0 for other records.
+fn questions_of(record: &Record) -> u32 {
+    match record.body::<Leaves>() {
+        Ok(leaves) if record.kind() == Kind::ProposalBatch => leaves.count.saturating_sub(1),
+        Ok(_) | Err(_) => 0,
+    }
+}
+
+/// A proposal from a record that has its leaves, and the proof that it is a docket's question.
 fn put(record: &Record, item: Option<u16>) -> Option<(Proposal, Option<DocketProof>)> {
     let docket = match item {
         None => None,
@@ -447,9 +456,9 @@ impl Identities {
 }
 
 impl VoteProof {
-    /// Answers to a docket stand in the order of its questions, so nobody has two for one.
-    fn stands_where_it_must(&self, proposal: &Proposal) -> bool {
-        proposal.item.is_none_or(|item| u32::from(item) == self.index + 1)
+    /// Answers to a docket are as many as its questions and stand in their order, so nobody has two for one.
+    fn stands_where_it_must(&self, proposal: &Proposal, signed: &Leaves, asked: u32) -> bool {
+        proposal.item.is_none_or(|item| u32::from(item) == self.index + 1 && signed.count == asked)
     }
 
     /// The proof for leaf `index` of a batch that has its leaves.

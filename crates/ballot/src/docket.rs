@@ -156,13 +156,16 @@ impl Docket {
         }
     }
 
-    /// Whether answers are of a voter, and one for each question that may answer it. Others count for nothing.
+    /// Whether answers are of a voter, and one for each question. Others count for nothing.
+    ///
+    /// In a Closed docket each has to be one that may answer its question. In a Direct one, whose certificates show one
+    /// answer of each batch, an answer that does not counts for nothing, and the others do.
     #[must_use]
     pub fn takes(&self, answers: &Answers) -> bool {
         let mut fits = answers.docket == self.terms.id
             && answers.choices.len() == self.questions.len()
             && self.terms.electorate.weight(answers.voter).is_some();
-        if fits {
+        if fits && self.terms.closing().is_some() {
             let mut choices = answers.choices.iter();
             self.for_each(|_, proposal| fits &= choices.next().is_some_and(|choice| choice.fits(proposal)));
         }

@@ -193,7 +193,8 @@ impl ClosedCertificate {
             Value::new(&set.to_bytes()).map_err(|error| CertificateError::Agreement(error.to_string()))?;
         let commit = CommitCertificate::verify(&certificate.commit, &instance, &value)
             .map_err(|error| CertificateError::Agreement(error.to_string()))?;
-        let ballots = ballots(&proposal, &reports, &certificate.ballots, &mut identities, &record)?;
+        let asked = super::questions_of(&proposal_record);
+        let ballots = ballots((&proposal, asked), &reports, &certificate.ballots, &mut identities, &record)?;
         let manifest = Manifest::unite(&proposal, &reports, |_, batch| ballots.get(&batch).cloned())
             .ok_or(CertificateError::Reports { found: reports.len() })?;
         let manifest = opened(&network, &proposal, manifest, &certificate, &mut identities)?;
@@ -266,9 +267,10 @@ fn opened(
     opened.map_err(|Unopened { voter, found, needed }| CertificateError::Unopened { voter, found, needed })
 }
 
-/// The choices in the ballots of a file, which must be those that the reports name, in order.
+/// The choices in the ballots of a file, which must be those that the reports name, in order. `asked`: how many questions
+/// were, if there are many.
 fn ballots(
-    proposal: &Proposal,
+    (proposal, asked): (&Proposal, u32),
     reports: &[CloseReport],
     proofs: &[VoteProof],
     identities: &mut Identities,
@@ -303,8 +305,8 @@ fn ballots(
         if (of, item) != (proposal.id, proposal.item) || !choice.fits(proposal) {
             return Err(fault("the ballot does not answer this proposal"));
         }
-        if !proof.stands_where_it_must(proposal) {
-            return Err(fault("the answer stands at another question's place"));
+        if !proof.stands_where_it_must(proposal, &signed, asked) {
+            return Err(fault("the answers are not one for each question, in order"));
         }
         identities.require_known(&batch).map_err(fault)?;
         choices.insert(id, choice);

@@ -171,3 +171,21 @@ fn questions_beyond_the_last_number_are_none() {
     let mut listener = Listener::new(std::slice::from_ref(&docket));
     assert_eq!(listener.docket(docket.id(), u16::MAX).questions, Vec::new());
 }
+
+#[test]
+fn what_a_direct_certificate_counts_a_node_counts() {
+    let docket = docket();
+    let (voters, id) = (voters(), docket.id());
+    let mut listener = Listener::new(std::slice::from_ref(&docket));
+    for voter in &voters[..3] {
+        // There is no such option in the second question.
+        let said = [vec![Choice::Option(0), Choice::Option(9)], choices(0)[2..].to_vec()].concat();
+        listener.hears(&sign(leaves(voter, None, Answers::leaves(id, &said)), voter));
+    }
+    let states: Vec<_> =
+        listener.docket(id, 1).questions.into_iter().map(|question| question.state).collect();
+    assert_eq!(states[..2], [VoteState::Decided { option: "yes".into() }, VoteState::Open]);
+    let certificate = |question| Ask::Certificate { proposal: id, question: Some(question) };
+    assert!(matches!(listener.asked(certificate(1)), Answer::Certificate(_)));
+    assert!(matches!(listener.asked(certificate(2)), Answer::Refused(_)));
+}

@@ -56,6 +56,14 @@ fn a_question_of_a_direct_docket_is_certified_alone() {
     assert_eq!((verified.option.as_str(), verified.weight), ("yes", 4));
     no_byte_can_be_changed(&certificate.to_bytes());
 
+    // Nodes count no batch that leaves questions out.
+    let short = Answers::leaves(docket.id(), &[YES, YES]);
+    let mut cut = said(&docket, 1..=3);
+    cut.push(sign(leaves(&agent(4), None, short), &agent(4)));
+    let cut = Certificate::write_item(&network(), &docket, Some(1), &cut, &[]).unwrap();
+    let refused = Certificate::verify(&cut.to_bytes(), None).unwrap_err().to_string();
+    assert!(refused.contains("not one for each question"), "{refused}");
+
     // Answers to another question prove nothing about this one.
     let other = write(Some(1)).unwrap();
     let moved = Certificate { docket: certificate.docket.clone(), ..other.clone() };
