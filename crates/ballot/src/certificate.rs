@@ -312,7 +312,9 @@ impl Certificate {
             ballots.push((voter, Choice::Option(option)));
         }
         identities.require(&proposal_record).map_err(CertificateError::Signer)?;
-        group::check(&network, &proposal, certificate.group.as_ref(), |record| identities.require(record))?;
+        group::check(&network, &proposal, certificate.group.as_ref(), |record| {
+            identities.require_known(record)
+        })?;
         identities.check_all_needed()?;
         let weight = Tally::count(&proposal, ballots).weights[option as usize];
         let needed = proposal.threshold().ok_or(CertificateError::Option(option))?;
@@ -434,8 +436,8 @@ impl Identities {
         history.rank(record).map(|_| ()).ok_or("the signing key is not proved to be its agent's")
     }
 
-    /// The key that signed a record must be, or have been, its agent's on whichever branch: what the closers agreed on
-    /// stays so whichever branch wins later.
+    /// The key that signed a record must be, or have been, its agent's on whichever branch: what the closers agreed on, and
+    /// who was in a group, stays so whichever branch wins later.
     fn require_known(&mut self, record: &Record) -> Result<(), &'static str> {
         if record.header().key.is_none() {
             return Ok(());

@@ -1,5 +1,5 @@
-use althing_record::{AgentId, Change, GroupId};
-use althing_testkit::{founding, membership};
+use althing_record::{AgentId, Change, GroupId, Membership};
+use althing_testkit::{chain, founding, identity, membership, rotation};
 
 use super::*;
 use crate::GroupState;
@@ -104,4 +104,28 @@ fn a_stranger_cannot_have_proposed_to_a_group() {
     let batches = ballots(2..=3, &proposal, YES);
     let certificate = Certificate::write(&network(), &proposal, &batches, &records).unwrap();
     assert_eq!(group_fault(verify(&certificate)), "the proposer was no member");
+}
+
+#[test]
+fn an_admin_that_forks_its_identity_later_takes_no_certificate_away() {
+    let (admin, rotated, recovery) = (agent(2), agent(102), agent(200));
+    let inception = sign(identity(&admin, &recovery), &admin);
+    let turn = sign(rotation(&inception, None, &rotated), &admin);
+    let body = Rotation { new_key: agent(103).public(), new_recovery_key_hash: None };
+    let fork = chain(&recovery, Kind::Rotation, Some(&inception), cbor::to_vec(&body));
+    let fork = sign(Draft { agent: admin.agent(), key_event: Some(inception.id()), ..fork }, &recovery);
+    let mut records = group(2);
+    let group = GroupId(records[0].id().0);
+    records.push(membership(&agent(1), group, records[1].id(), Change::Promote(admin.agent())));
+    let body = Membership { prev: records[2].id(), change: Change::Add(agent(3).agent()) };
+    let add = chain(&rotated, Kind::Membership, None, cbor::to_vec(&body));
+    let add = Draft { agent: admin.agent(), key_event: Some(turn.id()), group: Some(group), ..add };
+    records.push(sign(add, &rotated));
+    let proposal = motion(&electorate(&records, agents(1..=3)), Rule::Approvals(0));
+    let batches = [ballots(1..=1, &proposal, YES), ballots(3..=3, &proposal, YES)].concat();
+    for identities in [vec![inception.clone(), turn.clone()], vec![inception, turn, fork]] {
+        let others = [records.clone(), identities].concat();
+        let certificate = Certificate::write(&network(), &proposal, &batches, &others).unwrap();
+        assert_eq!(verify(&certificate).map(|verified| verified.weight), Ok(2));
+    }
 }
