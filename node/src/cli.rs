@@ -104,9 +104,9 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         }
         Command::Card { command } => session.ask(card::card(command, &session)),
         Command::Expose(args) => session.block_on(expose::expose(args, &session, screen)),
-        Command::Rep { command: args::Rep::Receipts { limit } } => {
-            session.ask(rep::receipts(usize::from(limit), &session))
-        }
+        // It may be read for longer than an answer.
+        Command::Rep { command: args::Rep::Export } => session.block_on(rep::export(&session, screen)),
+        Command::Rep { command } => session.ask(rep::rep(command, &session)),
         Command::Unexpose { name } => session.ask(expose::unexpose(&name, &session)),
         Command::Send(args) => send::send(args, &session, screen).map_err(Failure::of_call),
         Command::Task { command } => task::task(command, &session, screen).map_err(Failure::of_call),

@@ -8,6 +8,7 @@
 //! Every arrow is a bounded queue or a watched value. The event loop waits for nobody but the committer.
 
 mod acquaintances;
+mod attest;
 mod call_counts;
 mod calls;
 mod clock;
@@ -90,6 +91,8 @@ pub(crate) struct Options {
     pub(crate) api_connections: u32,
     /// Most calls of one node under way here at once.
     pub(crate) calls_per_peer: u32,
+    /// Whether to publish how calls to other agents went.
+    pub(crate) publish_ratings: bool,
     /// The network; `None`: the one that this home is in already, or else the built-in one.
     pub(crate) genesis: Option<Network>,
     /// Where the node runs.
@@ -245,7 +248,8 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         timing: Timing::default(),
     };
     let rocks = opened.rocks.clone();
-    let desk = Desk::new(rocks.clone(), network.clone(), clock);
+    let publishing = attest::Publishing::default();
+    let desk = Desk::new((rocks.clone(), network.clone(), clock), identity.clone(), publishing.clone());
     metrics.registry_mut().register_collector(Box::new(desk.clone()));
     let engine = Engine::new(config, opened.rocks, seed()?, clock.now())?;
     if engine.is_restored() {
@@ -273,7 +277,12 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         tunnel.tls.clone(),
         tunnel.limits.clone(),
     );
-    let receipts = tokio::spawn(receipts::keep(rocks.clone(), tunnel.evidence));
+    let receipts = tokio::spawn(receipts::keep(rocks.clone(), identity.clone(), tunnel.evidence));
+    let attesting = default_agent.filter(|_| options.publish_ratings).map(|agent| {
+        let network = network.clone();
+        let attesting = attest::Attesting { rocks: rocks.clone(), network, agent, clock, publishing };
+        tokio::spawn(attest::publish(attesting, asks.clone()))
+    });
     let serving = tokio::spawn(calls::serve(tunnel.callee.clone(), inbound_streams));
     let calls = Calls {
         network: network.id(),
@@ -336,6 +345,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         exposing.abort();
         serving.abort();
         receipts.abort();
+        attesting.as_ref().inspect(|task| task.abort());
         let mut outcome = ended_by_itself.take();
         if !running.is_finished() {
             stop.notify_one();

@@ -73,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) api_connections: u32,
     /// Most calls of one node under way here at once.
     pub(crate) calls_per_peer: u32,
+    /// Whether to publish how calls to other agents went.
+    pub(crate) publish_ratings: bool,
     /// What is logged.
     pub(crate) log_filter: String,
     /// How it is written.
@@ -157,6 +159,7 @@ impl Settings {
                 .number(Key::ApiConnections, API_CONNECTIONS_MAX)?
                 .unwrap_or(API_CONNECTIONS),
             calls_per_peer: found.number(Key::CallsPerPeer, CALLS_PER_PEER_MAX)?.unwrap_or(CALLS_PER_PEER),
+            publish_ratings: found.switch(Key::ReputationPublish)?.unwrap_or(true),
             log_filter: found
                 .one(Key::LogFilter, |text| Ok::<_, &str>(text.to_owned()))?
                 .unwrap_or_else(|| althing_telemetry::DEFAULT_FILTER.to_owned()),
@@ -204,6 +207,7 @@ impl Settings {
             Key::ApiListen => vec![self.api_listen.to_string()],
             Key::ApiConnections => vec![self.api_connections.to_string()],
             Key::CallsPerPeer => vec![self.calls_per_peer.to_string()],
+            Key::ReputationPublish => vec![self.publish_ratings.to_string()],
             Key::LogFilter => vec![self.log_filter.clone()],
             Key::LogFormat => vec!["text".to_owned()],
             Key::Join

@@ -28,6 +28,7 @@ mod leaks;
 mod mesh;
 mod nat;
 mod refusals;
+mod reputation;
 mod restarts;
 mod sealed;
 mod service;

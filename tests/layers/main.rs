@@ -19,7 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("a2a", &["record"]),
     ("route", &[]),
     ("tally", &[]),
-    ("engine", &["agree", "ballot", "card", "group", "record", "store", "sync", "tally"]),
+    ("engine", &["agree", "ballot", "card", "group", "record", "store", "sync", "tally", "trust"]),
     ("rocks", &["store"]),
     ("keystore", &["record"]),
     ("net", &["record"]),
@@ -51,7 +51,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("testkit", &["record"]),
-    ("sim", &["agree", "ballot", "card", "engine", "record", "store", "testkit"]),
+    ("sim", &["agree", "ballot", "card", "engine", "record", "store", "testkit", "trust"]),
     ("tests", &[]),
 ];
 

@@ -27,6 +27,7 @@
 
 mod address;
 mod catalog;
+mod ending;
 mod fault;
 mod header;
 mod interface;
@@ -44,6 +45,7 @@ mod view;
 
 pub use address::{AddressError, public_unicast};
 pub use catalog::{CARD_MEDIA_TYPE, CATALOG_ENTRIES_MAX, CATALOG_MEDIA_TYPE, CatalogEntry, catalog};
+pub use ending::{Ending, EndingReader};
 pub use fault::{FAULTS_MAX, Fault, Faults, Problem};
 pub use header::{PassedHeaders, is_own_header};
 pub use interface::{Binding, Interface, Protocol};

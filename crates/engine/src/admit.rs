@@ -104,7 +104,7 @@ impl<S: Snapshot> Engine<S> {
         if record.group().is_some() && !matches!(record.kind(), Kind::Membership | Kind::Joining) {
             return Ok(Err(Admission::Unwanted("unknown group".into())));
         }
-        let body = match read_body(record) {
+        let body = match read_body(record, self.network.genesis()) {
             Ok(body) => body,
             Err(admission) => return Ok(Err(admission)),
         };
@@ -139,6 +139,7 @@ impl<S: Snapshot> Engine<S> {
             }
             (_, Body::TrusteeKey(said)) if source != Source::Guard => self.weigh_trustee_key(said)?,
             (_, Body::Opening(opening)) if source != Source::Guard => self.weigh_opening(opening)?,
+            (_, Body::Attestations(_)) => self.weigh_attestations(source),
             _ => None,
         };
         Ok(match admission {
@@ -328,6 +329,7 @@ impl<S: Snapshot> Engine<S> {
                 self.write_all(&batch);
                 return self.close_statement(proposal, record, &entry);
             }
+            Body::Attestations(said) => return self.fold_attestations(record, &said),
             Body::TrusteeKey(said) => return self.fold_trustee_key(&said, id),
             Body::Opening(opening) => return self.fold_opening(&opening, id),
             Body::Agreement(part) => althing_ballot::index_early_statement(part.proposal, id, &mut batch),
@@ -421,6 +423,7 @@ impl<S: Snapshot> Engine<S> {
             self.note(Note::Misbehaviour { offence: format!("{name} by {agent}") });
             self.tell_evidence(agent, name, [first, second])?;
         }
+        self.ratings.note_change();
         self.put(Table::EvidenceView, key, [first.0, second.0].concat());
         Ok(())
     }

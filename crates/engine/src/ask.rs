@@ -1,9 +1,12 @@
 use althing_ballot::{ClosedTerms, GroupState, Rule, Standing};
 use althing_record::{AgentId, Digest, GroupId, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
+use althing_trust::{AttestationsBody, RatingEpoch};
 
 mod docket;
+mod reputation;
 
 pub use self::docket::*;
+pub use self::reputation::*;
 use crate::{EventKind, EventsFrom, EventsPage, Find, Found, Group, GroupAsk, HostedAgent, SealedTerms};
 
 /// Something that a local client wants of the node. Each gets exactly one [`Answer`].
@@ -98,6 +101,15 @@ pub enum Ask {
     Dockets,
     /// Something about groups.
     Group(GroupAsk),
+    /// Sign and publish how an agent's calls of a rating epoch went. It is done once for each.
+    Attest {
+        /// A hosted agent.
+        agent: AgentId,
+        /// What it says.
+        body: Box<AttestationsBody>,
+    },
+    /// Something about reputations.
+    Reputation(ReputationAsk),
     /// Proven misbehaviour, by agent.
     Evidence,
     /// Take records in as if a peer had sent them; at most [`crate::IMPORT_MAX`].
@@ -128,6 +140,7 @@ impl Ask {
             | Self::Cast { .. }
             | Self::ProposeDocket { .. }
             | Self::AnswerDocket { .. }
+            | Self::Attest { .. }
             | Self::Import { .. } => true,
             Self::Group(ask) => ask.writes(),
             Self::Status
@@ -139,6 +152,7 @@ impl Ask {
             | Self::Certificate { .. }
             | Self::Docket { .. }
             | Self::Dockets
+            | Self::Reputation(_)
             | Self::Evidence
             | Self::Events { .. } => false,
         }
@@ -238,6 +252,24 @@ pub enum Answer {
     },
     /// To [`GroupAsk::List`].
     Groups(Vec<Group>),
+    /// To [`Ask::Attest`]: the record is durable here and offered to the network.
+    Attested(RecordId),
+    /// To [`ReputationAsk::Show`].
+    Reputation(Box<Reputation>),
+    /// To [`ReputationAsk::Top`].
+    Ranking {
+        /// At the end of which rating epoch; none if no scores were computed.
+        epoch: Option<RatingEpoch>,
+        /// The agents, the best first.
+        agents: Vec<Ranked>,
+    },
+    /// To [`ReputationAsk::Rows`].
+    Ratings {
+        /// The rows, by rater and rating epoch.
+        rows: Vec<RatingRow>,
+        /// What to give as `after` to go on; none when this was the last page.
+        next: Option<Vec<u8>>,
+    },
     /// To [`Ask::Evidence`].
     Evidence(Vec<EvidenceRow>),
     /// To [`Ask::Import`]: what became of each record, in the same order; on disk here.
@@ -545,7 +577,8 @@ pub enum VoteState {
 pub struct EvidenceRow {
     /// The offender.
     pub agent: AgentId,
-    /// `double ballot`, `double report`, `double statement`, `double trustee key` or `chain fork`.
+    /// `double ballot`, `double report`, `double statement`, `double trustee key`, `double attestation` or `chain
+    /// fork`.
     pub offence: String,
     /// The two records that prove it.
     pub records: [RecordId; 2],

@@ -5,7 +5,8 @@ use althing_ballot::{
 };
 use althing_card::{Card, Lease};
 use althing_group::State;
-use althing_record::{Inception, Joining, Kind, Membership, Record, RecordId, Rotation};
+use althing_record::{Genesis, Inception, Joining, Kind, Membership, Record, RecordId, Rotation};
+use althing_trust::Attestations;
 
 use crate::admit::Admission;
 
@@ -29,6 +30,7 @@ pub(crate) enum Body {
     Statement(RecordId, Box<Entry>),
     TrusteeKey(TrusteeKey),
     Opening(Opening),
+    Attestations(Box<Attestations>),
 }
 
 /// What is said in a group.
@@ -39,7 +41,7 @@ pub(crate) enum GroupBody {
 }
 
 /// Reads a record's body, or says what is to be done with the record instead.
-pub(crate) fn read_body(record: &Record) -> Result<Body, Admission> {
+pub(crate) fn read_body(record: &Record, genesis: &Genesis) -> Result<Body, Admission> {
     match record.kind() {
         Kind::Card => {
             Card::from_record(record).map(Body::Card).map_err(|error| wrong(&error, error.is_newer()))
@@ -90,9 +92,10 @@ pub(crate) fn read_body(record: &Record) -> Result<Body, Admission> {
             Opening::from_record(record).map(Body::Opening).map_err(|error| wrong(&error, error.is_newer()))
         }
         Kind::Founding | Kind::Membership | Kind::Joining => read_group(record).map(Body::Group),
-        Kind::Attestations | Kind::Checkpoint => {
-            Err(Admission::Unwanted("attestations are not kept by this version".into()))
-        }
+        Kind::Attestations => Attestations::from_record(record, genesis)
+            .map(|said| Body::Attestations(Box::new(said)))
+            .map_err(|error| wrong(&error, error.is_newer())),
+        Kind::Checkpoint => Err(Admission::Unwanted("checkpoints are not kept by this version".into())),
         Kind::Message => Err(Admission::Unwanted("messages are not shared".into())),
     }
 }

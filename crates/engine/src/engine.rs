@@ -15,6 +15,7 @@ use crate::group::Groups;
 use crate::journal::Journal;
 use crate::quota::Authors;
 use crate::reconcile::Reconciler;
+use crate::reputation::Ratings;
 use crate::restored::{INCARNATION, is_restored};
 use crate::rows::StoredRecord;
 use crate::sealed::SealedVotes;
@@ -89,6 +90,9 @@ pub struct Engine<S> {
     pub(crate) dockets: Dockets,
     pub(crate) groups: Groups,
     pub(crate) sealed: SealedVotes,
+    pub(crate) ratings: Ratings,
+    /// When this engine began, on its wall clock.
+    pub(crate) began: Millis,
     pub(crate) next_number: u64,
     pub(crate) due: Due,
 }
@@ -176,6 +180,8 @@ impl<S: Snapshot> Engine<S> {
             dockets: Dockets::default(),
             groups: Groups::default(),
             sealed: SealedVotes::default(),
+            ratings: Ratings::default(),
+            began: now.wall,
             next_number: 0,
             due: Due {
                 sync: now.ticks + config.timing.sync_ms,
@@ -209,7 +215,8 @@ impl<S: Snapshot> Engine<S> {
         self.journal.now = now.wall;
         let stepped = self.step(now, input);
         let pumped = stepped.and_then(|()| self.pump_votes(now));
-        if let Err(error) = pumped.and_then(|()| self.keep_groups(now)) {
+        let pumped = pumped.and_then(|()| self.keep_groups(now)).and_then(|()| self.pump_ratings(now));
+        if let Err(error) = pumped {
             self.halt(error.to_string());
             return;
         }
@@ -314,6 +321,7 @@ impl<S: Snapshot> Engine<S> {
             }
             Input::CommitFailed { no, cause } => self.on_disk_full(no, &cause)?,
             Input::Writable => self.on_writable(now)?,
+            Input::JobDone(no, table) => self.on_job_done(no, table, now),
             Input::Wake if self.read_only => {
                 self.woken_at = None;
                 self.due.postpone(now.ticks + 1_000);
@@ -338,7 +346,9 @@ impl<S: Snapshot> Engine<S> {
         self.check_own_chains()?;
         self.resume_groups()?;
         self.resume_sealed()?;
-        self.resume_closings(now)
+        self.resume_ratings()?;
+        self.resume_closings(now)?;
+        self.pump_ratings(now)
     }
 
     fn on_wake(&mut self, now: Now) -> Result<(), ReadError> {
@@ -394,6 +404,7 @@ impl<S: Snapshot> Engine<S> {
             .chain(self.closings.next_deadline().filter(|_| !self.read_only))
             .chain(self.groups.next_deadline().filter(|_| !self.read_only))
             .chain(self.sealed.next_deadline().filter(|_| !self.read_only))
+            .chain(self.ratings.next_deadline())
             .min()
             .map(|ticks| Deadline(ticks.max(now.ticks + 1)));
         if let Some(next) = next

@@ -1,5 +1,6 @@
 use althing_card::{Query, Term};
 use althing_record::{AgentId, Millis, NodeId};
+use althing_trust::Standing;
 
 use crate::{CardAnswer, Key};
 
@@ -109,6 +110,8 @@ pub struct FoundAgent {
     pub from_lookup: bool,
     /// Whether a node that serves it answered in this search.
     pub reached: Reached,
+    /// What this node knows of how calls to it go; none if nobody rated it.
+    pub standing: Option<Standing>,
 }
 
 /// Whether a node that serves an agent answered in a search.

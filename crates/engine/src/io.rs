@@ -1,7 +1,7 @@
 use althing_record::{Domain, Kind, Millis, NodeId, Record, RecordId, Verdict};
 use althing_store::{Batch, CommitNo};
 
-use crate::{Answer, Ask, Request, Response};
+use crate::{Answer, Ask, Request, Response, ScoreJob, ScoreTable};
 
 /// The two clocks of the shell at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +35,8 @@ number! {
     QueryNo;
     /// A local client's ask; chosen by the shell.
     AskNo;
+    /// A job; chosen by the engine.
+    JobNo;
 }
 
 /// A Kademlia key: the 32 bytes inside the multihash.
@@ -97,6 +99,8 @@ pub enum Input {
         /// Why.
         cause: String,
     },
+    /// A job is done.
+    JobDone(JobNo, ScoreTable),
     /// A deadline passed.
     Wake,
     /// A local client wants something.
@@ -148,6 +152,8 @@ pub enum Effect {
     Lookup(QueryNo, Key),
     /// Answer a local client.
     Reply(AskNo, Answer),
+    /// Run a job, elsewhere if there are threads; answered by [`Input::JobDone`]. There is one at a time.
+    Job(JobNo, ScoreJob),
     /// Wake the engine then; replaces an earlier deadline.
     Wake(Deadline),
     /// The journal holds every event below this sequence number: whoever waits for events may ask for them.

@@ -34,6 +34,7 @@ mod journal;
 mod publish;
 mod quota;
 mod reconcile;
+mod reputation;
 mod restored;
 mod retract;
 mod rows;
@@ -48,6 +49,7 @@ mod vote;
 
 pub use althing_card::{Query, QueryError};
 pub use althing_group::Role;
+pub use althing_trust::{AttestationsBody, Contribution, Counts, Factor, Q32, RatingEpoch, Scores, Standing};
 pub use announce::{ANNOUNCED_MAX, BURST_MAX, PLACING_MAX, PROVIDED_MAX};
 pub use ask::*;
 pub use bulk::{IMPORT_MAX, RecordPage, Taken, live_records};
@@ -62,14 +64,17 @@ pub use gate::Gate;
 pub use group_ask::{Group, GroupAsk, GroupInvite, GroupMember};
 pub use group_asks::GROUPS_MAX;
 pub use io::{
-    AskNo, Deadline, Effect, Input, Key, LookupEnd, MessageNo, Note, Now, Output, QueryNo, ReplyNo,
+    AskNo, Deadline, Effect, Input, JobNo, Key, LookupEnd, MessageNo, Note, Now, Output, QueryNo, ReplyNo,
     RequestNo, Source,
 };
 pub use journal::{
     EVENTS_PAGE_MAX, EventsFrom, EventsPage, JOURNAL_EVENTS_MAX, JournalEvent, Lost, NEWEST_ROWS_MAX,
 };
-pub use quota::{AUTHOR_BURST, AUTHOR_PERIOD_MS, AUTHORS_MAX, PROPOSAL_BURST, PROPOSAL_PERIOD_MS};
+pub use quota::{
+    ATTESTATION_BURST, AUTHOR_BURST, AUTHOR_PERIOD_MS, AUTHORS_MAX, PROPOSAL_BURST, PROPOSAL_PERIOD_MS,
+};
 pub use reconcile::{ROUNDS_MAX, UNWANTED_MAX, WANTED_MAX};
+pub use reputation::{RELATIONS_MAX, ScoreJob, ScoreTable, is_attested};
 pub use restored::{joined_by_restored_key, recovery_key_hash_of, restored};
 pub use sealed::{SealedTerms, Trustee};
 pub use search::{

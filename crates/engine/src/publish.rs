@@ -15,7 +15,7 @@ use crate::rows::{chain_prefix, slot_key};
 use crate::{Answer, AskNo, Effect, HostedAgent, Now, Published, RefusalKind, Source};
 
 /// The streams of the chains that are kept under the vote guard.
-const OWN_STREAMS: [&str; 2] = ["vote", "group"];
+const OWN_STREAMS: [&str; 3] = ["vote", "group", "trust"];
 
 const _: () = assert!(AGENTS_MAX * OWN_STREAMS.len() <= MAX_HEADS);
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use althing_record::{AgentId, Kind, Record};
+use althing_record::{AgentId, Genesis, Kind, Record};
 use althing_store::Snapshot;
 
 use crate::engine::Engine;
@@ -18,10 +18,13 @@ pub const PROPOSAL_PERIOD_MS: u64 = 1_000;
 /// How many proposals of one author are taken at once.
 pub const PROPOSAL_BURST: u64 = 1_000;
 
-/// Most authors that are remembered, counted once for proposals and once for the rest. When all of them are busy, the one that was closest to its full burst is forgotten.
+/// How many attestations of one rater are taken at once; then one a rating epoch. A node that was away says of several.
+pub const ATTESTATION_BURST: u64 = 8;
+
+/// Most authors that are remembered, counted once for proposals, once for attestations and once for the rest. When all of them are busy, the one that was closest to its full burst is forgotten.
 pub const AUTHORS_MAX: usize = 4_096;
 
-/// How much each author may say by gossip: so many records at once, then one a period; proposals apart from the rest.
+/// How much each author may say by gossip: so many records at once, then one a period; proposals and attestations apart from the rest.
 ///
 /// What is over it is not lost: reconciliation brings what is newest. Integers and ticks only, so that equal inputs have
 /// equal outcomes.
@@ -37,12 +40,14 @@ pub(crate) enum Class {
     /// Cards, leases, inceptions, rotations, and what is said in groups.
     Directory,
     Proposals,
+    /// Attestations, of which there is one a rating epoch, which is so long in milliseconds.
+    Attestations(u64),
 }
 
 impl Class {
     /// The class of a kind. Ballots have none: who may vote, once, on known proposals, bounds them; and so it is with what
     /// closers and trustees say.
-    fn of(kind: Kind) -> Option<Self> {
+    fn of(kind: Kind, genesis: &Genesis) -> Option<Self> {
         match kind {
             Kind::Card
             | Kind::Lease
@@ -52,13 +57,13 @@ impl Class {
             | Kind::Membership
             | Kind::Joining => Some(Self::Directory),
             Kind::Proposal | Kind::ProposalBatch => Some(Self::Proposals),
+            Kind::Attestations => Some(Self::Attestations(genesis.rating_epoch_ms)),
             Kind::BallotBatch
             | Kind::BallotAck
             | Kind::CloseReport
             | Kind::Agreement
             | Kind::TrusteeKey
             | Kind::Opening
-            | Kind::Attestations
             | Kind::Checkpoint
             | Kind::Message => None,
         }
@@ -68,6 +73,7 @@ impl Class {
         match self {
             Self::Directory => (AUTHOR_PERIOD_MS, AUTHOR_BURST),
             Self::Proposals => (PROPOSAL_PERIOD_MS, PROPOSAL_BURST),
+            Self::Attestations(epoch_ms) => (epoch_ms, ATTESTATION_BURST),
         }
     }
 }
@@ -101,7 +107,7 @@ impl Authors {
 impl<S: Snapshot> Engine<S> {
     /// Whether the record's author has said too much by gossip. Asked last, of what would be new: it counts.
     pub(crate) fn is_over_quota(&mut self, record: &Record, source: Source, now: Now) -> bool {
-        let class = Class::of(record.kind()).filter(|_| source == Source::Gossip);
+        let class = Class::of(record.kind(), self.network.genesis()).filter(|_| source == Source::Gossip);
         class.is_some_and(|class| !self.authors.take(record.agent(), class, now.ticks))
     }
 }

@@ -1,6 +1,7 @@
 //! How records and what is known of them stand in the tables. docs/spec/store.md has the same for people.
 
 use althing_record::{AgentId, Domain, Incarnation, Kind, Millis, RecordId};
+use althing_trust::RatingEpoch;
 
 /// A record that never expires has this deadline.
 pub(crate) const NEVER: Millis = Millis(u64::MAX);
@@ -87,6 +88,14 @@ pub(crate) fn identity_key(agent: AgentId, id: RecordId) -> Vec<u8> {
     [agent.0, id.0].concat()
 }
 
+pub(crate) fn trust_prefix(rater: AgentId, epoch: RatingEpoch) -> Vec<u8> {
+    [&rater.0[..], &epoch.0.to_be_bytes()].concat()
+}
+
+pub(crate) fn trust_key(rater: AgentId, epoch: RatingEpoch, id: RecordId) -> Vec<u8> {
+    [&trust_prefix(rater, epoch)[..], &id.0].concat()
+}
+
 /// What a row of `expiry` is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expiring {
@@ -140,6 +149,9 @@ pub(crate) const DOUBLE_REPORT: u8 = b'r';
 /// Offence: two keys of one trustee for one proposal.
 pub(crate) const DOUBLE_KEY: u8 = b'k';
 
+/// Offence: two attestations of one rater on one rating epoch.
+pub(crate) const DOUBLE_ATTESTATION: u8 = b't';
+
 /// Offence: two records at one position of one chain.
 pub(crate) const CHAIN_FORK: u8 = b'f';
 
@@ -151,6 +163,7 @@ pub(crate) fn offence_name(offence: u8) -> &'static str {
         DOUBLE_STATEMENT => "double statement",
         DOUBLE_REPORT => "double report",
         DOUBLE_KEY => "double trustee key",
+        DOUBLE_ATTESTATION => "double attestation",
         _ => "unknown offence",
     }
 }

@@ -36,6 +36,8 @@ impl<S: Snapshot> Engine<S> {
             Ask::Docket { docket, from, limit } => self.on_docket(no, docket, (from, limit), now),
             Ask::Dockets => self.on_dockets(no, now),
             Ask::Group(ask) => self.on_group_ask(no, ask, now),
+            Ask::Attest { agent, body } => self.on_attest(no, agent, &body, now),
+            Ask::Reputation(ask) => self.on_reputation_ask(no, ask, now),
             Ask::Evidence => {
                 let evidence = self.evidence()?;
                 self.answer(no, Answer::Evidence(evidence));
@@ -102,7 +104,7 @@ impl<S: Snapshot> Engine<S> {
         self.domain_status(domain, now).map(|status| status.digest)
     }
 
-    fn evidence(&self) -> Result<Vec<EvidenceRow>, ReadError> {
+    pub(crate) fn evidence(&self) -> Result<Vec<EvidenceRow>, ReadError> {
         let mut rows = Vec::new();
         self.for_each_row(Table::EvidenceView, &[], |key, value| {
             let (Some(agent), Some(offence), Some((first, second))) =

@@ -30,6 +30,7 @@ impl<S: Snapshot> Engine<S> {
         self.histories.borrow_mut().clear();
         // What peers told since the start may be among what is lost.
         self.reconciler.forget_all();
+        self.resume_ratings()?;
         self.journal_falls_back(cause)
     }
 

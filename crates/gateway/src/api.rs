@@ -20,6 +20,7 @@ mod peers;
 mod problem;
 mod propose;
 mod reach;
+mod reputation;
 mod sealed;
 mod status;
 mod store;
@@ -50,6 +51,10 @@ pub use problem::{Problem, ProblemKind};
 pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method, parse_quorum};
 pub use reach::{
     ExternalAddress, ObservedAddress, PathKind, PeerPath, Ping, PingQuery, Reach, Reachability, Relaying,
+};
+pub use reputation::{
+    Attestations, AttestationsQuery, Attested, Factor, RankedAgent, Ranking, RankingQuery, RateRequest,
+    Rated, Rater, Reputation, Scores,
 };
 pub use sealed::{SealError, SealRequest, Sealed, Trustee};
 pub use status::{Domain, Status};

@@ -4,6 +4,7 @@ mod door;
 mod error;
 mod events;
 mod groups;
+mod reputation;
 mod sse;
 mod store;
 mod wire;
@@ -198,6 +199,7 @@ impl Client {
             ("after", query.after.clone()),
             ("live", query.live.map(|live| live.to_string())),
             ("healthy", query.healthy.map(|healthy| healthy.to_string())),
+            ("min_score", query.min_score.map(|score| score.to_string())),
             ("explain", query.explain.map(|explain| explain.to_string())),
         ];
         self.fetch(with_query("/v1/find", &pairs)).await

@@ -68,7 +68,8 @@ async fn answer(edge: &Edge, life: Life, request: Request, style: &Style) -> Res
         let agent = match &address.asked {
             Asked::Agent(name) => known::agent(edge, name)?,
             Asked::Skill(skill) => {
-                skill::candidates(edge, skill).await?.first().copied().ok_or_else(|| {
+                let first = skill::candidates(edge, skill).await?.first().map(|candidate| candidate.agent);
+                first.ok_or_else(|| {
                     Failure::new(Cause::AgentNotFound, format!("no live agent has the skill {skill}"))
                 })?
             }

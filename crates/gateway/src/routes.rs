@@ -7,6 +7,7 @@ mod events;
 mod groups;
 mod node;
 mod probes;
+mod reputation;
 mod store;
 mod votes;
 
@@ -123,6 +124,10 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(calls::expose)))
         .routes(read(&[], routes!(calls::exposures)))
         .routes(read(&[ASKING, &[Invalid]], routes!(calls::receipts)))
+        .routes(read(&[ASKING, &[Invalid]], routes!(reputation::show)))
+        .routes(read(&[ASKING, &[Invalid]], routes!(reputation::top)))
+        .routes(read(&[ASKING, &[Invalid]], routes!(reputation::rows)))
+        .routes(admin(&[ASKING, READING, &[ProblemKind::Conflict, NotFound]], routes!(reputation::rate)))
         .routes(admin(&[ASKING, SIGNING, &[NotFound]], routes!(calls::unexpose)))
         .routes(admin(&[&[Invalid, NotFound], &[ProblemKind::Busy]], routes!(calls::calls)))
 }

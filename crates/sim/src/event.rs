@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use althing_engine::{LookupEnd, QueryNo, RequestNo};
+use althing_engine::{JobNo, LookupEnd, QueryNo, RequestNo, ScoreJob};
 use althing_record::{Domain, NodeId};
 
 /// A gossip message on its way.
@@ -26,6 +26,8 @@ pub(crate) enum Event {
     Found { node: usize, run: u64, query: QueryNo, providers: Vec<NodeId>, end: LookupEnd },
     /// The disk takes what is queued.
     Commit { node: usize, run: u64 },
+    /// A job is done.
+    Job { node: usize, run: u64, no: JobNo, job: ScoreJob },
     /// A deadline.
     Wake { node: usize, run: u64, at: u64 },
 }

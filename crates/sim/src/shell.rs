@@ -55,6 +55,11 @@ impl Sim {
                     self.commit(node);
                 }
             }
+            Event::Job { node, run, no, job } => {
+                if self.lives(node, run) {
+                    self.handle(node, Input::JobDone(no, job.run()));
+                }
+            }
             Event::Wake { node, run, at } => {
                 let is_next = self.nodes[node].life.as_ref().is_some_and(|life| life.wake_at == at);
                 if self.lives(node, run) && is_next {
@@ -131,6 +136,10 @@ impl Sim {
                 }
                 let after = deadline.0.saturating_sub(self.time);
                 self.schedule(after, Event::Wake { node, run, at: deadline.0 });
+            }
+            Effect::Job(no, job) => {
+                let after = self.between(self.links.commit_ms);
+                self.schedule(after, Event::Job { node, run, no, job });
             }
             Effect::Journaled(_) => {}
             Effect::Note(note) => self.take_note(node, &note),
@@ -346,6 +355,7 @@ impl Sim {
                 Promise::Retracted { agent: card.agent, revision: card.revision, until: card.expires }
             }
             Answer::Proposed { proposal, .. } => Promise::Record(*proposal),
+            Answer::Attested(record) => Promise::Record(*record),
             Answer::Cast { ballot, .. } => Promise::Record(*ballot),
             Answer::Group { record: Some(record), .. } => Promise::Record(*record),
             Answer::Certificate(bytes) => return self.certify(node, bytes),
@@ -358,6 +368,9 @@ impl Sim {
             | Answer::Votes(_)
             | Answer::Group { record: None, .. }
             | Answer::Groups(_)
+            | Answer::Reputation(_)
+            | Answer::Ranking { .. }
+            | Answer::Ratings { .. }
             | Answer::Evidence(_)
             | Answer::Imported(_)
             | Answer::Events(_)
@@ -401,6 +414,7 @@ impl Sim {
             Effect::Note(Note::NotAdmitted { cause, .. }) => (12, cause.clone().into_bytes()),
             Effect::Note(note) => (10, format!("{note:?}").into_bytes()),
             Effect::Journaled(next) => (13, next.to_be_bytes().to_vec()),
+            Effect::Job(no, job) => (14, format!("{no:?} {job:?}").into_bytes()),
             Effect::Halt(cause) => (11, cause.clone().into_bytes()),
         };
         self.trace.update(self.time.to_be_bytes());

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use althing_engine::{
     AGENTS_MAX, Answer, Ask, AskNo, Config, Engine, Gate, HostedAgent, Input, MessageNo, Now, ReplyNo,
-    RequestNo, Timing,
+    RequestNo, ScoreTable, Timing,
 };
 use althing_record::{AgentId, Millis, Network, NodeId, RecordId, Verdict, recovery_key_hash};
 use rand_chacha::ChaCha8Rng;
@@ -104,6 +104,34 @@ impl Sim {
     pub fn directory_only(mut self) -> Self {
         self.is_meshed = false;
         self
+    }
+
+    /// A network whose rating epochs are so long, in milliseconds, and whose anchors are the agents of the first nodes.
+    /// To be called before there are nodes.
+    ///
+    /// # Panics
+    /// When there can be no such network.
+    #[must_use]
+    pub fn rated(mut self, rating_epoch_ms: u64, anchors: usize) -> Self {
+        let mut genesis = self.network.genesis().clone();
+        genesis.rating_epoch_ms = rating_epoch_ms;
+        let mut agents: Vec<AgentId> = (0..anchors).map(|n| agent_key(n).agent()).collect();
+        agents.sort_unstable();
+        genesis.anchors = agents.try_into().expect("few anchors");
+        self.network = Network::new(genesis).expect("a network");
+        self
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The newest scores at a node that runs.
+    #[must_use]
+    pub fn scores(&self, node: usize) -> Option<&ScoreTable> {
+        self.nodes[node].life.as_ref()?.engine.scores()
     }
 
     /// How links and disks behave from now on.

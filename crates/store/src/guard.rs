@@ -1,7 +1,7 @@
 use crate::CommitNo;
 
 /// Most chain heads that a guard holds: one per hosted agent and stream.
-pub const MAX_HEADS: usize = 2_048;
+pub const MAX_HEADS: usize = 3_072;
 
 /// Most freshly signed records that a guard holds at once.
 pub const MAX_PENDING: usize = 256;

@@ -17,6 +17,8 @@ pub enum Table {
     VoteView,
     /// Groups and the changes to them, derived from the group chains.
     GroupView,
+    /// Which records say how whose calls went: (rater, rating epoch, id) → empty.
+    TrustView,
     /// (agent, id) of every identity record → empty.
     IdentityView,
     /// (domain, made, id) → deadline: what set reconciliation runs over.
@@ -35,7 +37,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Records,
         Self::Chain,
         Self::Slot,
@@ -44,6 +46,7 @@ impl Table {
         Self::CardView,
         Self::VoteView,
         Self::GroupView,
+        Self::TrustView,
         Self::IdentityView,
         Self::SyncView,
         Self::EvidenceView,
@@ -64,6 +67,7 @@ impl Table {
             Self::CardView => "view/card",
             Self::VoteView => "view/vote",
             Self::GroupView => "view/group",
+            Self::TrustView => "view/trust",
             Self::IdentityView => "view/identity",
             Self::SyncView => "view/sync",
             Self::EvidenceView => "view/evidence",

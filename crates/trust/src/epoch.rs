@@ -3,7 +3,7 @@ use std::fmt;
 use althing_record::{Genesis, Millis};
 
 /// The time unit of the reputation ledger, counted from the beginning of the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RatingEpoch(pub u64);
 
 impl RatingEpoch {

@@ -1,7 +1,7 @@
 use althing_record::cbor::{Blob, DecodeError, Limits};
 use althing_record::{Digest, Millis, NetworkId, cbor_map};
 
-use crate::{Accept, Call, SIGNED_BYTES_MAX, StatementError};
+use crate::{Accept, Call, Receipt, SIGNED_BYTES_MAX, StatementError};
 
 cbor_map! {
     /// What one side of a call keeps of it, on its own disk: the material of a receipt. Nobody else is sent this form.
@@ -22,6 +22,8 @@ cbor_map! {
         7 => pub call: Blob<SIGNED_BYTES_MAX>,
         /// The signed Accept.
         8 => pub accept: Blob<SIGNED_BYTES_MAX>,
+        /// The signed receipt, if this side is the caller and the call is to be rated.
+        9 => pub receipt: Option<Blob<SIGNED_BYTES_MAX>>,
     }
 }
 
@@ -34,8 +36,8 @@ pub enum KeptError {
     /// What was signed does not hold.
     #[error(transparent)]
     Statement(#[from] StatementError),
-    /// Call and Accept belong to different calls.
-    #[error("kept call and accept do not fit")]
+    /// Call, Accept and receipt belong to different calls.
+    #[error("kept call, accept and receipt do not fit")]
     Mismatch,
 }
 
@@ -48,6 +50,8 @@ pub struct ProvenCall {
     pub call: Call,
     /// What the callee signed.
     pub accept: Accept,
+    /// The receipt of it, if there is one.
+    pub receipt: Option<Receipt>,
 }
 
 impl KeptCall {
@@ -59,7 +63,11 @@ impl KeptCall {
         let kept: Self = althing_record::cbor::from_slice(row, Limits::RECORD)?;
         let (call, accept) = (Call::verify(&kept.call, network)?, Accept::verify(&kept.accept, network)?);
         accept.answers(&call).map_err(|_| KeptError::Mismatch)?;
-        Ok(ProvenCall { kept, call, accept })
+        let receipt = kept.receipt.as_ref().map(|receipt| Receipt::verify(receipt, network)).transpose()?;
+        if receipt.as_ref().is_some_and(|receipt| receipt.accept != accept.id()) {
+            return Err(KeptError::Mismatch);
+        }
+        Ok(ProvenCall { kept, call, accept, receipt })
     }
 }
 
@@ -95,6 +103,7 @@ mod tests {
             made: Millis(3),
             call: call.bytes().to_vec().try_into().unwrap(),
             accept: accept.bytes().to_vec().try_into().unwrap(),
+            receipt: None,
         };
         let row = cbor::to_vec(&kept);
         let proven = KeptCall::prove(&row, network).unwrap();

@@ -6,9 +6,11 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use althing_a2a::EndingReader;
 use althing_record::{AgentId, AgentKey, Digest, Millis, NetworkId, NodeId};
 use althing_trust::{Accept, Answer, Call, Reason, Refusal, TaskId};
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
@@ -271,12 +273,17 @@ impl Caller {
             Some(Told::NotTaken(_) | Told::Nonsense(_)) | None => (None, None),
         };
         let status = response.status();
+        let is_stream = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
         let end = call.zip(accept).map(|(call, accept)| End {
             call,
             accept,
             status: status.as_u16(),
             began,
             hash: Sha256::new(),
+            reading: EndingReader::new(status.as_u16(), is_stream),
             evidence: shared.evidence.clone(),
             now: Arc::clone(&shared.now),
         });
@@ -287,8 +294,16 @@ impl Caller {
         if let Some(Told::Taken { call, accept: Ok(accept) }) = told {
             let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             let made = (self.0.now)();
-            let evidence =
-                Evidence { side: Side::Caller, call, accept, outcome, latency_ms, response_hash, made };
+            let evidence = Evidence {
+                side: Side::Caller,
+                call,
+                accept,
+                outcome,
+                latency_ms,
+                ending: None,
+                response_hash,
+                made,
+            };
             // Lost when nobody takes it up: the call itself does not wait for that.
             let _ = self.0.evidence.try_send(evidence);
         }
@@ -355,6 +370,7 @@ struct End {
     status: u16,
     began: Instant,
     hash: Sha256,
+    reading: EndingReader,
     evidence: mpsc::Sender<Evidence>,
     now: Arc<dyn Fn() -> Millis + Send + Sync>,
 }
@@ -371,6 +387,7 @@ impl End {
             accept: self.accept,
             outcome,
             latency_ms,
+            ending: whole.then(|| self.reading.end()),
             response_hash,
             made,
         };
@@ -391,6 +408,7 @@ impl hyper::body::Body for Answering {
             Some(Ok(frame)) => {
                 if let (Some(part), Some(end)) = (frame.data_ref(), &mut self.end) {
                     end.hash.update(part);
+                    end.reading.push(part);
                 }
                 if self.body.is_end_stream() {
                     self.ended(true, cx);

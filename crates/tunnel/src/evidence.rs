@@ -1,3 +1,4 @@
+use althing_a2a::Ending;
 use althing_record::{Digest, Millis};
 use althing_trust::{Accept, Call};
 
@@ -14,6 +15,8 @@ pub struct Evidence {
     pub outcome: Outcome,
     /// From the call to the end of the response, in milliseconds.
     pub latency_ms: u64,
+    /// What the response says of how the request went, if it came whole; the caller's side only.
+    pub ending: Option<Ending>,
     /// SHA-256 of the response's body, if it came whole; the caller's side only.
     pub response_hash: Option<Digest>,
     /// When the call ended, by this node's clock.

@@ -245,6 +245,7 @@ impl Drop for Telling {
                 accept: signed.accept.clone(),
                 outcome: if self.line.whole { Outcome::Answered(self.line.status) } else { Outcome::Broken },
                 latency_ms: self.line.ms,
+                ending: None,
                 response_hash: None,
                 made: self.line.ended,
             };

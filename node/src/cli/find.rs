@@ -14,7 +14,7 @@ pub(crate) async fn find(args: args::Find, session: &Session) -> Result<Page, Fa
     let mut text = Text::default();
     if !found.agents.is_empty() {
         let rows: Vec<Vec<String>> = found.agents.iter().map(row).collect();
-        let head = ["AGENT", "NAME", "SKILLS", "FROM", "AGE", "LEASE", "REACH", "RTT", "SERVED BY"];
+        let head = ["AGENT", "NAME", "SKILLS", "FROM", "AGE", "LEASE", "REACH", "RTT", "SCORE", "SERVED BY"];
         text.table(&head, &rows).line("");
     }
     if let Some(explain) = &found.explain {
@@ -42,6 +42,7 @@ fn query(args: &args::Find) -> Result<FindQuery, Failure> {
         after: None,
         live: Some(!args.local),
         healthy: Some(args.healthy),
+        min_score: args.min_score,
         explain: Some(args.explain),
     })
 }
@@ -67,6 +68,9 @@ fn row(agent: &FoundAgent) -> Vec<String> {
         remaining(agent),
         reach_name(agent.reach).to_owned(),
         agent.round_trip_us.map_or_else(|| "-".to_owned(), round_trip),
+        agent
+            .service
+            .map_or_else(|| "-".to_owned(), |score| format!("{}.{:03}", score / 1_000, score % 1_000)),
         served.join(" "),
     ]
 }

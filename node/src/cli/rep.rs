@@ -1,22 +1,186 @@
-//! What this node's agents know of others by their own calls.
+//! How calls of this node's agents went, and what is known of others by everybody's calls.
 
-use althing_gateway::api::{CallProof, ListQuery};
+use std::io;
 
-use super::failure::Failure;
-use super::page::{Page, Text};
+use althing_gateway::api::{
+    AttestationsQuery, Attested, CallProof, ListQuery, RankingQuery, RateRequest, Reputation, Scores,
+};
+
+use super::args;
+use super::failure::{Exit, Failure};
+use super::page::{Page, Screen, Text, print};
 use super::session::Session;
 
 /// How many characters of ids are shown.
 const ID_CHARS: usize = 20;
 
-pub(crate) async fn receipts(limit: usize, session: &Session) -> Result<Page, Failure> {
+/// The columns of an export.
+const COLUMNS: &str = "record,rater,epoch,made,target,skill,count,ok,quality_sum,in_time";
+
+pub(crate) async fn rep(command: args::Rep, session: &Session) -> Result<Page, Failure> {
+    match command {
+        args::Rep::Receipts { limit } => receipts(usize::from(limit), session).await,
+        args::Rep::Show { agent } => show(&agent.to_string(), session).await,
+        args::Rep::Explain { agent } => explain(&agent.to_string(), session).await,
+        args::Rep::Top { skill, limit } => {
+            let skill = skill.map(|skill| skill.to_string());
+            top(RankingQuery { skill, limit: Some(limit.into()) }, session).await
+        }
+        args::Rep::Rate { task, quality } => rate(&task, quality, session).await,
+        args::Rep::Export => Ok(Page::nothing()),
+    }
+}
+
+async fn show(agent: &str, session: &Session) -> Result<Page, Failure> {
+    let found = session.client().await?.reputation(agent).await?;
+    let mut text = Text::default();
+    head(&found, &mut text);
+    let views = [("network", &found.network), ("seen from here", &found.seen)];
+    let rows: Vec<Vec<String>> =
+        views.iter().filter_map(|(name, of)| of.as_ref().map(|of| standing(name, of))).collect();
+    if !rows.is_empty() {
+        let head = [
+            "",
+            "SERVICE",
+            "RELIABLE",
+            "QUALITY",
+            "RESPONSIVE",
+            "HONESTY",
+            "COMPOSITE",
+            "CONFIDENCE",
+            "CALLS",
+        ];
+        text.line("").table(&head, &rows);
+    }
+    Page::new(&found, text)
+}
+
+async fn explain(agent: &str, session: &Session) -> Result<Page, Failure> {
+    let found = session.client().await?.reputation(agent).await?;
+    let mut text = Text::default();
+    head(&found, &mut text);
+    if !found.raters.is_empty() {
+        let rows: Vec<Vec<String>> = found
+            .raters
+            .iter()
+            .map(|one| {
+                let numbers = [one.share, one.sureness, one.weight, one.honesty, one.trust];
+                [one.rater.clone()].into_iter().chain(numbers.map(thousandths)).collect()
+            })
+            .collect();
+        text.line("").table(&["RATER", "WENT WELL", "SURE", "WEIGHT", "HONESTY", "TRUST"], &rows);
+        let known = found.raters_known;
+        text.line("").line(&format!("{} of {known} raters", found.raters.len()));
+    }
+    Page::new(&found, text)
+}
+
+async fn top(query: RankingQuery, session: &Session) -> Result<Page, Failure> {
+    let found = session.client().await?.ranking(&query).await?;
+    let mut text = Text::default();
+    if found.agents.is_empty() {
+        text.line("nobody is rated");
+    } else {
+        let network = |of: Option<Scores>| of.map_or("-".to_owned(), |of| thousandths(of.service));
+        let rows: Vec<Vec<String>> = found
+            .agents
+            .iter()
+            .map(|one| {
+                let own = [one.seen.service, one.seen.confidence, one.seen.evidence].map(thousandths);
+                [one.agent.clone()].into_iter().chain(own).chain([network(one.network)]).collect()
+            })
+            .collect();
+        text.table(&["AGENT", "SERVICE", "CONFIDENCE", "CALLS", "NETWORK"], &rows);
+    }
+    Page::new(&found, text)
+}
+
+/// Prints every row as it is read.
+pub(crate) async fn export(session: &Session, screen: Screen) -> Result<Page, Failure> {
+    let client = session.client().await?;
+    let mut query = AttestationsQuery::default();
+    if !screen.json {
+        put(&format!("{COLUMNS}\n"))?;
+    }
+    loop {
+        let page = client.attestations(&query).await?;
+        let lines: String =
+            page.rows.iter().map(|row| if screen.json { json_line(row) } else { csv_line(row) }).collect();
+        match page.next {
+            Some(next) if put(&lines)? => query.after = Some(next),
+            Some(_) => return Ok(Page::nothing()),
+            None => return put(&lines).map(|_| Page::nothing()),
+        }
+    }
+}
+
+/// Whether whoever reads it wants more.
+fn put(lines: &str) -> Result<bool, Failure> {
+    match print(lines.as_bytes()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(Exit::Failed, format!("cannot write to standard output: {error}"))),
+    }
+}
+
+async fn rate(task: &str, quality: u8, session: &Session) -> Result<Page, Failure> {
+    let rated = session.client().await?.rate(task, &RateRequest { quality }).await?;
+    let mut text = Text::default();
+    text.pairs(&[
+        ("rated", rated.task.clone()),
+        ("agent", rated.callee.clone()),
+        ("quality", rated.quality.to_string()),
+        ("epoch", rated.epoch.to_string()),
+    ]);
+    Page::new(&rated, text)
+}
+
+fn head(found: &Reputation, text: &mut Text) {
+    let mut pairs = vec![("agent", found.agent.clone())];
+    match found.epoch {
+        Some(epoch) if found.seen.is_some() => pairs.push(("after rating epoch", epoch.to_string())),
+        Some(_) | None => pairs.push(("rated by", "nobody that this node knows of".to_owned())),
+    }
+    pairs.extend(found.offences.iter().map(|offence| ("proven", offence.clone())));
+    text.pairs(&pairs);
+}
+
+fn standing(name: &str, of: &Scores) -> Vec<String> {
+    let numbers = [
+        of.service,
+        of.reliability.score,
+        of.quality.score,
+        of.responsiveness.score,
+        of.honesty,
+        of.composite,
+        of.confidence,
+        of.evidence,
+    ];
+    [name.to_owned()].into_iter().chain(numbers.map(thousandths)).collect()
+}
+
+fn thousandths(value: u64) -> String {
+    format!("{}.{:03}", value / 1_000, value % 1_000)
+}
+
+fn json_line(row: &Attested) -> String {
+    serde_json::to_string(row).expect("a row is JSON") + "\n"
+}
+
+/// No field has a comma or a quote: skills are paths.
+fn csv_line(row: &Attested) -> String {
+    let Attested { record, rater, epoch, made, target, skill, count, ok, quality_sum, in_time } = row;
+    format!("{record},{rater},{epoch},{made},{target},{skill},{count},{ok},{quality_sum},{in_time}\n")
+}
+
+async fn receipts(limit: usize, session: &Session) -> Result<Page, Failure> {
     let found = session.client().await?.receipts(&ListQuery { limit: Some(limit) }).await?;
     let mut text = Text::default();
     if found.calls.is_empty() {
         text.line("no call that both sides signed is kept here");
     } else {
         let rows: Vec<Vec<String>> = found.calls.iter().map(row).collect();
-        text.table(&["ENDED", "TASK", "SIDE", "OTHER", "SKILL", "INDEX", "OUTCOME", "MS"], &rows);
+        text.table(&["ENDED", "TASK", "SIDE", "OTHER", "SKILL", "INDEX", "OUTCOME", "QUALITY", "MS"], &rows);
     }
     Page::new(&found, text)
 }
@@ -27,12 +191,13 @@ fn row(call: &CallProof) -> Vec<String> {
     let outcome = if call.outcome == "answered" { call.status.to_string() } else { call.outcome.clone() };
     vec![
         call.made.clone(),
-        short(&call.task),
+        call.task.clone(),
         call.side.clone(),
         short(other),
         if call.skill.is_empty() { "-".to_owned() } else { call.skill.clone() },
         call.index.to_string(),
         outcome,
+        call.quality.map_or("-".to_owned(), |quality| quality.to_string()),
         call.latency_ms.to_string(),
     ]
 }

@@ -58,6 +58,7 @@ pub(crate) fn up(
         api_hosts: settings.api_hosts.clone(),
         api_connections: settings.api_connections,
         calls_per_peer: settings.calls_per_peer,
+        publish_ratings: settings.publish_ratings,
         genesis: genesis.map(network::read).transpose()?,
         profile: settings.profile,
         mdns: settings.mdns,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use althing_engine::{RecordPage, Refusal, RefusalKind, live_records};
 use althing_gateway::StoreDesk;
-use althing_gateway::api::{CallProof, Checkpoint, CheckpointFile, Compaction, CompactionState};
+use althing_gateway::api::{CallProof, Checkpoint, CheckpointFile, Compaction, CompactionState, Rated};
 use althing_record::{Kind, Network, Record, VerifyError};
 use althing_rocks::{CompactError, FreezeError, Frozen, OpenError, Rocks};
 use althing_store::ReadError;
+use althing_tunnel::Identity;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -15,6 +16,7 @@ use prometheus_client::registry::Unit;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::attest::Publishing;
 use super::{Clock, receipts};
 
 /// How long a checkpoint is held that nobody reads.
@@ -29,6 +31,9 @@ struct Shared {
     network: Network,
     clock: Clock,
     runtime: Handle,
+    /// The agent that calls from here.
+    rater: Option<Identity>,
+    publishing: Publishing,
     /// None when the node is stopping.
     rocks: Mutex<Option<Rocks>>,
     held: Mutex<Option<Held>>,
@@ -42,11 +47,17 @@ struct Held {
 
 impl Desk {
     /// Must be called inside a runtime.
-    pub(super) fn new(rocks: Rocks, network: Network, clock: Clock) -> Self {
+    pub(super) fn new(
+        (rocks, network, clock): (Rocks, Network, Clock),
+        rater: Option<Identity>,
+        publishing: Publishing,
+    ) -> Self {
         Self(Arc::new(Shared {
             network,
             clock,
             runtime: Handle::current(),
+            rater,
+            publishing,
             rocks: Mutex::new(Some(rocks)),
             held: Mutex::new(None),
             compaction: Mutex::new(None),
@@ -138,6 +149,17 @@ impl StoreDesk for Desk {
 
     fn receipts(&self, limit: usize) -> Result<Vec<CallProof>, Refusal> {
         receipts::newest(&self.rocks()?, self.0.network.id(), limit).map_err(unreadable)
+    }
+
+    fn rate(&self, task: &str, quality: u8) -> Result<Rated, Refusal> {
+        let task =
+            task.parse().map_err(|error| refusal(RefusalKind::Invalid, format!("task: {error}"), None))?;
+        let Some(rater) = &self.0.rater else {
+            return Err(refusal(RefusalKind::NotFound, "no agent calls from this node".to_owned(), None));
+        };
+        let _held = self.0.publishing.blocking_lock();
+        let now = self.0.clock.now().wall;
+        receipts::rate(&self.rocks()?, &self.0.network, rater, (task, quality), now)
     }
 
     fn verify(&self, bytes: &[u8]) -> Result<Record, VerifyError> {

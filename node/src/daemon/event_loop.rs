@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use althing_engine::{
-    Answer, AskNo, Deadline, Effect, Engine, Gate, Input, LookupEnd, Note, Now, Refusal, RefusalKind,
-    ReplyNo, Response,
+    Answer, AskNo, Deadline, Effect, Engine, Gate, Input, JobNo, LookupEnd, Note, Now, Refusal, RefusalKind,
+    ReplyNo, Response, ScoreTable,
 };
 use althing_gateway::Asked;
 use althing_net::{Net, ReplyTo, RequestForms};
@@ -11,6 +11,7 @@ use althing_record::{NodeId, Verdict};
 use althing_rocks::{CommitFailure, Committer, Durable, Rocks};
 use althing_store::CommitNo;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::inbound::{AnswerTo, Arrival, topic_of};
@@ -38,6 +39,8 @@ pub(super) struct EventLoop {
     submitted: VecDeque<(CommitNo, Instant)>,
     /// Failed commits that were dealt with.
     failures: u64,
+    /// Jobs of the engine, one at a time.
+    jobs: JoinSet<(JobNo, ScoreTable)>,
 }
 
 impl EventLoop {
@@ -67,6 +70,7 @@ impl EventLoop {
             owed: VecDeque::new(),
             submitted: VecDeque::new(),
             failures: 0,
+            jobs: JoinSet::new(),
         }
     }
 
@@ -102,6 +106,10 @@ impl EventLoop {
                     self.asks.insert(no, reply);
                     self.step(Input::Ask { no, ask }, AnswerTo::Nobody).await
                 }
+                Some(done) = self.jobs.join_next() => match done {
+                    Ok((no, scores)) => self.step(Input::JobDone(no, scores), AnswerTo::Nobody).await,
+                    Err(error) => Err(RunError::Halted(format!("scores cannot be computed: {error}"))),
+                },
                 Some(arrival) = inputs.recv() => self.step(arrival.input, arrival.answer_to).await,
             };
             self.instruments.queues([
@@ -250,6 +258,9 @@ impl EventLoop {
                 }
             }
             Effect::Reply(no, answer) => self.reply(no, answer),
+            Effect::Job(no, job) => {
+                self.jobs.spawn_blocking(move || (no, job.run()));
+            }
             Effect::Wake(deadline) => self.wake = Some(deadline),
             Effect::Journaled(next) => {
                 self.journaled.send_replace(next);

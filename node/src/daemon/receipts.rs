@@ -1,14 +1,19 @@
 //! What this node's agents can prove of their calls: rows beside the commits, the newest ones.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use althing_gateway::api::CallProof;
-use althing_record::NetworkId;
-use althing_record::cbor;
+use althing_a2a::Ending;
+use althing_engine::{Refusal, RefusalKind, is_attested};
+use althing_gateway::api::{CallProof, Rated};
+use althing_record::cbor::{self, Limits};
+use althing_record::{AgentId, Millis, Network, NetworkId};
 use althing_rocks::Rocks;
 use althing_store::{ReadError, Snapshot, Table};
-use althing_trust::{KeptCall, ProvenCall};
-use althing_tunnel::{Evidence, Outcome, Side};
+use althing_trust::{
+    KeptCall, ProvenCall, ProvenReceipt, QUALITY_MAX, RatingEpoch, Receipt, ReceiptBody, TaskId,
+};
+use althing_tunnel::{Evidence, Identity, Outcome, Side};
 use tokio::sync::mpsc;
 
 /// Most calls that are kept; of more, the oldest go.
@@ -38,8 +43,8 @@ fn head(rocks: &impl Snapshot) -> Result<(u64, u64), ReadError> {
     Ok((number(0), number(8)))
 }
 
-/// Writes what both sides of the tunnel hand over, until they are gone.
-pub(super) async fn keep(rocks: Rocks, mut evidence: mpsc::Receiver<Evidence>) {
+/// Writes what both sides of the tunnel hand over, until they are gone, with a receipt where `rater` called.
+pub(super) async fn keep(rocks: Rocks, rater: Option<Identity>, mut evidence: mpsc::Receiver<Evidence>) {
     let (mut first, mut next) = match head(&rocks) {
         Ok(head) => head,
         Err(error) => {
@@ -51,7 +56,7 @@ pub(super) async fn keep(rocks: Rocks, mut evidence: mpsc::Receiver<Evidence>) {
     while evidence.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
         for evidence in batch.drain(..) {
-            if let Some(row) = row(&evidence) {
+            if let Some(row) = row(&evidence, rater.as_ref()) {
                 rows.push((key(next), Some(row)));
                 next += 1;
             }
@@ -71,7 +76,7 @@ pub(super) async fn keep(rocks: Rocks, mut evidence: mpsc::Receiver<Evidence>) {
     }
 }
 
-fn row(evidence: &Evidence) -> Option<Vec<u8>> {
+fn row(evidence: &Evidence, rater: Option<&Identity>) -> Option<Vec<u8>> {
     let (outcome, status) = match evidence.outcome {
         Outcome::Answered(status) => (0, status),
         Outcome::Timeout => (1, 0),
@@ -89,8 +94,132 @@ fn row(evidence: &Evidence) -> Option<Vec<u8>> {
         made: evidence.made,
         call: evidence.call.bytes().to_vec().try_into().ok()?,
         accept: evidence.accept.bytes().to_vec().try_into().ok()?,
+        receipt: rater
+            .and_then(|rater| receipt(evidence, rater))
+            .and_then(|receipt| receipt.bytes().to_vec().try_into().ok()),
     };
     Some(cbor::to_vec(&kept))
+}
+
+/// What the caller says of a call. Nothing if the answer is no end, or says that the request was at fault.
+fn receipt(evidence: &Evidence, rater: &Identity) -> Option<Receipt> {
+    if evidence.side != Side::Caller || evidence.accept.caller != rater.agent {
+        return None;
+    }
+    let latency_ms = u32::try_from(evidence.latency_ms).unwrap_or(u32::MAX);
+    let missed = ReceiptBody::timeout(&evidence.accept, latency_ms, evidence.made);
+    let (outcome, quality) = match (evidence.outcome, evidence.ending) {
+        (Outcome::Answered(_), Some(Ending::Open | Ending::Refused) | None) => return None,
+        (Outcome::Answered(_), Some(Ending::Done)) => (althing_trust::Outcome::Ok, QUALITY_MAX),
+        (Outcome::Answered(_), Some(Ending::Failed)) => (althing_trust::Outcome::Bad, 0),
+        (Outcome::Timeout | Outcome::Broken, _) => (missed.outcome, 0),
+    };
+    let body = ReceiptBody { outcome, quality, response_hash: evidence.response_hash, ..missed };
+    Receipt::sign(body, &rater.key).ok()
+}
+
+/// The receipts of an agent for calls that ended since then, by the rating epoch of their Accepts.
+pub(super) fn own_since(
+    rocks: &impl Snapshot,
+    network: &Network,
+    agent: AgentId,
+    since: Millis,
+) -> Result<BTreeMap<RatingEpoch, Vec<ProvenReceipt>>, ReadError> {
+    let (first, next) = head(rocks)?;
+    let mut receipts: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for number in (first..next).rev() {
+        let Some(row) = rocks.get(Table::Calls, &key(number))? else { continue };
+        let Ok(kept) = cbor::from_slice::<KeptCall>(&row, Limits::RECORD) else { continue };
+        // Rows are in the order in which calls ended.
+        if kept.made < since {
+            break;
+        }
+        if kept.receipt.is_none() {
+            continue;
+        }
+        let Ok(ProvenCall { accept, receipt: Some(receipt), .. }) = KeptCall::prove(&row, network.id())
+        else {
+            continue;
+        };
+        let epoch = RatingEpoch::of(accept.made, network.genesis());
+        if let Ok(proven) = ProvenReceipt::new(accept, receipt)
+            && proven.receipt().caller == agent
+        {
+            receipts.entry(epoch).or_default().push(proven);
+        }
+    }
+    Ok(receipts)
+}
+
+/// Changes how good the answer to a call of `rater` was, unless that was published.
+pub(super) fn rate(
+    rocks: &Rocks,
+    network: &Network,
+    rater: &Identity,
+    (task, quality): (TaskId, u8),
+    now: Millis,
+) -> Result<Rated, Refusal> {
+    let refused = |kind, cause: String, hint: &str| Refusal { kind, cause, hint: Some(hint.to_owned()) };
+    let unreadable = |error: ReadError| Refusal {
+        kind: RefusalKind::Internal,
+        cause: format!("store: {error}"),
+        hint: Some("stop the node and run `althing store check`: it names the damaged file".to_owned()),
+    };
+    let found = find(rocks, network.id(), rater.agent, task).map_err(unreadable)?;
+    let Some((number, ProvenCall { kept, accept, receipt, .. })) = found else {
+        let cause = format!("no call {task} of this node's agent is kept here");
+        return Err(refused(RefusalKind::NotFound, cause, "`althing rep receipts` lists the calls"));
+    };
+    let Some(receipt) = receipt else {
+        let cause = format!(
+            "call {task} has no receipt: its answer is no end, or says that the request was at fault"
+        );
+        return Err(refused(RefusalKind::Conflict, cause, "calls that were answered have one"));
+    };
+    let epoch = RatingEpoch::of(accept.made, network.genesis());
+    if is_attested(rocks, rater.agent, epoch).map_err(unreadable)? {
+        let cause = format!("how calls of rating epoch {epoch} went is published");
+        return Err(refused(RefusalKind::Conflict, cause, "rate a call before its rating epoch is over"));
+    }
+    let body = ReceiptBody { quality, made: now, ..(*receipt).clone() };
+    let signed = Receipt::sign(body, &rater.key).map_err(|error| Refusal {
+        kind: RefusalKind::Internal,
+        cause: format!("the receipt cannot be signed: {error}"),
+        hint: None,
+    })?;
+    let receipt = signed.bytes().to_vec().try_into().ok();
+    let row = cbor::to_vec(&KeptCall { receipt, ..kept });
+    rocks.keep_calls([(key(number), Some(row))]).map_err(unreadable)?;
+    Ok(Rated {
+        schema: "althing.rated/v1".to_owned(),
+        task: task.to_string(),
+        callee: accept.callee.to_string(),
+        quality,
+        epoch: epoch.0,
+    })
+}
+
+/// The newest call of this agent with this task, and its number.
+fn find(
+    rocks: &impl Snapshot,
+    network: NetworkId,
+    caller: AgentId,
+    task: TaskId,
+) -> Result<Option<(u64, ProvenCall)>, ReadError> {
+    let (first, next) = head(rocks)?;
+    for number in (first..next).rev() {
+        let Some(row) = rocks.get(Table::Calls, &key(number))? else { continue };
+        // Most rows need no signature verified to be passed over.
+        if !row.windows(task.0.len()).any(|bytes| bytes == task.0) {
+            continue;
+        }
+        if let Ok(proven) = KeptCall::prove(&row, network)
+            && (proven.call.task, proven.call.caller, proven.kept.side) == (task, caller, 0)
+        {
+            return Ok(Some((number, proven)));
+        }
+    }
+    Ok(None)
 }
 
 /// The newest calls, newest first, each with its signatures verified. One that does not hold is left out.
@@ -111,7 +240,7 @@ pub(super) fn newest(
 }
 
 fn shown(proven: &ProvenCall) -> CallProof {
-    let ProvenCall { kept, call, accept } = proven;
+    let ProvenCall { kept, call, accept, receipt } = proven;
     CallProof {
         task: call.task.to_string(),
         side: if kept.side == 0 { "caller" } else { "callee" }.to_owned(),
@@ -127,6 +256,7 @@ fn shown(proven: &ProvenCall) -> CallProof {
         .to_owned(),
         status: kept.status,
         latency_ms: kept.latency_ms,
+        quality: receipt.as_ref().map(|receipt| receipt.quality),
         response_hash: kept.response_hash.map(|hash| hash.to_string()),
         made: althing_gateway::api::rfc3339(kept.made),
     }
@@ -161,6 +291,7 @@ mod tests {
             accept: Box::new(accept),
             outcome: Outcome::Answered(200),
             latency_ms: u64::from(number),
+            ending: Some(Ending::Done),
             response_hash: None,
             made: Millis(3),
         }
@@ -174,7 +305,7 @@ mod tests {
             let opened = Rocks::open(dir.path(), althing_rocks::Options::default()).unwrap();
             assert_eq!(opened.commit, CommitNo(0));
             let (send, receive) = mpsc::channel(8);
-            let keeping = tokio::spawn(keep(opened.rocks.clone(), receive));
+            let keeping = tokio::spawn(keep(opened.rocks.clone(), None, receive));
             for number in 0..3 {
                 send.send(evidence(3 * start + number)).await.unwrap();
             }

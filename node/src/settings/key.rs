@@ -35,6 +35,8 @@ pub(crate) enum Key {
     ApiConnections,
     /// How many calls of one node may be under way here.
     CallsPerPeer,
+    /// Whether to publish how calls went.
+    ReputationPublish,
     /// What is logged.
     LogFilter,
     /// How it is written.
@@ -43,7 +45,7 @@ pub(crate) enum Key {
 
 impl Key {
     /// All, in the order in which they are shown: those of no table first.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Home,
         Self::Join,
         Self::Listen,
@@ -60,6 +62,7 @@ impl Key {
         Self::ApiHosts,
         Self::ApiConnections,
         Self::CallsPerPeer,
+        Self::ReputationPublish,
         Self::LogFilter,
         Self::LogFormat,
     ];
@@ -83,6 +86,7 @@ impl Key {
             Self::ApiHosts => "api.hosts",
             Self::ApiConnections => "api.connections",
             Self::CallsPerPeer => "calls.per_peer",
+            Self::ReputationPublish => "reputation.publish",
             Self::LogFilter => "log.filter",
             Self::LogFormat => "log.format",
         }
@@ -108,7 +112,7 @@ impl Key {
 
     /// Whether it is true or false.
     pub(crate) fn is_switch(self) -> bool {
-        matches!(self, Self::Mdns | Self::Relay | Self::Upnp)
+        matches!(self, Self::Mdns | Self::Relay | Self::Upnp | Self::ReputationPublish)
     }
 
     /// Whether it is a whole number.

@@ -25,7 +25,8 @@ impl<S: Snapshot> Engine<S> {
             if let Some(card) = self.card_answer(hit.agent, now)? {
                 let from_lookup = brought.contains(&hit.agent);
                 let reached = reached(&card, asked, self.node());
-                agents.push(FoundAgent { card, from_lookup, reached });
+                let standing = self.standing(hit.agent);
+                agents.push(FoundAgent { card, from_lookup, reached, standing });
             }
         }
         Ok(Found { agents, cut, at: now.wall, ..Found::default() })

@@ -186,6 +186,9 @@ pub struct CallProof {
     pub outcome: String,
     /// The HTTP status of an answer; 0 where there was none.
     pub status: u16,
+    /// What the receipt says of its quality, 0 to 100; none if there is no receipt.
+    #[serde(default)]
+    pub quality: Option<u8>,
     /// From the call to the end of the response.
     pub latency_ms: u64,
     /// SHA-256 of the response's body in hex, if it came whole; the caller's side only.

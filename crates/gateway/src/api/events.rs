@@ -239,7 +239,8 @@ pub enum EventData {
     EvidenceFound {
         /// Whose.
         agent: String,
-        /// `double ballot`, `double report`, `double statement`, `double trustee key` or `chain fork`.
+        /// `double ballot`, `double report`, `double statement`, `double trustee key`, `double attestation` or `chain
+        /// fork`.
         offence: String,
         /// The two records that prove it.
         records: [String; 2],

@@ -34,7 +34,8 @@ impl Evidence {
 pub struct EvidenceRow {
     /// The offender.
     pub agent: String,
-    /// `double ballot`, `double report`, `double statement`, `double trustee key` or `chain fork`.
+    /// `double ballot`, `double report`, `double statement`, `double trustee key`, `double attestation` or
+    /// `chain fork`.
     pub offence: String,
     /// The two records that prove it.
     pub records: [String; 2],

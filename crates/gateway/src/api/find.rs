@@ -110,6 +110,12 @@ pub struct FoundAgent {
     pub served_until: String,
     /// The same in milliseconds since 1970.
     pub served_until_ms: u64,
+    /// How well calls to it go, as this node sees it, in thousandths; none if nobody rated it.
+    #[serde(default)]
+    pub service: Option<u64>,
+    /// On how many calls that rests, by the weight of who rated them, in thousandths.
+    #[serde(default)]
+    pub evidence: Option<u64>,
     /// Where the agent is served now.
     pub leases: Vec<Lease>,
 }
@@ -138,6 +144,8 @@ impl FoundAgent {
             lease_age_ms: at.0.saturating_sub(newest),
             served_until: rfc3339(althing_record::Millis(last)),
             served_until_ms: last,
+            service: found.standing.map(|standing| standing.service().per_mille()),
+            evidence: found.standing.map(|standing| standing.evidence.per_mille()),
             leases,
         }
     }
@@ -326,6 +334,9 @@ pub struct FindQuery {
     /// Whether to leave out agents whose node neither answered in this search nor is connected; false if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy: Option<bool>,
+    /// Only agents whose `service` is at least this, in thousandths; who was never rated has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_score: Option<u64>,
     /// Whether to tell which pages and peers were asked; false if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<bool>,

@@ -3,9 +3,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use althing_card::{Query, SkillPath, Term};
-use althing_engine::{Answer, Ask, Find};
+use althing_engine::{Answer, Ask, Find, Standing};
 use althing_record::AgentId;
-use althing_route::{Candidate, Choice, Outcome, Router, Strategy, Ticket, Ticks};
+use althing_route::{Candidate, Choice, Outcome, Reputation, Router, Score, Strategy, Ticket, Ticks};
 use axum::response::Response;
 use http::HeaderName;
 use http::header::HeaderValue;
@@ -48,7 +48,7 @@ pub(crate) struct Routing(Arc<Mutex<State>>);
 struct State {
     began: Instant,
     router: Router<AgentId>,
-    skills: BTreeMap<String, (Instant, Vec<AgentId>)>,
+    skills: BTreeMap<String, (Instant, Vec<Candidate<AgentId>>)>,
     tasks: BTreeMap<String, AgentId>,
     /// Tasks, the oldest first.
     order: VecDeque<String>,
@@ -73,12 +73,10 @@ impl Routing {
         work(&mut state, now)
     }
 
-    fn begin(&self, candidates: &[AgentId], strategy: Strategy) -> Result<Turn, Option<Ticks>> {
+    fn begin(&self, candidates: &[Candidate<AgentId>], strategy: Strategy) -> Result<Turn, Option<Ticks>> {
         let draw = draw();
         self.with(|state, now| {
-            let candidates: Vec<_> = candidates.iter().map(|agent| Candidate::unknown(*agent)).collect();
-            let choice =
-                state.router.choose(&candidates, strategy, now, draw).map_err(|none| none.soonest)?;
+            let choice = state.router.choose(candidates, strategy, now, draw).map_err(|none| none.soonest)?;
             Ok(self.turn(state, choice, now))
         })
     }
@@ -139,8 +137,8 @@ impl Drop for Turn {
     }
 }
 
-/// The live agents with a skill.
-pub(super) async fn candidates(edge: &Edge, skill: &str) -> Result<Vec<AgentId>, Failure> {
+/// The live agents with a skill, and how calls to them go.
+pub(super) async fn candidates(edge: &Edge, skill: &str) -> Result<Vec<Candidate<AgentId>>, Failure> {
     let remembered = edge.routing().with(|state, _| {
         let (since, agents) = state.skills.get(skill)?;
         (since.elapsed() < SKILLS_FOR).then(|| agents.clone())
@@ -157,12 +155,12 @@ pub(super) async fn candidates(edge: &Edge, skill: &str) -> Result<Vec<AgentId>,
     let Ok(Answer::Found(found)) = answer else {
         return Err(Failure::new(Cause::AgentUnreachable, format!("the search for {skill} failed")));
     };
-    let agents: Vec<AgentId> = found
+    let agents: Vec<_> = found
         .agents
         .into_iter()
         .filter(|found| !found.card.leases.is_empty())
         .filter(|found| althing_a2a::MeshCard::parse(&found.card.json).is_ok())
-        .map(|found| found.card.agent)
+        .map(|found| Candidate { agent: found.card.agent, reputation: found.standing.map(reputation) })
         .collect();
     if !agents.is_empty() {
         edge.routing().with(|state, _| {
@@ -173,6 +171,11 @@ pub(super) async fn candidates(edge: &Edge, skill: &str) -> Result<Vec<AgentId>,
         });
     }
     Ok(agents)
+}
+
+fn reputation(standing: Standing) -> Reputation {
+    let evidence = u32::try_from(standing.evidence.whole()).unwrap_or(u32::MAX);
+    Reputation { score: Score::from_units(standing.service().0), evidence }
 }
 
 /// Sends a request to the agent of its task, or else to the one that is chosen; and to another if it was not delivered.
@@ -190,7 +193,7 @@ pub(super) async fn send(
     let routing = edge.routing();
     let bound = tasks_in(&incoming).into_iter().find_map(|task| routing.agent_of(&task));
     let mut left = match bound {
-        Some(agent) => vec![agent],
+        Some(agent) => vec![Candidate::unknown(agent)],
         None => candidates(edge, skill).await?,
     };
     let mut last = Failure::new(Cause::AgentNotFound, format!("no live agent has the skill {skill}"));
@@ -217,7 +220,7 @@ pub(super) async fn send(
             Err(failure) => {
                 let is_of_the_request = failure.cause.is_of_the_request();
                 turn.end(if is_of_the_request { Outcome::Dropped } else { Outcome::Failure });
-                left.retain(|other| *other != agent);
+                left.retain(|other| other.agent != agent);
                 let ends = !failure.undelivered || is_of_the_request;
                 last = failure;
                 if ends {

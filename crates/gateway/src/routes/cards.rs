@@ -6,13 +6,13 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use http::StatusCode;
 
-use crate::api::{AgentQuery, Card, Find, FindQuery, Published, Retracted};
+use crate::api::{AgentQuery, Card, Find, FindQuery, FoundAgent, Published, Retracted};
 use crate::edge::{Edge, mismatch};
 use crate::refused::Refused;
 use crate::{body, query};
 
-/// Most pages of the index that one search for healthy agents goes through.
-const HEALTHY_PAGES_MAX: usize = 8;
+/// Most pages of the index that one search that leaves agents out goes through.
+const FILTERED_PAGES_MAX: usize = 8;
 
 /// Sign and publish a card
 ///
@@ -97,19 +97,23 @@ pub(super) async fn find(
     let after = asked.after.as_deref().map(|after| query::id("after", after)).transpose()?;
     let mut search = althing_engine::Find { query: wanted, limit, after, live: asked.live.unwrap_or(false) };
     let mut answer: Option<Find> = None;
-    for _ in 0..HEALTHY_PAGES_MAX {
+    for _ in 0..FILTERED_PAGES_MAX {
         let Answer::Found(found) = edge.ask(Ask::Find(search.clone())).await? else { return Err(mismatch()) };
         search.after = found.agents.last().map(|found| found.card.agent);
         search.live = false;
         let page = Find::new(&search.query, found, &(edge.backend().peers)(), asked.explain.unwrap_or(false));
-        if !asked.healthy.unwrap_or(false) {
-            return Ok(Json(page));
+        let (healthy, least) = (asked.healthy.unwrap_or(false), asked.min_score);
+        if !healthy && least.is_none() {
+            return Ok(Json(ranked(page)));
         }
         let (cut, next) = (page.cut, page.next.clone());
-        let healthy: Vec<_> = page.agents.iter().filter(|agent| agent.is_healthy()).cloned().collect();
+        let is_wanted = |agent: &&FoundAgent| {
+            (!healthy || agent.is_healthy()) && least.is_none_or(|least| agent.service >= Some(least))
+        };
+        let wanted: Vec<_> = page.agents.iter().filter(is_wanted).cloned().collect();
         let answer = answer.get_or_insert(Find { agents: Vec::new(), ..page });
         (answer.cut, answer.next) = (cut, next);
-        answer.agents.extend(healthy);
+        answer.agents.extend(wanted);
         if answer.agents.len() > limit {
             answer.agents.truncate(limit);
             answer.cut = true;
@@ -119,5 +123,11 @@ pub(super) async fn find(
             break;
         }
     }
-    answer.map(Json).ok_or_else(mismatch)
+    answer.map(ranked).map(Json).ok_or_else(mismatch)
+}
+
+/// The same with the best first; where the next page begins stays.
+fn ranked(mut found: Find) -> Find {
+    found.agents.sort_by_key(|agent| std::cmp::Reverse(agent.service));
+    found
 }

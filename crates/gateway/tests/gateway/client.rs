@@ -1,8 +1,9 @@
 use althing_ballot::{Rule, Voter};
-use althing_engine::{Ask, Find, GroupAsk, ProposalDraft, RefusalKind, Said};
+use althing_engine::{Ask, Find, GroupAsk, ProposalDraft, RefusalKind, ReputationAsk, Said};
 use althing_gateway::api::{
-    AgentReach, BallotRequest, Direction, FindQuery, FoundGroupRequest, GroupChange, GroupChangeRequest,
-    GroupsQuery, HealthState, JoiningRequest, ListQuery, ProblemKind, ProposeRequest, Source, VoteState,
+    AgentReach, AttestationsQuery, BallotRequest, Direction, FindQuery, FoundGroupRequest, GroupChange,
+    GroupChangeRequest, GroupsQuery, HealthState, JoiningRequest, ListQuery, ProblemKind, ProposeRequest,
+    RankingQuery, RateRequest, Source, VoteState,
 };
 use althing_gateway::{Client, ClientError, DoorRequest};
 use althing_record::Change;
@@ -101,8 +102,12 @@ async fn only_healthy_agents_are_in_an_answer_that_asks_for_them() {
     let mut card = crate::samples::card();
     // Another one than the peer that is connected.
     card.leases[0].node.0[0] = 8;
-    let silent =
-        althing_engine::FoundAgent { card, from_lookup: false, reached: althing_engine::Reached::Silent };
+    let silent = althing_engine::FoundAgent {
+        card,
+        from_lookup: false,
+        reached: althing_engine::Reached::Silent,
+        standing: None,
+    };
     let found = althing_engine::Found { agents: vec![silent], ..althing_engine::Found::default() };
     node.play(Script::Say(althing_engine::Answer::Found(found)));
     let all = client.find(&query(false)).await.unwrap();
@@ -110,6 +115,34 @@ async fn only_healthy_agents_are_in_an_answer_that_asks_for_them() {
     assert!(client.find(&query(true)).await.unwrap().agents.is_empty());
     node.play(Script::Answer);
     assert_eq!(client.find(&query(true)).await.unwrap().agents.len(), 1);
+}
+
+#[tokio::test]
+async fn reputations_and_ratings_round_trip() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    let shown = client.reputation(&OTHER.to_string()).await.unwrap();
+    assert_eq!(node.last_ask(), Ask::Reputation(ReputationAsk::Show { agent: OTHER }));
+    let seen = shown.seen.unwrap();
+    assert_eq!((seen.service, seen.composite, seen.evidence, shown.epoch), (499, 249, 3_000, Some(7)));
+    let query = RankingQuery { skill: Some("text".into()), limit: Some(5) };
+    let ranking = client.ranking(&query).await.unwrap();
+    let skill = Some("text".parse().unwrap());
+    assert_eq!(node.last_ask(), Ask::Reputation(ReputationAsk::Top { skill, limit: 5 }));
+    assert_eq!(ranking.agents[0].agent, OTHER.to_string());
+    let page = client.attestations(&AttestationsQuery::default()).await.unwrap();
+    assert_eq!((page.rows[0].count, page.rows[0].ok, page.rows[0].quality_sum), (3, 2, 190));
+    let _ = client.attestations(&AttestationsQuery { after: page.next }).await.unwrap();
+    let after = Some(b"next".to_vec());
+    assert_eq!(node.last_ask(), Ask::Reputation(ReputationAsk::Rows { after }));
+    let task = "07".repeat(16);
+    let rated = client.rate(&task, &RateRequest { quality: 100 }).await.unwrap();
+    assert_eq!((rated.task, rated.quality), (task.clone(), 100));
+    assert!(client.rate(&task, &RateRequest { quality: 101 }).await.is_err());
+    let found =
+        |min_score| FindQuery { q: Some("tag:a".into()), min_score: Some(min_score), ..FindQuery::default() };
+    assert_eq!(client.find(&found(499)).await.unwrap().agents.len(), 1);
+    assert!(client.find(&found(500)).await.unwrap().agents.is_empty());
 }
 
 #[tokio::test]

@@ -190,6 +190,21 @@ pub(crate) fn protocol() -> ProtocolHealth {
     ProtocolHealth { name: "kademlia".into(), healthy: true, detail: "5 peers in the routing table".into() }
 }
 
+/// Half of everything.
+fn standing() -> engine::Standing {
+    let half = engine::Q32(engine::Q32::ONE.0 / 2);
+    let factor = engine::Factor { score: half, long: half, recent: half };
+    engine::Standing {
+        reliability: factor,
+        quality: factor,
+        responsiveness: factor,
+        slash: engine::Q32::ONE,
+        honesty: half,
+        evidence: engine::Q32(3 * engine::Q32::ONE.0),
+        ..engine::Standing::default()
+    }
+}
+
 /// What the node answers when it is not scripted otherwise.
 pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
     match ask {
@@ -217,6 +232,7 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
                 card: card(),
                 from_lookup: true,
                 reached: engine::Reached::Answered { ms: 7 },
+                standing: Some(standing()),
             }],
             pages: 2,
             pages_answered: 2,
@@ -248,6 +264,35 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
             engine::Answer::Group { group: Box::new(group()), record: None }
         }
         engine::Ask::Group(_) => engine::Answer::Group { group: Box::new(group()), record: Some(CARD) },
+        engine::Ask::Attest { .. } => engine::Answer::Attested(CARD),
+        engine::Ask::Reputation(engine::ReputationAsk::Show { agent }) => {
+            engine::Answer::Reputation(Box::new(engine::Reputation {
+                agent: *agent,
+                epoch: Some(engine::RatingEpoch(7)),
+                network: None,
+                seen: Some(standing()),
+                viewer: Some(HOSTED),
+                raters: Vec::new(),
+                raters_known: 0,
+                offences: Vec::new(),
+            }))
+        }
+        engine::Ask::Reputation(engine::ReputationAsk::Top { .. }) => engine::Answer::Ranking {
+            epoch: Some(engine::RatingEpoch(7)),
+            agents: vec![engine::Ranked { agent: OTHER, standing: standing(), network: None }],
+        },
+        engine::Ask::Reputation(engine::ReputationAsk::Rows { .. }) => engine::Answer::Ratings {
+            rows: vec![engine::RatingRow {
+                record: CARD,
+                rater: HOSTED,
+                epoch: engine::RatingEpoch(7),
+                made: NOON,
+                target: OTHER,
+                skill: "text".into(),
+                counts: engine::Counts::new(3, 2, 190, 3).unwrap(),
+            }],
+            next: Some(b"next".to_vec()),
+        },
         engine::Ask::Evidence => engine::Answer::Evidence(vec![engine::EvidenceRow {
             agent: OTHER,
             offence: "double ballot".into(),

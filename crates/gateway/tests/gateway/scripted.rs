@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use althing_engine::{Answer, Ask, RecordPage, Refusal, RefusalKind};
-use althing_gateway::api::{CallProof, Checkpoint, CheckpointFile, Compaction, CompactionState};
+use althing_gateway::api::{CallProof, Checkpoint, CheckpointFile, Compaction, CompactionState, Rated};
 use althing_gateway::{Asked, Backend, Client, Config, Gateway, Running, StartError, StoreDesk};
 use althing_record::{Kind, Network, Record, VerifyError};
 use tempfile::TempDir;
@@ -139,6 +139,12 @@ impl StoreDesk for Desk {
     fn receipts(&self, _: usize) -> Result<Vec<CallProof>, Refusal> {
         self.refused()?;
         Ok(vec![CallProof { task: "07".repeat(16), ..CallProof::default() }])
+    }
+
+    fn rate(&self, task: &str, quality: u8) -> Result<Rated, Refusal> {
+        self.refused()?;
+        let schema = "althing.rated/v1".to_owned();
+        Ok(Rated { schema, task: task.to_owned(), quality, ..Rated::default() })
     }
 
     fn verify(&self, bytes: &[u8]) -> Result<Record, VerifyError> {

@@ -1,11 +1,13 @@
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_record::{AgentId, RecordId};
 
 use super::counts::{Counts, Weighed};
 use super::decay::BAD;
-use super::relation::{Arena, Relation};
-use super::view::View;
+use super::relation::{Arena, Relation, Sights};
+use super::scores::Scores;
+use super::view::{Contribution, Opinion, View};
 use crate::RatingEpoch;
 
 /// One row of an attestation, as the ledger takes it. Rows for several skills of one target add up.
@@ -102,6 +104,32 @@ impl Ledger {
         View::new(self, epoch)
     }
 
+    /// The same of a ledger that is shared. What was applied since [`Ledger::settle`] is not seen.
+    #[must_use]
+    pub fn settled_view(&self, epoch: RatingEpoch) -> View<'_> {
+        View::new(self, epoch)
+    }
+
+    /// Who has an opinion on a target at the end of a rating epoch, the weightiest first, under given scores. What was
+    /// applied since [`Ledger::settle`] is not seen.
+    #[must_use]
+    pub fn raters_of(&self, target: AgentId, epoch: RatingEpoch, scores: &Scores) -> Vec<Contribution> {
+        let Some(at) = self.place_of(target) else { return Vec::new() };
+        let sights = Sights::at(u32::try_from(epoch.0).unwrap_or(u32::MAX));
+        let from = self.keys.partition_point(|of| *of < key(at, 0));
+        let relations = self.keys[from..].iter().zip(&self.relations[from..]);
+        let mut all: Vec<_> = relations
+            .take_while(|(of, _)| parts(**of).0 == at)
+            .filter_map(|(of, relation)| {
+                let opinion = Opinion::of(relation.reliability(&self.arena, &sights))?;
+                let rater = self.agents[parts(*of).1 as usize];
+                Some(Contribution::new(rater, opinion, &scores.of(rater).unwrap_or_default()))
+            })
+            .collect();
+        all.sort_by_key(|one| (Reverse(one.weight.times(one.sureness)), one.rater));
+        all
+    }
+
     /// How many pairs of rater and target it knows.
     #[must_use]
     pub fn relations(&self) -> usize {
@@ -172,8 +200,8 @@ impl Ledger {
         }
     }
 
-    /// Merges fresh relations with the others.
-    fn settle(&mut self) {
+    /// Puts the relations that came since the last time where views see them.
+    pub fn settle(&mut self) {
         if self.fresh.is_empty() {
             return;
         }

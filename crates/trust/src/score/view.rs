@@ -82,6 +82,19 @@ pub struct Contribution {
     pub trust: Q32,
 }
 
+impl Contribution {
+    pub(super) fn new(rater: AgentId, opinion: Opinion, standing: &Standing) -> Self {
+        Self {
+            rater,
+            share: Q32(opinion.share.into()),
+            sureness: Q32(opinion.sureness.into()),
+            weight: standing.weight,
+            honesty: standing.honesty,
+            trust: standing.trust,
+        }
+    }
+}
+
 impl<'l> View<'l> {
     pub(super) fn new(ledger: &'l Ledger, epoch: RatingEpoch) -> Self {
         let sights = Sights::at(u32::try_from(epoch.0).unwrap_or(u32::MAX));
@@ -128,25 +141,7 @@ impl<'l> View<'l> {
     /// Who rates a target, the weightiest first, under given scores of this view.
     #[must_use]
     pub fn raters_of(&self, target: AgentId, scores: &Scores) -> Vec<Contribution> {
-        let Some(at) = self.ledger.place_of(target) else { return Vec::new() };
-        let mut all: Vec<_> = self
-            .opinions
-            .on(at as usize)
-            .map(|(rater, opinion)| {
-                let rater = self.ledger.agents()[rater as usize];
-                let standing = scores.of(rater).unwrap_or_default();
-                Contribution {
-                    rater,
-                    share: Q32(opinion.share.into()),
-                    sureness: Q32(opinion.sureness.into()),
-                    weight: standing.weight,
-                    honesty: standing.honesty,
-                    trust: standing.trust,
-                }
-            })
-            .collect();
-        all.sort_by_key(|one| (std::cmp::Reverse(one.weight.times(one.sureness)), one.rater));
-        all
+        self.ledger.raters_of(target, self.epoch, scores)
     }
 
     fn scores_from(

@@ -291,7 +291,7 @@ fn id(text: &str) -> Result<String, String> {
     }
 }
 
-fn skill(text: &str) -> Result<SkillPath, String> {
+pub(super) fn skill(text: &str) -> Result<SkillPath, String> {
     SkillPath::derive(text).map_err(|error| error.to_string())
 }
 

@@ -10,6 +10,7 @@ Examples:
   althing find --skill text --tag lang:fr --limit 10 --json
   althing find --skill text/translate --explain
   althing find --skill text/translate --watch
+  althing find --skill text/translate --min-score 0.6
 
 A query is terms, joined by AND, OR, NOT and parentheses:
   skill:text/translate   the skill or a special case of it; skill:=text only itself; skill:text/tr* by its beginning
@@ -18,7 +19,7 @@ A query is terms, joined by AND, OR, NOT and parentheses:
                          what the card says; name:bab* by its beginning
 Values with spaces stand in quotation marks: name:\"Bab el\". Options are further terms, joined with AND.
 
-Only who is served now is in the answer. REACH says how: direct, hole-punched, relay, unreachable (it was asked and did
+The best rated come first; SCORE is what skill addresses choose by. Only who is served now is in the answer. REACH says how: direct, hole-punched, relay, unreachable (it was asked and did
 not answer), unknown (nobody asked it).")]
 pub(crate) struct Find {
     /// Which agents
@@ -39,6 +40,9 @@ pub(crate) struct Find {
     /// Only agents whose node answered in this search or is connected now
     #[arg(long)]
     pub(crate) healthy: bool,
+    /// Only agents whose score is at least this, from 0 to 1; who was never rated has none
+    #[arg(long, value_name = "SCORE", value_parser = score)]
+    pub(crate) min_score: Option<u64>,
     /// Most agents to show, up to 1000
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub(crate) limit: u16,
@@ -63,6 +67,18 @@ impl Find {
         let all = written.into_iter().chain(terms.map(Query::from)).chain(exact);
         Query::all(all.chain(self.skill_prefix.iter().cloned()))
     }
+}
+
+/// A score of 0 to 1 in thousandths.
+fn score(text: &str) -> Result<u64, String> {
+    let expected = || format!("expected a number from 0 to 1 with at most three places, found {text}");
+    let (whole, places) = text.split_once('.').unwrap_or((text, ""));
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(places) || places.len() > 3 || whole.len() + places.len() == 0 {
+        return Err(expected());
+    }
+    let thousandths = format!("{whole}{places:0<3}").parse().map_err(|_| expected())?;
+    if thousandths <= 1_000 { Ok(thousandths) } else { Err(expected()) }
 }
 
 /// A skill path, normalised as the skill ids in cards are.

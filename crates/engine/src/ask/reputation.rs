@@ -1,0 +1,79 @@
+use althing_card::SkillPath;
+use althing_record::{AgentId, Millis, RecordId};
+use althing_trust::{Contribution, Counts, RatingEpoch, Standing};
+
+/// Most raters that one [`Reputation`] names.
+pub const RATERS_MAX: usize = 64;
+
+/// Something about reputations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReputationAsk {
+    /// What is known of one agent, and by whom.
+    Show {
+        /// Any agent.
+        agent: AgentId,
+    },
+    /// The agents with the best scores, as this node's first agent sees them.
+    Top {
+        /// Only agents whose card here has this skill, of the first [`crate::MAX_FOUND`].
+        skill: Option<SkillPath>,
+        /// Most agents.
+        limit: usize,
+    },
+    /// All rows of all attestations, a page at a time.
+    Rows {
+        /// The `next` of the page before.
+        after: Option<Vec<u8>>,
+    },
+}
+
+/// What is known of one agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reputation {
+    /// Who.
+    pub agent: AgentId,
+    /// At the end of which rating epoch; none if no scores were computed.
+    pub epoch: Option<RatingEpoch>,
+    /// As every node computes it; none if nobody rated it, or the genesis names no anchors.
+    pub network: Option<Standing>,
+    /// As this node's first agent sees it; none if nobody rated it.
+    pub seen: Option<Standing>,
+    /// That agent.
+    pub viewer: Option<AgentId>,
+    /// Who rates it, the weightiest first; at most [`RATERS_MAX`].
+    pub raters: Vec<Contribution>,
+    /// How many there are.
+    pub raters_known: u64,
+    /// What misbehaviour of it is proven.
+    pub offences: Vec<String>,
+}
+
+/// One agent in a ranking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ranked {
+    /// Who.
+    pub agent: AgentId,
+    /// As this node's first agent sees it.
+    pub standing: Standing,
+    /// As every node computes it; none if the genesis names no anchors.
+    pub network: Option<Standing>,
+}
+
+/// How a rater's calls of one rating epoch to one agent for one skill went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RatingRow {
+    /// The record that says so.
+    pub record: RecordId,
+    /// Who says so.
+    pub rater: AgentId,
+    /// Of which rating epoch.
+    pub epoch: RatingEpoch,
+    /// When, by the rater's clock.
+    pub made: Millis,
+    /// Who was called.
+    pub target: AgentId,
+    /// For which skill; empty: for none in particular.
+    pub skill: String,
+    /// How that went.
+    pub counts: Counts,
+}

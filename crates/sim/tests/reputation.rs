@@ -1,0 +1,226 @@
+//! What raters publish, and the scores that every node has of it.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use althing_engine::{Answer, Ask, AttestationsBody, RefusalKind, ReputationAsk, Taken};
+use althing_record::cbor;
+use althing_record::{AgentId, Content, Draft, Incarnation, Kind, Millis, NodeKey, Placement, Record};
+use althing_sim::{Sim, WALL_START, agent_key};
+use althing_trust::{
+    Accept, AcceptBody, Call, CallBody, Outcome, ProvenReceipt, RatingEpoch, Receipt, ReceiptBody, Summary,
+    TaskId, request_head_hash,
+};
+
+const EPOCH_MS: u64 = 60_000;
+
+fn wall(net: &Sim) -> Millis {
+    WALL_START.plus(net.time())
+}
+
+/// The rating epoch that ended last.
+fn ended(net: &Sim) -> RatingEpoch {
+    RatingEpoch(RatingEpoch::of(wall(net), net.network().genesis()).0 - 1)
+}
+
+/// So many calls of one node's agent to another's in a rating epoch, which all end so.
+fn calls(
+    net: &Sim,
+    [by, to]: [usize; 2],
+    epoch: RatingEpoch,
+    outcome: Outcome,
+    count: u64,
+) -> Vec<ProvenReceipt> {
+    let genesis = net.network().genesis();
+    let begin = genesis.created.plus(epoch.0 * genesis.rating_epoch_ms);
+    let (caller, callee) = (agent_key(by), agent_key(to));
+    (1..=count)
+        .map(|index| {
+            let mut task = [u8::try_from(index).unwrap(); 16];
+            task[..8].copy_from_slice(&epoch.0.to_be_bytes());
+            let body = CallBody {
+                network: net.network().id(),
+                caller: caller.agent(),
+                callee: callee.agent(),
+                task: TaskId(task),
+                caller_node: NodeKey::from_seed(&[1; 32]).node(),
+                request_head_hash: request_head_hash(b""),
+                made: begin.plus(index),
+                key: None,
+            };
+            let call = Call::sign(body, &caller).unwrap();
+            let accept = Accept::sign(AcceptBody::to(&call, index, begin.plus(index)), &callee).unwrap();
+            let missed = ReceiptBody::timeout(&accept, 5, begin.plus(index));
+            let quality = if outcome == Outcome::Ok { 100 } else { 0 };
+            let receipt = Receipt::sign(ReceiptBody { outcome, quality, ..missed }, &caller).unwrap();
+            ProvenReceipt::new(accept, receipt).unwrap()
+        })
+        .collect()
+}
+
+fn body(net: &Sim, by: usize, epoch: RatingEpoch, to: &[(usize, Outcome, u64)]) -> AttestationsBody {
+    let receipts: Vec<_> =
+        to.iter().flat_map(|(to, outcome, count)| calls(net, [by, *to], epoch, *outcome, *count)).collect();
+    Summary::new(agent_key(by).agent(), epoch, &receipts, net.network().genesis()).body
+}
+
+/// Has a node say how its agent's calls of the last rating epoch went.
+fn attest(net: &mut Sim, node: usize, by: usize, to: &[(usize, Outcome, u64)]) -> Answer {
+    let body = Box::new(body(net, by, ended(net), to));
+    let no = net.ask(node, Ask::Attest { agent: agent_key(by).agent(), body });
+    net.answer(no)
+}
+
+/// Runs to the middle of a rating epoch: every clock is in the same one.
+fn run_to_middle(net: &mut Sim) {
+    let genesis = net.network().genesis().created;
+    let into = wall(net).since(genesis) % EPOCH_MS;
+    net.run_for(EPOCH_MS + EPOCH_MS / 2 - into);
+}
+
+fn service(net: &Sim, node: usize, agent: AgentId) -> u64 {
+    net.scores(node).unwrap().network().unwrap().of(agent).unwrap().service().per_mille()
+}
+
+fn refusal(answer: Answer) -> RefusalKind {
+    let Answer::Refused(refusal) = answer else { panic!("expected a refusal, found {answer:?}") };
+    refusal.kind
+}
+
+#[test]
+fn every_node_computes_the_same_scores_and_keeps_them_over_a_restart() {
+    let mut net = Sim::seed(31).rated(EPOCH_MS, 2).nodes(5);
+    net.run_for(1_000);
+    for _ in 0..3 {
+        for by in [0, 1, 2] {
+            let answer = attest(&mut net, by, by, &[(3, Outcome::Ok, 5), (4, Outcome::Bad, 5)]);
+            assert!(matches!(answer, Answer::Attested(_)), "{answer:?}");
+        }
+        run_to_middle(&mut net);
+    }
+    assert!(net.run_until_quiet());
+    net.check_converged();
+    run_to_middle(&mut net);
+    let roots: Vec<_> = (0..5).map(|node| net.scores(node).unwrap().network().unwrap().root()).collect();
+    assert_eq!(roots, vec![roots[0]; 5]);
+    let epochs: Vec<_> = (0..5).map(|node| net.scores(node).unwrap().epoch()).collect();
+    assert_eq!(epochs, vec![ended(&net); 5]);
+    let (good, bad) = (net.agent(3), net.agent(4));
+    assert!(service(&net, 4, good) > 400 && service(&net, 4, bad) < 200);
+
+    let no = net.ask(4, Ask::Reputation(ReputationAsk::Top { skill: None, limit: 1 }));
+    let Answer::Ranking { agents, .. } = net.answer(no) else { panic!("no ranking") };
+    assert_eq!(agents[0].agent, good);
+    let no = net.ask(4, Ask::Reputation(ReputationAsk::Show { agent: bad }));
+    let Answer::Reputation(shown) = net.answer(no) else { panic!("no reputation") };
+    assert_eq!((shown.raters_known, shown.raters.len()), (3, 3));
+    let no = net.ask(4, Ask::Reputation(ReputationAsk::Rows { after: None }));
+    let Answer::Ratings { rows, next } = net.answer(no) else { panic!("no rows") };
+    assert_eq!((rows.len(), next), (18, None));
+
+    net.crash(2);
+    net.restart(2);
+    run_to_middle(&mut net);
+    let root = |node| net.scores(node).unwrap().network().unwrap().root();
+    assert_eq!(root(2), root(0));
+}
+
+#[test]
+fn two_records_of_one_rater_on_one_rating_epoch_are_evidence_everywhere() {
+    let mut net = Sim::seed(32).rated(EPOCH_MS, 2).nodes(4);
+    net.run_for(1_000);
+    let copy = net.host_elsewhere(2);
+    net.run_for(2_000);
+    net.partition(&[0, 1, 2], &[3, copy]);
+    for by in [0, 1] {
+        let _ = attest(&mut net, by, by, &[(2, Outcome::Ok, 5)]);
+    }
+    for (node, outcome) in [(2, Outcome::Ok), (copy, Outcome::Bad)] {
+        let answer = attest(&mut net, node, 2, &[(3, outcome, 5)]);
+        assert!(matches!(answer, Answer::Attested(_)), "{answer:?}");
+    }
+    run_to_middle(&mut net);
+    assert!(service(&net, 0, net.agent(2)) > 0);
+    net.heal();
+    assert!(net.run_until_quiet());
+    run_to_middle(&mut net);
+    let cheat = net.agent(2);
+    let mut proofs = Vec::new();
+    for node in 0..net.len() {
+        let no = net.ask(node, Ask::Evidence);
+        let Answer::Evidence(evidence) = net.answer(no) else { panic!("no evidence") };
+        assert_eq!(evidence.len(), 1, "node {node}");
+        assert_eq!((evidence[0].agent, &*evidence[0].offence), (cheat, "double attestation"));
+        proofs.push(evidence[0].records);
+        assert_eq!(service(&net, node, cheat), 0, "node {node}");
+    }
+    assert_eq!(proofs, vec![proofs[0]; proofs.len()]);
+}
+
+#[test]
+fn a_rating_epoch_is_told_of_once_and_not_before_it_is_over_whatever_crashes() {
+    let mut net = Sim::seed(33).rated(EPOCH_MS, 2).nodes(3);
+    net.run_for(2_000);
+    let present = RatingEpoch(ended(&net).0 + 1);
+    let early = Box::new(body(&net, 1, present, &[(2, Outcome::Ok, 1)]));
+    let agent = net.agent(1);
+    let no = net.ask(1, Ask::Attest { agent, body: early });
+    assert_eq!(refusal(net.answer(no)), RefusalKind::NotReady);
+
+    net.crash_after_next_guard(1);
+    let lost = Box::new(body(&net, 1, ended(&net), &[(2, Outcome::Ok, 1)]));
+    let lost = net.ask(1, Ask::Attest { agent, body: lost });
+    net.run_for(5_000);
+    assert!(!net.is_up(1) && net.answered(lost).is_none());
+    net.restart(1);
+    net.run_for(2_000);
+    assert_eq!(refusal(attest(&mut net, 1, 1, &[(2, Outcome::Bad, 1)])), RefusalKind::Conflict);
+    assert!(net.run_until_quiet());
+    net.check_converged();
+    for node in 0..3 {
+        let no = net.ask(node, Ask::Reputation(ReputationAsk::Rows { after: None }));
+        let Answer::Ratings { rows, .. } = net.answer(no) else { panic!("no rows") };
+        assert_eq!((rows.len(), rows[0].counts.ok()), (1, 1), "node {node}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_refused_by_name() {
+    let mut net = Sim::seed(34).rated(EPOCH_MS, 2).nodes(2);
+    net.run_for(2_000);
+    let record = |net: &Sim, by: usize, body: &AttestationsBody| -> Record {
+        let draft = Draft {
+            agent: agent_key(by).agent(),
+            key_event: None,
+            group: None,
+            kind: Kind::Attestations,
+            placement: Placement::Chain {
+                stream: "trust".try_into().unwrap(),
+                incarnation: Some(Incarnation([9; 8])),
+                seq: 0,
+                prev: None,
+            },
+            made: wall(net),
+            expires: None,
+            content: Content::Body(cbor::to_vec(body)),
+        };
+        draft.sign(&agent_key(by), net.network()).unwrap()
+    };
+    let fine = body(&net, 0, ended(&net), &[(1, Outcome::Ok, 2)]);
+    let future = AttestationsBody { rating_epoch: ended(&net).0 + 1, ..fine.clone() };
+    let too_good =
+        AttestationsBody { rows: vec![0, 0, 2, 2, 0x18, 201, 2].try_into().unwrap(), ..fine.clone() };
+    let wrong = [record(&net, 0, &future), record(&net, 1, &fine), record(&net, 0, &too_good)];
+    let fine = record(&net, 0, &fine);
+    let mut told = |record: &Record| {
+        let no = net.ask(0, Ask::Import { records: vec![record.clone()] });
+        let Answer::Imported(taken) = net.answer(no) else { panic!("no import") };
+        taken[0].clone()
+    };
+    let said = ["come from the future", "about their own rater", "quality sums up to 201"];
+    for (record, said) in wrong.iter().zip(said) {
+        let taken = told(record);
+        assert!(matches!(&taken, Taken::Wrong(cause) if cause.contains(said)), "{taken:?}");
+    }
+    assert_eq!(told(&fine), Taken::New);
+    assert_eq!(told(&fine), Taken::Known);
+}
