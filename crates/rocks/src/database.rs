@@ -1,10 +1,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use althing_store::{Batch, CommitNo, Op, Table};
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, CompactOptions, DB, DBCompressionType,
-    DBRecoveryMode, LogLevel, ReadOptions, WriteBatch, WriteOptions, properties,
+    DBRecoveryMode, ErrorKind, LogLevel, ReadOptions, WriteBatch, WriteOptions, properties,
 };
 
 use crate::fault::Fault;
@@ -19,6 +20,10 @@ const GUARD_ROW: &[u8] = b"store/guard";
 
 const TABLE_CACHE_FILES: i32 = 64;
 const WAL_BYTES_MAX: u64 = 16 << 20;
+/// How often a write is tried while RocksDB has to write tables first and that has failed before; and how long between two
+/// tries.
+const STALLED_TRIES_MAX: u32 = 1_000;
+const STALL_LOOK: Duration = Duration::from_millis(1);
 
 /// An open RocksDB and the hold on its directory. The order of the fields is the order in which they are given back.
 pub(crate) struct Database {
@@ -217,7 +222,25 @@ impl Database {
     fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), Fault> {
         let mut how = WriteOptions::default();
         how.set_sync(sync);
-        Ok(self.db.write_opt(batch, &how)?)
+        // Where a table cannot be written for want of space, RocksDB would have writes wait until there is some.
+        how.set_no_slowdown(true);
+        let bytes = batch.data().to_vec();
+        let (mut tries, mut batch) = (0, batch);
+        loop {
+            let Err(error) = self.db.write_opt(batch, &how) else { return Ok(()) };
+            if error.kind() != ErrorKind::Incomplete {
+                return Err(error.into());
+            }
+            let errors = self.db.property_int_value(properties::BACKGROUND_ERRORS)?.unwrap_or(0);
+            if errors > 0 && tries >= STALLED_TRIES_MAX {
+                let cause = "tables could not be written, and no more fits into memory";
+                return Err(Fault::DiskFull(cause.to_owned()));
+            }
+            tries += 1;
+            #[expect(clippy::disallowed_methods, reason = "RocksDB tells nobody when it takes writes again")]
+            std::thread::sleep(STALL_LOOK);
+            batch = WriteBatch::from_data(&bytes);
+        }
     }
 
     fn number(&self, row: &[u8]) -> Result<Option<u64>, Fault> {
