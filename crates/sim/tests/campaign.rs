@@ -22,7 +22,7 @@ fn play(seed: u64) -> campaign::Report {
 fn random_lives_keep_every_promise() {
     let seeds = match number("ALTHING_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("ALTHING_SIM_SEEDS").unwrap_or(100),
+        None => 0..number("ALTHING_SIM_SEEDS").unwrap_or(50),
     };
     let (mut proposals, mut cast, mut crashes, mut certified) = (0, 0, 0, 0);
     for seed in seeds.clone() {
