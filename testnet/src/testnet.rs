@@ -123,7 +123,11 @@ impl Testnet {
             &format!("node {number} ends after SIGKILL"),
             Duration::from_secs(5),
             async || {
-                let gone = !node.process.is_alive();
+                // The first thread of a process can have ended while others still hold its files; a child can only be
+                // waited for when all have.
+                let child = self.children.get_mut(&number);
+                let reaped = child.is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
+                let gone = reaped && !node.process.is_alive();
                 Ok(if gone { Look::Done(()) } else { Look::NotYet("it still runs".to_owned()) })
             },
         )
