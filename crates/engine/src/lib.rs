@@ -23,6 +23,7 @@ mod docket;
 mod engine;
 mod event;
 mod event_id;
+mod expiry;
 mod found;
 mod frame;
 mod gate;

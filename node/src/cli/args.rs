@@ -4,7 +4,9 @@ mod docket;
 mod find;
 mod group;
 mod key;
+mod network;
 mod parts;
+mod rep;
 mod sealed;
 mod store;
 mod testnet;
@@ -18,7 +20,6 @@ use std::time::Duration;
 use althing_engine::EventId;
 use althing_gateway::api::MAX_LAST;
 use althing_net::Multiaddr;
-use althing_record::AgentId;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -28,7 +29,9 @@ pub(crate) use self::docket::Docket;
 pub(crate) use self::find::Find;
 pub(crate) use self::group::{Change as GroupChange, Group, Join as GroupJoin};
 pub(crate) use self::key::Key as KeyCommand;
+pub(crate) use self::network::Network;
 pub(crate) use self::parts::{Content, Part, Parts};
+pub(crate) use self::rep::Rep;
 pub(crate) use self::sealed::Sealed;
 pub(crate) use self::store::Store;
 pub(crate) use self::testnet::{Testnet, TestnetDir};
@@ -466,81 +469,6 @@ pub(crate) struct Events {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Rep {
-    /// Calls that both sides signed, newest first
-    #[command(after_help = "\
-Examples:
-  althing rep receipts
-  althing rep receipts --limit 5 --json
-
-Each is kept on this node's disk, whichever side its agent was; the newest 200,000 are.")]
-    Receipts {
-        /// Most calls to show
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
-        limit: u16,
-    },
-    /// An agent's scores, network-wide and as seen from here
-    #[command(after_help = "\
-Examples:
-  althing rep show did:key:z6Mk…
-  althing rep show did:key:z6Mk… --json | jq .seen.service
-
-Skill addresses and `althing find` go by SERVICE as this node's agent sees it. Numbers of --json are in thousandths.")]
-    Show {
-        /// The agent's did
-        #[arg(value_name = "DID")]
-        agent: AgentId,
-    },
-    /// Who rates an agent, how, and how much each of them counts
-    #[command(after_help = "\
-Examples:
-  althing rep explain did:key:z6Mk…
-
-The weightiest come first, 64 at most. A rater counts as far as anchors, or this node's agent, trust it.")]
-    Explain {
-        /// The agent's did
-        #[arg(value_name = "DID")]
-        agent: AgentId,
-    },
-    /// The agents with the best scores, as this node's agent sees them
-    #[command(after_help = "\
-Examples:
-  althing rep top
-  althing rep top --skill text/translate --limit 5")]
-    Top {
-        /// Only agents with this skill or one below it
-        #[arg(long, value_name = "SKILL", value_parser = call::skill)]
-        skill: Option<althing_card::SkillPath>,
-        /// Most agents to show
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
-        limit: u16,
-    },
-    /// All that raters published and this node holds, a row a line
-    #[command(after_help = "\
-Examples:
-  althing rep export > ratings.csv
-  althing rep export --json > ratings.jsonl
-
-A row says how a rater's calls of one rating epoch to one agent for one skill went. With --json every line is one object.")]
-    Export,
-    /// Say how good the answer to a call was
-    #[command(after_help = "\
-Examples:
-  althing rep receipts                                       shows the tasks
-  althing rep rate 000102030405060708090a0b0c0d0e0f --quality 90
-
-An answer counts as 100, a failed task as 0, until you say otherwise; you can until the call's rating epoch is over.")]
-    Rate {
-        /// The call's task, 32 hex digits
-        #[arg(value_name = "TASK")]
-        task: String,
-        /// How good the answer was, 0 to 100
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
-        quality: u8,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum Evidence {
     /// List the cases, by agent
     #[command(after_help = "\
@@ -548,43 +476,6 @@ Examples:
   althing evidence ls
   althing evidence ls --json")]
     Ls,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Network {
-    /// Write the genesis file of a new network
-    #[command(after_help = "\
-Examples:
-  althing network init --name lab --out genesis.cbor
-  althing up --genesis genesis.cbor
-
-Every node of the network needs this very file: its hash is the network's id.")]
-    Init {
-        /// The network's name, for people
-        #[arg(long)]
-        name: String,
-        /// An agent where trust starts; may be given several times
-        #[arg(long = "anchor", value_name = "DID")]
-        anchors: Vec<AgentId>,
-        /// An agent who closes large votes and checkpoints; may be given several times
-        #[arg(long = "committee", value_name = "DID")]
-        committee: Vec<AgentId>,
-        /// The reputation ledger's time unit
-        #[arg(long, value_name = "TIME", default_value = "1d", value_parser = duration::parse)]
-        rating_epoch: Duration,
-        /// The file, which must not exist
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
-    /// Show what a genesis file says
-    #[command(after_help = "\
-Examples:
-  althing network show
-  althing network show genesis.cbor --json")]
-    Show {
-        /// The file [default: the built-in network]
-        file: Option<PathBuf>,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,79 @@
+use althing_record::AgentId;
+use clap::Subcommand;
+
+use super::call;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rep {
+    /// Calls that both sides signed, newest first
+    #[command(after_help = "\
+Examples:
+  althing rep receipts
+  althing rep receipts --limit 5 --json
+
+Each is kept on this node's disk, whichever side its agent was; the newest 200,000 are.")]
+    Receipts {
+        /// Most calls to show
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        limit: u16,
+    },
+    /// An agent's scores, network-wide and as seen from here
+    #[command(after_help = "\
+Examples:
+  althing rep show did:key:z6Mk…
+  althing rep show did:key:z6Mk… --json | jq .seen.service
+
+Skill addresses and `althing find` go by SERVICE as this node's agent sees it. Numbers of --json are in thousandths.")]
+    Show {
+        /// The agent's did
+        #[arg(value_name = "DID")]
+        agent: AgentId,
+    },
+    /// Who rates an agent, how, and how much each of them counts
+    #[command(after_help = "\
+Examples:
+  althing rep explain did:key:z6Mk…
+
+The weightiest come first, 64 at most. A rater counts as far as anchors, or this node's agent, trust it.")]
+    Explain {
+        /// The agent's did
+        #[arg(value_name = "DID")]
+        agent: AgentId,
+    },
+    /// The agents with the best scores, as this node's agent sees them
+    #[command(after_help = "\
+Examples:
+  althing rep top
+  althing rep top --skill text/translate --limit 5")]
+    Top {
+        /// Only agents with this skill or one below it
+        #[arg(long, value_name = "SKILL", value_parser = call::skill)]
+        skill: Option<althing_card::SkillPath>,
+        /// Most agents to show
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        limit: u16,
+    },
+    /// All that raters published and this node holds, a row a line
+    #[command(after_help = "\
+Examples:
+  althing rep export > ratings.csv
+  althing rep export --json > ratings.jsonl
+
+A row says how a rater's calls of one rating epoch to one agent for one skill went. With --json every line is one object.")]
+    Export,
+    /// Say how good the answer to a call was
+    #[command(after_help = "\
+Examples:
+  althing rep receipts                                       shows the tasks
+  althing rep rate 000102030405060708090a0b0c0d0e0f --quality 90
+
+An answer counts as 100, a failed task as 0, until you say otherwise; you can until the call's rating epoch is over.")]
+    Rate {
+        /// The call's task, 32 hex digits
+        #[arg(value_name = "TASK")]
+        task: String,
+        /// How good the answer was, 0 to 100
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+        quality: u8,
+    },
+}
