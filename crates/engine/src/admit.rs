@@ -4,13 +4,9 @@
 //! proposal is known, a key is on a valid branch); "not yet" is answered with Ignore, and reconciliation brings the
 //! record again. The one exception, the key that may write slots, is settled again whenever the identity chain grows.
 
-use std::sync::Arc;
-
 use althing_ballot::{Answers, Ballot, CastBallot};
-use althing_record::{
-    AgentId, KeyHistory, Kind, Millis, Placement, Record, RecordId, TimeError, Verdict, deadline,
-};
-use althing_store::{Batch, ReadError, Snapshot, Table, prefix_end};
+use althing_record::{AgentId, Kind, Millis, Placement, Record, RecordId, TimeError, Verdict, deadline};
+use althing_store::{Batch, ReadError, Snapshot, Table};
 
 use crate::body::{Body, read_body};
 use crate::engine::Engine;
@@ -19,9 +15,6 @@ use crate::rows::{
     evidence_key, identity_key, offence_name, slot_key, sync_key,
 };
 use crate::{Note, Now, Source};
-
-/// Most key histories that are kept in memory.
-const HISTORIES_CACHED: usize = 4_096;
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -365,7 +358,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// Removes what a slot's record left in the tables, the head and the index excepted.
-    fn drop_slot_record(&mut self, head: SlotHead) -> Result<(), ReadError> {
+    pub(crate) fn drop_slot_record(&mut self, head: SlotHead) -> Result<(), ReadError> {
         let Some(old) = self.record(head.id)? else { return Ok(()) };
         self.delete(Table::Records, head.id.0.to_vec());
         self.delete(Table::Expiry, Expiring::Record(head.id).key(head.deadline));
@@ -463,29 +456,6 @@ impl<S: Snapshot> Engine<S> {
         }))
     }
 
-    /// The fold of an agent's identity chain, kept until the chain grows.
-    pub(crate) fn key_history(&self, agent: AgentId) -> Result<Arc<KeyHistory>, ReadError> {
-        if let Some(history) = self.histories.borrow().get(&agent) {
-            return Ok(history.clone());
-        }
-        let rows = self.store.scan_prefix(Table::IdentityView, &agent.0, usize::MAX)?;
-        let mut records = Vec::with_capacity(rows.len());
-        for (key, _) in rows {
-            if let Ok(id) = RecordId::try_from(&key[32..])
-                && let Some(record) = self.record(id)?
-            {
-                records.push(record);
-            }
-        }
-        let history = Arc::new(KeyHistory::fold(agent, &records));
-        let mut histories = self.histories.borrow_mut();
-        if histories.len() >= HISTORIES_CACHED {
-            histories.clear();
-        }
-        histories.insert(agent, history.clone());
-        Ok(history)
-    }
-
     pub(crate) fn slot_head(&self, key: &[u8]) -> Result<Option<SlotHead>, ReadError> {
         Ok(self.store.get(Table::Slot, key)?.as_deref().and_then(SlotHead::read))
     }
@@ -496,24 +466,6 @@ impl<S: Snapshot> Engine<S> {
             Some(head) if head.deadline > now.wall => self.record(head.id),
             Some(_) | None => Ok(None),
         }
-    }
-
-    /// Removes slot records that were signed with a key that no longer speaks for the agent.
-    fn purge_replaced_keys(&mut self, agent: AgentId) -> Result<(), ReadError> {
-        let current = self.key_history(agent)?.current_key();
-        for (key, row) in self.store.scan(Table::Slot, &agent.0, &prefix_end(&agent.0), usize::MAX)? {
-            let Some(head) = SlotHead::read(&row) else { continue };
-            if head.key != current {
-                self.tell_withdrawn(head)?;
-                if let Some(record) = self.record(head.id)? {
-                    self.unindex(&record)?;
-                }
-                self.drop_slot_record(head)?;
-                self.delete(Table::Slot, key.clone());
-                self.delete(Table::Expiry, Expiring::Slot(key).key(head.keep_until));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -32,6 +32,7 @@ mod group_ask;
 mod group_asks;
 mod io;
 mod journal;
+mod keys;
 mod publish;
 mod quota;
 mod reconcile;
