@@ -14,8 +14,10 @@ use crate::{EventKind, EventsFrom, EventsPage, Find, Found, Group, GroupAsk, Hos
 /// Something that a local client wants of the node. Each gets exactly one [`Answer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// What the node holds and how it is doing.
+    /// What the node holds and how it is doing. Reads every live record.
     Status,
+    /// The hosted agents, the default one first.
+    Hosts,
     /// Host one more agent from now on. Hosting one again changes nothing.
     Host(Box<HostedAgent>),
     /// Sign the card of a hosted agent and publish it with a lease.
@@ -146,6 +148,7 @@ impl Ask {
             | Self::Import { .. } => true,
             Self::Group(ask) => ask.writes(),
             Self::Status
+            | Self::Hosts
             | Self::Card { .. }
             | Self::Spread { .. }
             | Self::Find(_)
@@ -202,6 +205,8 @@ pub enum Said {
 pub enum Answer {
     /// To [`Ask::Status`].
     Status(Box<Status>),
+    /// To [`Ask::Hosts`].
+    Hosts(Vec<AgentId>),
     /// To [`Ask::Host`]: the agent's identity is durable here.
     Hosted(AgentId),
     /// To [`Ask::PublishCard`]: durable here and offered to the network.

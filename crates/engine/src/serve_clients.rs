@@ -18,6 +18,10 @@ impl<S: Snapshot> Engine<S> {
                 self.answer(no, Answer::Status(Box::new(status)));
                 Ok(())
             }
+            Ask::Hosts => {
+                self.answer(no, Answer::Hosts(self.agents.iter().map(|hosted| hosted.agent).collect()));
+                Ok(())
+            }
             Ask::PublishCard { agent, json } => self.on_publish_card(no, agent, json, now),
             Ask::Host(hosted) => self.on_host(no, *hosted, now),
             Ask::RetractCard { agent } => self.on_retract_card(no, agent, now),

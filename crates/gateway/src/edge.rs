@@ -226,8 +226,8 @@ impl Edge {
                     .with_hint("name the agent by its did; `althing status` shows the hosted ones")
             })?);
         }
-        let Answer::Status(status) = self.ask(Ask::Status).await? else { return Err(mismatch()) };
-        Ok(*status.agents.first().ok_or_else(|| {
+        let Answer::Hosts(agents) = self.ask(Ask::Hosts).await? else { return Err(mismatch()) };
+        Ok(*agents.first().ok_or_else(|| {
             Problem::new(ProblemKind::NotReady, "this node hosts no agent")
                 .with_hint("name a hosted agent, or start the node with one")
         })?)

@@ -208,6 +208,7 @@ fn standing() -> engine::Standing {
 /// What the node answers when it is not scripted otherwise.
 pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
     match ask {
+        engine::Ask::Hosts => engine::Answer::Hosts(status().agents),
         engine::Ask::Status => engine::Answer::Status(Box::new(status())),
         engine::Ask::PublishCard { agent, .. } => engine::Answer::Published(engine::Published {
             agent: *agent,
