@@ -26,6 +26,7 @@ mod status;
 mod store;
 mod time;
 mod votes;
+mod wait;
 
 pub use calls::{
     CallProof, CallProofs, CallSeen, CallsQuery, ExposeRequest, Exposed, ExposedList, Unexposed,
@@ -67,6 +68,7 @@ pub use votes::{
     Ballot, BallotRequest, BallotRequestError, Closing, ListQuery, MAX_LISTED, OptionVotes, Proposed, Round,
     Standing, Subject, Vote, VoteState, VoteSummary, Voter, Votes,
 };
+pub use wait::{Until, WAIT_MAX, WaitQuery};
 
 /// A top-level JSON answer.
 pub trait Document: serde::Serialize + serde::de::DeserializeOwned {

@@ -7,6 +7,7 @@ mod groups;
 mod reputation;
 mod sse;
 mod store;
+mod votes;
 mod wire;
 
 use std::path::Path;

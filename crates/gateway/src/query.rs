@@ -2,12 +2,13 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
 use althing_engine::MAX_FOUND;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 
-use crate::api::{FindQuery, ListQuery, MAX_LISTED, Problem, ProblemKind};
+use crate::api::{FindQuery, ListQuery, MAX_LISTED, Problem, ProblemKind, WAIT_MAX, WaitQuery};
 use crate::refused::Refused;
 
 /// Agents that a search returns when the query does not say.
@@ -63,6 +64,16 @@ pub(crate) fn segment(path: Result<Path<String>, PathRejection>) -> Result<Strin
 /// An id in the path.
 pub(crate) fn id<T: FromStr<Err: Display>>(name: &str, text: &str) -> Result<T, Refused> {
     text.parse().map_err(|error| Problem::new(ProblemKind::Invalid, format!("{name}: {error}")).into())
+}
+
+/// How long a request waits.
+pub(crate) fn wait(query: &WaitQuery) -> Result<Duration, Refused> {
+    let wait = query.wait_ms.map_or(WAIT_MAX, Duration::from_millis);
+    if (Duration::from_millis(1)..=WAIT_MAX).contains(&wait) {
+        return Ok(wait);
+    }
+    let detail = format!("expected wait_ms of 1 to {}, found {}", WAIT_MAX.as_millis(), wait.as_millis());
+    Err(Problem::new(ProblemKind::Invalid, detail).into())
 }
 
 fn within(limit: usize, max: usize) -> Result<usize, Refused> {

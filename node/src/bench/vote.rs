@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use althing_gateway::api::{BallotRequest, ProblemKind, ProposeRequest, VoteState};
+use althing_gateway::api::{BallotRequest, ProblemKind, ProposeRequest, Until, VoteState};
 use althing_gateway::{Client, ClientError};
 use futures::future::try_join_all;
 
@@ -78,8 +78,8 @@ async fn decide(
     let proposer = clients.first().ok_or_else(|| BenchError::unexpected(&"no node"))?;
     let proposed = proposer.propose(&request).await.map_err(BenchError::client("propose"))?;
     let id = proposed.proposal.as_str();
-    try_join_all(clients.iter().map(|client| until(start, async || Ok(client.vote(id).await.is_ok()))))
-        .await?;
+    let known = async |client: &Client| client.vote_when(id, Until::Known, LIMIT).await;
+    try_join_all(clients.iter().map(known)).await.map_err(BenchError::client("wait for the proposal"))?;
     let known = start.elapsed();
     let ballot = BallotRequest { choice: "yes".to_owned(), ..BallotRequest::default() };
     // A node that has just started votes once a peer has told it what it may have said before.
@@ -89,11 +89,11 @@ async fn decide(
         Err(error) => Err(BenchError::client("vote")(error)),
     };
     try_join_all(clients.iter().map(|client| until(start, async || cast(client).await))).await?;
-    until(start, async || {
-        let vote = proposer.vote(id).await.map_err(BenchError::client("show the vote"))?;
-        Ok(vote.summary.state == VoteState::Decided)
-    })
-    .await?;
+    let settled = proposer.vote_when(id, Until::Settled, LIMIT).await;
+    let vote = settled.map_err(BenchError::client("wait for the outcome"))?;
+    if vote.summary.state != VoteState::Decided {
+        return Err(BenchError::Unexpected(format!("a decision took longer than {LIMIT:?}")));
+    }
     proposer.certificate(id).await.map_err(BenchError::client("get the certificate"))?;
     Ok(Decision { known, decided: start.elapsed() })
 }

@@ -10,8 +10,9 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::api::{
-    Ballot, BallotRequest, ListQuery, Problem, ProblemKind, ProposeRequest, Proposed, Vote, Votes,
+    Ballot, BallotRequest, ListQuery, Problem, ProblemKind, ProposeRequest, Proposed, Vote, Votes, WaitQuery,
 };
+use crate::awaited;
 use crate::edge::{Edge, mismatch};
 use crate::refused::Refused;
 use crate::{body, query};
@@ -59,22 +60,28 @@ pub(super) async fn list(
 }
 
 /// One proposal and how it stands, as this node sees it
+///
+/// With `until` the answer is held back until that has come, so that nobody has to ask again and again.
 #[utoipa::path(
     get,
     path = "/v1/votes/{id}",
     tag = "votes",
-    params(("id" = String, Path, description = "The proposal's id, 64 hex digits.")),
+    params(("id" = String, Path, description = "The proposal's id, 64 hex digits."), WaitQuery),
     responses((status = 200, description = "The proposal.", body = Vote))
 )]
 pub(super) async fn show(
     State(edge): State<Edge>,
     id: Result<Path<String>, PathRejection>,
+    query: Result<Query<WaitQuery>, QueryRejection>,
 ) -> Result<Json<Vote>, Refused> {
     let proposal = query::id("proposal", &query::segment(id)?)?;
-    let Answer::Vote(vote) = edge.ask(Ask::Vote { proposal, question: None }).await? else {
-        return Err(mismatch());
+    let query = query::read(query)?;
+    let wait = query::wait(&query)?;
+    let vote = match query.until {
+        None => awaited::known_vote(&edge, proposal).await?,
+        Some(until) => awaited::vote(&edge, proposal, until, wait).await?,
     };
-    Ok(Json((*vote).into()))
+    Ok(Json(vote))
 }
 
 /// Sign and publish one ballot

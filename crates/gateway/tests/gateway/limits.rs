@@ -194,9 +194,7 @@ async fn a_forgotten_or_mistaken_ask_is_the_nodes_fault() {
 #[tokio::test]
 async fn a_node_without_agents_says_so() {
     let node = Node::start().await;
-    let mut status = crate::samples::status();
-    status.agents.clear();
-    node.play(Script::Say(Answer::Status(Box::new(status))));
+    node.play(Script::Say(Answer::Hosts(Vec::new())));
     let ClientError::Problem(problem) = node.client().await.publish_card(b"{}", None).await.unwrap_err()
     else {
         panic!()

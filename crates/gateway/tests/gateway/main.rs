@@ -15,3 +15,4 @@ mod scripted;
 mod security;
 mod tls;
 mod uncalled;
+mod waiting;
