@@ -1,36 +1,12 @@
 //! Calls become receipts, attestations and scores, and calls go by them.
 
-use std::fs;
-use std::path::Path;
-
-use althing_tests::{Home, Node, poll_or_say, run};
+use althing_tests::{Home, Node, keys, poll_or_say, run};
 use serde_json::Value;
 
 const SKILL: &str = "text/same";
 
 /// How often each of the two callers calls each agent.
 const CALLS: usize = 8;
-
-/// A home with nothing but keys in it, and its agent: that can be named in a genesis before there is a node.
-fn keys(home: &Path) -> String {
-    let node = Node::up(home, &[]);
-    let did = node.agent();
-    let _ = node.run(&["down"]).expect(0);
-    assert!(node.ended().success());
-    for entry in fs::read_dir(home).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name();
-        if name == "keys" || name == "recovery" {
-            continue;
-        }
-        if entry.file_type().unwrap().is_dir() {
-            fs::remove_dir_all(entry.path()).unwrap();
-        } else {
-            fs::remove_file(entry.path()).unwrap();
-        }
-    }
-    did
-}
 
 fn show(node: &Node, did: &str) -> Value {
     node.ask("althing.reputation/v1", &["rep", "show", did])

@@ -54,6 +54,9 @@ const COUNTS_CACHED: usize = 1_024;
 /// When to try again what could not be signed, in milliseconds.
 const BLOCKED_MS: u64 = 1_000;
 
+/// How long an acknowledgement waits for others, in milliseconds: a report that comes in the meantime says the same.
+const ACKS_MS: u64 = 10;
+
 /// How long after its window a vote that is not decided makes this node reconcile more often, in milliseconds.
 const HASTE_MS: u64 = 60_000;
 
@@ -121,8 +124,9 @@ struct OpenVote {
 /// One of this node's agents as a closer.
 struct Seat {
     acked: BTreeMap<u16, RecordId>,
-    /// Acknowledged, and not yet signed.
+    /// Acknowledged, and not yet signed; and when to sign, once that is set.
     fresh: Vec<Ack>,
+    acks_due: Option<u64>,
     /// The agreement, begun when this closer has reported.
     agreement: Option<Agreement>,
     /// When the agreement wants to be woken.
@@ -159,7 +163,8 @@ impl OpenVote {
         let waits = self.seats.values().any(|seat| seat.agreement.is_none());
         let close = if waits { self.closes } else { u64::MAX };
         let wakes = self.seats.values().filter(|seat| seat.agreement.is_some()).map(|seat| seat.wake);
-        wakes.min().unwrap_or(u64::MAX).min(close).max(self.not_before)
+        let acks = self.seats.values().filter_map(|seat| seat.acks_due);
+        wakes.chain(acks).min().unwrap_or(u64::MAX).min(close).max(self.not_before)
     }
 
     /// Whether it is to be closed now at a seat: all voters voted, the time is over, or so many closers have closed that

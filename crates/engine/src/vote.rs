@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_ballot::{
-    Ballot, BallotError, CastBallot, Certificate, Choice, Closing, Count, Electorate, GroupState, Manifest,
-    Mode, Outcome, Proposal, ProposalBody, Question, Rule, Subject, Tally, acks_of, ballots_for, decision_of,
-    leaf, reports_for,
+    Ballot, BallotError, CastBallot, Certificate, Choice, CloseReport, Closing, Count, Electorate,
+    GroupState, Manifest, Mode, Outcome, Proposal, ProposalBody, Question, Rule, Subject, Tally, acks_of,
+    ballots_for, decision_of, leaf, reports_for, reports_of,
 };
 use althing_record::{AgentId, Content, GroupId, Kind, Record, RecordId, cbor};
 use althing_store::{ReadError, Snapshot, Table};
@@ -317,7 +317,7 @@ impl<S: Snapshot> Engine<S> {
         }))
     }
 
-    /// The closers that promised to report the ballot of the voter at each place.
+    /// The closers that promised to report the ballot of the voter at each place, or reported it.
     pub(crate) fn acks_by_place(
         &self,
         proposal: &Proposal,
@@ -326,6 +326,12 @@ impl<S: Snapshot> Engine<S> {
         for closer in proposal.closing().map_or(Vec::new(), |closing| closing.closers(&self.network)) {
             for (closer, place, _) in acks_of(&self.store, proposal.id, Some(closer))? {
                 acks.entry(place).or_default().insert(closer);
+            }
+            for id in reports_of(&self.store, proposal.id, closer, 1)? {
+                let report = self.record(id)?.and_then(|record| CloseReport::from_record(&record).ok());
+                for (place, _) in report.map_or(Vec::new(), |report| report.ballots) {
+                    acks.entry(place).or_default().insert(closer);
+                }
             }
         }
         Ok(acks)

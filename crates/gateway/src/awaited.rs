@@ -29,6 +29,7 @@ pub(crate) async fn vote(
     loop {
         // Before the node is asked: what comes while it answers is looked at again.
         journaled.mark_unchanged();
+        let asked = Instant::now();
         let found = known_vote(edge, proposal).await;
         let has_come = match &found {
             Ok(vote) => until == Until::Known || is_settled(vote.summary.state),
@@ -43,7 +44,7 @@ pub(crate) async fn vote(
             changed = journaled.changed() => if changed.is_err() { return found },
             () = tokio::time::sleep_until(deadline) => return found,
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep_until(asked + PAUSE).await;
     }
 }
 

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_ballot::{Closing, Outcome, VerifiedFile, acks_of, verify_file};
+use althing_ballot::{CloseReport, Closing, Outcome, VerifiedFile, acks_of, reports_for, verify_file};
 use althing_engine::Ask;
 use althing_record::{AgentId, Digest, Domain, Kind, Millis, Record, RecordId};
 use althing_store::{Snapshot, Table, prefix_end};
@@ -235,6 +235,16 @@ impl Sim {
         (!is_whole).then(|| format!("the journal of node {node} has a gap"))
     }
 
+    /// What closers reported for a vote.
+    fn reports(&self, store: &impl Snapshot, id: RecordId) -> Vec<CloseReport> {
+        let ids = reports_for(store, id).expect("memory can be read");
+        let read = |id: RecordId| {
+            let row = store.get(Table::Records, &id.0).expect("memory can be read")?;
+            CloseReport::from_record(&Record::verify(row.get(8..)?, &self.network).ok()?).ok()
+        };
+        ids.into_iter().filter_map(|(_, id)| read(id)).collect()
+    }
+
     /// Whose ballot was acknowledged by enough closers is among those that count, or void.
     fn lost_ballots(&self, node: usize) -> Vec<String> {
         let Some(life) = &self.nodes[node].life else { return Vec::new() };
@@ -244,6 +254,11 @@ impl Sim {
             let mut by_voter: BTreeMap<u16, BTreeSet<AgentId>> = BTreeMap::new();
             for (closer, voter, _) in acks {
                 by_voter.entry(voter).or_default().insert(closer);
+            }
+            for report in self.reports(life.engine.store(), *id) {
+                for (voter, _) in report.ballots {
+                    by_voter.entry(voter).or_default().insert(report.closer);
+                }
             }
             for (voter, closers) in by_voter {
                 let voter = closed.proposal.electorate.voters()[usize::from(voter)].agent;

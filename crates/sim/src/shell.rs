@@ -362,6 +362,7 @@ impl Sim {
             Answer::Hosted(_)
             | Answer::Spread { .. }
             | Answer::Status(_)
+            | Answer::Hosts(_)
             | Answer::Card(_)
             | Answer::Found(_)
             | Answer::Vote(_)

@@ -132,6 +132,7 @@ impl<S: Snapshot> Engine<S> {
         let mut seat = Seat {
             acked: acked.into_iter().map(|(_, voter, batch)| (voter, batch)).collect(),
             fresh: Vec::new(),
+            acks_due: None,
             agreement: None,
             wake: now.ticks,
             judging: Vec::new(),

@@ -10,8 +10,8 @@ use althing_store::{MAX_PENDING, ReadError, Snapshot};
 use rand_core::Rng;
 
 use super::{
-    BLOCKED_MS, HASTE_MS, HASTE_PEERS, HASTE_PERIOD_MS, LOOK_MS, OPEN_MAX, OpenVote, SIGNED_MAX, Seat,
-    WAITING_MAX,
+    ACKS_MS, BLOCKED_MS, HASTE_MS, HASTE_PEERS, HASTE_PERIOD_MS, LOOK_MS, OPEN_MAX, OpenVote, SIGNED_MAX,
+    Seat, WAITING_MAX,
 };
 use crate::engine::Engine;
 use crate::publish::SignError;
@@ -99,8 +99,8 @@ impl<S: Snapshot> Engine<S> {
                 continue;
             };
             if may_sign {
-                self.say_acks(&hosted, open, &mut seat, now)?;
                 self.report(&hosted, open, &mut seat, now)?;
+                self.say_acks(&hosted, open, &mut seat, now)?;
             }
             open.seats.insert(*agent, seat);
         }
@@ -156,6 +156,7 @@ impl<S: Snapshot> Engine<S> {
         !self.restored && (!open.is_old || alone || self.reconciler.has_synced(Domain::Ledger))
     }
 
+    /// Signs what was acknowledged a while ago and no report has told.
     pub(super) fn say_acks(
         &mut self,
         hosted: &HostedAgent,
@@ -163,6 +164,10 @@ impl<S: Snapshot> Engine<S> {
         seat: &mut Seat,
         now: Now,
     ) -> Result<(), ReadError> {
+        if seat.fresh.is_empty() || now.ticks < *seat.acks_due.get_or_insert(now.ticks + ACKS_MS) {
+            return Ok(());
+        }
+        seat.acks_due = None;
         while !seat.fresh.is_empty() {
             let rest = seat.fresh.split_off(seat.fresh.len().min(ACKS_MAX));
             let acks = std::mem::replace(&mut seat.fresh, rest);
@@ -184,8 +189,7 @@ impl<S: Snapshot> Engine<S> {
         seat: &mut Seat,
         now: Now,
     ) -> Result<(), ReadError> {
-        // A promise that could not be signed is none, but then neither can the report.
-        if seat.agreement.is_some() || !seat.fresh.is_empty() || !open.is_over(seat, now) {
+        if seat.agreement.is_some() || !open.is_over(seat, now) {
             return Ok(());
         }
         let ballots: Vec<_> = seat.acked.iter().map(|(voter, batch)| (*voter, *batch)).collect();
@@ -195,6 +199,9 @@ impl<S: Snapshot> Engine<S> {
             let (id, proposal, closer) = (record.id(), open.proposal.id, hosted.agent);
             open.reports.insert(id, CloseReport { id, proposal, closer, ballots });
             open.is_news = true;
+            // The report promises more than they would.
+            seat.fresh.clear();
+            seat.acks_due = None;
             let (instance, ticks) = (Arc::clone(&open.instance), Millis(now.ticks));
             seat.agreement = Some(Agreement::new(instance, Some(hosted.agent), ticks));
             let said = self.said_before(open)?;
