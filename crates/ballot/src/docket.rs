@@ -184,6 +184,9 @@ fn check_terms(terms: &ProposalBody) -> Result<(), BallotError> {
     if terms.privacy.is_some() {
         return Err(alone("its ballots cannot be sealed"));
     }
+    if terms.pardon.is_some() {
+        return Err(alone("none of its questions is a pardon"));
+    }
     if terms.subject.is_some() { Err(alone("its questions have no subject")) } else { Ok(()) }
 }
 

@@ -48,6 +48,9 @@ pub enum BallotError {
     /// The subject's name is blank or too long.
     #[error("subject has {0} bytes, expected 1 to {max}", max = crate::SUBJECT_BYTES_MAX)]
     Subject(usize),
+    /// What it is to forgive cannot be forgiven like that.
+    #[error("pardon: {0}")]
+    Pardon(&'static str),
     /// A docket or the answers to one cannot be used.
     #[error("docket: {0}")]
     Docket(String),

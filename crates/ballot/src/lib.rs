@@ -30,6 +30,7 @@ mod electorate;
 mod error;
 mod evidence;
 mod manifest;
+mod pardon;
 mod part;
 mod proposal;
 mod report;
@@ -61,6 +62,7 @@ pub use electorate::{Electorate, GroupState, Snapshot, Source, VOTERS_MAX, Voter
 pub use error::BallotError;
 pub use evidence::DoubleBallot;
 pub use manifest::{Manifest, ReportSet, Unopened, reported};
+pub use pardon::{PARDONED_MAX, Pardon, pardoners};
 pub use part::AgreementBody;
 pub use proposal::{ClosedTerms, Mode, OPTIONS_MAX, Proposal, ProposalBody, QUESTION_BYTES_MAX, Question};
 pub use report::{ACKS_MAX, Ack, AckBody, CloseReport, ReportBody};

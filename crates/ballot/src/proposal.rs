@@ -5,7 +5,7 @@ use crate::closing::{Closing, Quorum};
 use crate::electorate::Snapshot;
 use crate::rule::check_super_majority;
 use crate::sealing::{Privacy, Sealing};
-use crate::{BallotError, Electorate, Rule, Subject, direct_threshold};
+use crate::{BallotError, Electorate, Pardon, Rule, Subject, direct_threshold};
 
 /// Longest question in bytes.
 pub const QUESTION_BYTES_MAX: usize = 1_024;
@@ -50,6 +50,8 @@ cbor_map! {
         14 => pub nonce: [u8; 8],
         /// The index of the option that leaves things as they are and that no certificate is written for.
         15 => pub against: Option<u32>,
+        /// What it forgives, if it is a pardon. Direct only.
+        18 => pub pardon: Option<Pardon>,
     }
 }
 
@@ -76,6 +78,8 @@ pub struct Proposal {
     pub rule: Rule,
     /// What it decides about, if there is to be one decision on it.
     pub subject: Option<Subject>,
+    /// What it asks to forgive, if it is a pardon.
+    pub pardon: Option<Pardon>,
     /// Who may vote.
     pub electorate: Electorate,
     /// How it is decided.
@@ -184,7 +188,21 @@ impl ProposalBody {
             delegation: None,
             nonce: question.nonce,
             against,
+            pardon: None,
         })
+    }
+
+    /// This motion as one that forgives.
+    ///
+    /// # Errors
+    /// When it is none that can.
+    pub fn pardoning(self, pardon: Pardon) -> Result<Self, BallotError> {
+        let body = Self { pardon: Some(pardon), ..self };
+        body.check().map(|_| body)
+    }
+
+    pub(crate) fn is_direct(&self) -> bool {
+        self.mode == DIRECT
     }
 
     /// Everything that must hold beyond the form.
@@ -207,6 +225,9 @@ impl ProposalBody {
             CLOSED => Mode::Closed(self.closing(rule, &electorate)?),
             value => return Err(newer("mode", value)),
         };
+        if let Some(pardon) = &self.pardon {
+            pardon.check(&self.options, self.against, self.is_direct())?;
+        }
         Ok((rule, electorate, mode))
     }
 
@@ -263,6 +284,7 @@ impl Proposal {
             against: body.against,
             rule,
             subject: body.subject,
+            pardon: body.pardon,
             electorate,
             mode,
             window_ms: body.window_ms,
