@@ -19,6 +19,7 @@ mod expose;
 pub(crate) mod home;
 mod inbound;
 mod instruments;
+mod places;
 mod reaching;
 mod receipts;
 mod run_error;
@@ -277,7 +278,9 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         tunnel.tls.clone(),
         tunnel.limits.clone(),
     );
-    let receipts = tokio::spawn(receipts::keep(rocks.clone(), identity.clone(), tunnel.evidence));
+    let (network_kept, rater) = (network.clone(), identity.clone());
+    let keeper = receipts::Keeper { rocks: rocks.clone(), network: network_kept, rater, asks: asks.clone() };
+    let receipts = tokio::spawn(receipts::keep(keeper, tunnel.evidence));
     let attesting = default_agent.filter(|_| options.publish_ratings).map(|agent| {
         let network = network.clone();
         let attesting = attest::Attesting { rocks: rocks.clone(), network, agent, clock, publishing };

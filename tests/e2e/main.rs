@@ -28,6 +28,7 @@ mod lan;
 mod leaks;
 mod mesh;
 mod nat;
+mod pardons;
 mod refusals;
 mod reputation;
 mod restarts;

@@ -93,7 +93,7 @@ impl<S: Snapshot> Engine<S> {
         if record.group().is_some() && !matches!(record.kind(), Kind::Membership | Kind::Joining) {
             return Ok(Err(Admission::Unwanted("unknown group".into())));
         }
-        let body = match read_body(record, self.network.genesis()) {
+        let body = match read_body(record, &self.network) {
             Ok(body) => body,
             Err(admission) => return Ok(Err(admission)),
         };
@@ -129,6 +129,7 @@ impl<S: Snapshot> Engine<S> {
             (_, Body::TrusteeKey(said)) if source != Source::Guard => self.weigh_trustee_key(said)?,
             (_, Body::Opening(opening)) if source != Source::Guard => self.weigh_opening(opening)?,
             (_, Body::Attestations(_)) => self.weigh_attestations(source),
+            (_, Body::Evidence(said)) => self.weigh_accusation(said)?,
             _ => None,
         };
         Ok(match admission {
@@ -163,6 +164,7 @@ impl<S: Snapshot> Engine<S> {
             | Kind::TrusteeKey
             | Kind::Opening
             | Kind::Attestations
+            | Kind::Evidence
             | Kind::Checkpoint
             | Kind::Message => {
                 let history = self.key_history(record.agent())?;
@@ -295,6 +297,7 @@ impl<S: Snapshot> Engine<S> {
                 althing_ballot::index_proposal(record, &mut batch);
                 self.write_all(&batch);
                 self.fold_subject(id)?;
+                self.fold_pardon(id)?;
                 self.tell_proposal(record)?;
                 self.fold_closing(id)?;
                 return self.fold_sealed(id);
@@ -319,6 +322,7 @@ impl<S: Snapshot> Engine<S> {
                 return self.close_statement(proposal, record, &entry);
             }
             Body::Attestations(said) => return self.fold_attestations(record, &said),
+            Body::Evidence(said) => return self.fold_accusation(&said),
             Body::TrusteeKey(said) => return self.fold_trustee_key(&said, id),
             Body::Opening(opening) => return self.fold_opening(&opening, id),
             Body::Agreement(part) => althing_ballot::index_early_statement(part.proposal, id, &mut batch),
@@ -410,7 +414,7 @@ impl<S: Snapshot> Engine<S> {
         if self.store.get(Table::EvidenceView, &key)?.is_none() {
             let name = offence_name(offence);
             self.note(Note::Misbehaviour { offence: format!("{name} by {agent}") });
-            self.tell_evidence(agent, name, [first, second])?;
+            self.tell_evidence(agent, name, &[first, second])?;
         }
         self.ratings.note_change();
         self.put(Table::EvidenceView, key, [first.0, second.0].concat());

@@ -1,6 +1,6 @@
 use althing_ballot::{ClosedTerms, Rule};
 use althing_record::{AgentId, Digest, GroupId, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
-use althing_trust::{AttestationsBody, RatingEpoch};
+use althing_trust::{Accept, AttestationsBody, RatingEpoch};
 
 mod docket;
 mod reputation;
@@ -112,6 +112,13 @@ pub enum Ask {
         /// What it says.
         body: Box<AttestationsBody>,
     },
+    /// Publish that a callee contradicts itself, in the name of an agent that holds both Accepts.
+    Accuse {
+        /// A hosted agent.
+        agent: AgentId,
+        /// What the callee signed.
+        accepts: Box<[Accept; 2]>,
+    },
     /// Something about reputations.
     Reputation(ReputationAsk),
     /// Proven misbehaviour, by agent.
@@ -145,6 +152,7 @@ impl Ask {
             | Self::ProposeDocket { .. }
             | Self::AnswerDocket { .. }
             | Self::Attest { .. }
+            | Self::Accuse { .. }
             | Self::Import { .. } => true,
             Self::Group(ask) => ask.writes(),
             Self::Status
@@ -179,6 +187,9 @@ pub struct ProposalDraft {
     pub rule: Rule,
     /// What it decides about, and the decision on it that stands so far.
     pub subject: Option<(String, Option<RecordId>)>,
+    /// Whose proven misbehaviour it forgives, as far as it is known here; then the voters follow from the genesis, and may be
+    /// left out.
+    pub pardon: Option<AgentId>,
     /// The terms of a Closed decision; none: a Direct one.
     pub closed: Option<ClosedTerms>,
     /// How long clients should treat the vote as open, in milliseconds. Never decides an outcome.
@@ -261,6 +272,8 @@ pub enum Answer {
     Groups(Vec<Group>),
     /// To [`Ask::Attest`]: the record is durable here and offered to the network.
     Attested(RecordId),
+    /// To [`Ask::Accuse`]: everybody will know. None if the case, or as many later ones as are kept, is known already.
+    Accused(Option<RecordId>),
     /// To [`ReputationAsk::Show`].
     Reputation(Box<Reputation>),
     /// To [`ReputationAsk::Top`].
@@ -444,9 +457,13 @@ pub struct LeaseAnswer {
 pub struct EvidenceRow {
     /// The offender.
     pub agent: AgentId,
-    /// `double ballot`, `double report`, `double statement`, `double trustee key`, `double attestation` or `chain
-    /// fork`.
+    /// The case, however many records come to prove it.
+    pub case: Digest,
+    /// `double ballot`, `double report`, `double statement`, `double trustee key`, `double attestation`, `double accept`
+    /// or `chain fork`.
     pub offence: String,
-    /// The two records that prove it.
-    pub records: [RecordId; 2],
+    /// What proves it: two records, or one that holds two statements.
+    pub records: Vec<RecordId>,
+    /// The decided proposal that forgives it, if one does.
+    pub pardoned_by: Option<RecordId>,
 }

@@ -5,8 +5,8 @@ use althing_ballot::{
 };
 use althing_card::{Card, Lease};
 use althing_group::State;
-use althing_record::{Genesis, Inception, Joining, Kind, Membership, Record, RecordId, Rotation};
-use althing_trust::Attestations;
+use althing_record::{Inception, Joining, Kind, Membership, Network, Record, RecordId, Rotation};
+use althing_trust::{Accusation, Attestations};
 
 use crate::admit::Admission;
 
@@ -31,6 +31,7 @@ pub(crate) enum Body {
     TrusteeKey(TrusteeKey),
     Opening(Opening),
     Attestations(Box<Attestations>),
+    Evidence(Box<Accusation>),
 }
 
 /// What is said in a group.
@@ -41,7 +42,7 @@ pub(crate) enum GroupBody {
 }
 
 /// Reads a record's body, or says what is to be done with the record instead.
-pub(crate) fn read_body(record: &Record, genesis: &Genesis) -> Result<Body, Admission> {
+pub(crate) fn read_body(record: &Record, network: &Network) -> Result<Body, Admission> {
     match record.kind() {
         Kind::Card => {
             Card::from_record(record).map(Body::Card).map_err(|error| wrong(&error, error.is_newer()))
@@ -92,8 +93,11 @@ pub(crate) fn read_body(record: &Record, genesis: &Genesis) -> Result<Body, Admi
             Opening::from_record(record).map(Body::Opening).map_err(|error| wrong(&error, error.is_newer()))
         }
         Kind::Founding | Kind::Membership | Kind::Joining => read_group(record).map(Body::Group),
-        Kind::Attestations => Attestations::from_record(record, genesis)
+        Kind::Attestations => Attestations::from_record(record, network.genesis())
             .map(|said| Body::Attestations(Box::new(said)))
+            .map_err(|error| wrong(&error, error.is_newer())),
+        Kind::Evidence => Accusation::from_record(record, network)
+            .map(|said| Body::Evidence(Box::new(said)))
             .map_err(|error| wrong(&error, error.is_newer())),
         Kind::Checkpoint => Err(Admission::Unwanted("checkpoints are not kept by this version".into())),
         Kind::Message => Err(Admission::Unwanted("messages are not shared".into())),

@@ -190,8 +190,17 @@ pub enum Event {
         agent: AgentId,
         /// What.
         offence: String,
-        /// The two records that prove it.
-        records: [RecordId; 2],
+        /// What proves it: two records, or one that holds two statements.
+        records: Vec<RecordId>,
+    },
+    /// Proven misbehaviour was forgiven.
+    AgentPardoned {
+        /// Whose.
+        agent: AgentId,
+        /// By which decided proposal.
+        proposal: RecordId,
+        /// How many cases it names.
+        cases: u64,
     },
     /// This node signs no more votes.
     SigningStopped {
@@ -282,6 +291,7 @@ kinds! {
     DocketDecided 33 "docket.decided",
     GroupChanged 24 "group.changed",
     VoteOpened 30 "vote.opened",
+    AgentPardoned 34 "agent.pardoned",
 }
 
 cbor_map! {
@@ -383,7 +393,10 @@ impl Event {
             }
             Self::EvidenceFound { agent, offence, records } => {
                 (row.agent, row.text) = (Some(*agent), Some(cut(offence)));
-                (row.record, row.other) = (Some(records[0]), Some(records[1]));
+                (row.record, row.other) = (records.first().copied(), records.get(1).copied());
+            }
+            Self::AgentPardoned { agent, proposal, cases } => {
+                (row.agent, row.record, row.number) = (Some(*agent), Some(*proposal), Some(*cases));
             }
             Self::SigningStopped { cause } => row.text = Some(cut(cause)),
             Self::DiskWritable { full_since, cause } => {
@@ -475,8 +488,11 @@ impl Event {
                 height: row.number?.try_into().ok()?,
             },
             EventKind::EvidenceFound => {
-                let records = [row.record?, row.other?];
+                let records = [row.record, row.other].into_iter().flatten().collect();
                 Self::EvidenceFound { agent: row.agent?, offence: text?, records }
+            }
+            EventKind::AgentPardoned => {
+                Self::AgentPardoned { agent: row.agent?, proposal: row.record?, cases: row.number? }
             }
             EventKind::SigningStopped => Self::SigningStopped { cause: text? },
             EventKind::DiskWritable => Self::DiskWritable { full_since: Millis(row.number?), cause: text? },
@@ -541,7 +557,9 @@ mod tests {
                 height: 3,
             },
             Event::VoteOpened { proposal: ID, trustee: AGENT, record: RecordId([8; 32]) },
-            Event::EvidenceFound { agent: AGENT, offence: "chain fork".into(), records: [ID; 2] },
+            Event::EvidenceFound { agent: AGENT, offence: "chain fork".into(), records: vec![ID; 2] },
+            Event::EvidenceFound { agent: AGENT, offence: "double accept".into(), records: vec![ID] },
+            Event::AgentPardoned { agent: AGENT, proposal: ID, cases: 2 },
             Event::SigningStopped { cause: "copied".into() },
             Event::DiskWritable { full_since: Millis(9), cause: "full".into() },
         ]

@@ -11,6 +11,7 @@
 //! rows (`rows.rs`) → answers (`serve_clients.rs`, `search.rs`, `vote.rs`). What clients are told of as it
 //! happens is in `event.rs`, `tell.rs` and `journal.rs`.
 
+mod accusation;
 mod admit;
 mod announce;
 mod ask;
@@ -23,6 +24,7 @@ mod docket;
 mod engine;
 mod event;
 mod event_id;
+mod evidence;
 mod expiry;
 mod found;
 mod frame;
@@ -33,6 +35,7 @@ mod group_asks;
 mod io;
 mod journal;
 mod keys;
+mod pardon;
 mod publish;
 mod quota;
 mod reconcile;
@@ -49,6 +52,7 @@ mod subject;
 mod tell;
 mod vote;
 
+pub use accusation::DOUBLE_ACCEPTS_MAX;
 pub use althing_card::{Query, QueryError};
 pub use althing_group::Role;
 pub use althing_trust::{AttestationsBody, Contribution, Counts, Factor, Q32, RatingEpoch, Scores, Standing};
@@ -73,7 +77,8 @@ pub use journal::{
     EVENTS_PAGE_MAX, EventsFrom, EventsPage, JOURNAL_EVENTS_MAX, JournalEvent, Lost, NEWEST_ROWS_MAX,
 };
 pub use quota::{
-    ATTESTATION_BURST, AUTHOR_BURST, AUTHOR_PERIOD_MS, AUTHORS_MAX, PROPOSAL_BURST, PROPOSAL_PERIOD_MS,
+    ATTESTATION_BURST, AUTHOR_BURST, AUTHOR_PERIOD_MS, AUTHORS_MAX, EVIDENCE_BURST, EVIDENCE_PERIOD_MS,
+    PROPOSAL_BURST, PROPOSAL_PERIOD_MS,
 };
 pub use reconcile::{ROUNDS_MAX, UNWANTED_MAX, WANTED_MAX};
 pub use reputation::{RELATIONS_MAX, ScoreJob, ScoreTable, is_attested};

@@ -21,7 +21,13 @@ pub const PROPOSAL_BURST: u64 = 1_000;
 /// How many attestations of one rater are taken at once; then one a rating epoch. A node that was away says of several.
 pub const ATTESTATION_BURST: u64 = 8;
 
-/// Most authors that are remembered, counted once for proposals, once for attestations and once for the rest. When all of them are busy, the one that was closest to its full burst is forgotten.
+/// How many records of evidence of one author are taken at once.
+pub const EVIDENCE_BURST: u64 = 8;
+
+/// How long one more takes to be earned, in milliseconds.
+pub const EVIDENCE_PERIOD_MS: u64 = 60_000;
+
+/// Most authors that are remembered, counted once for proposals, once for attestations, once for evidence and once for the rest. When all of them are busy, the one that was closest to its full burst is forgotten.
 pub const AUTHORS_MAX: usize = 4_096;
 
 /// How much each author may say by gossip: so many records at once, then one a period; proposals and attestations apart from the rest.
@@ -42,6 +48,8 @@ pub(crate) enum Class {
     Proposals,
     /// Attestations, of which there is one a rating epoch, which is so long in milliseconds.
     Attestations(u64),
+    /// Contradictions of others.
+    Evidence,
 }
 
 impl Class {
@@ -58,6 +66,7 @@ impl Class {
             | Kind::Joining => Some(Self::Directory),
             Kind::Proposal | Kind::ProposalBatch => Some(Self::Proposals),
             Kind::Attestations => Some(Self::Attestations(genesis.rating_epoch_ms)),
+            Kind::Evidence => Some(Self::Evidence),
             Kind::BallotBatch
             | Kind::BallotAck
             | Kind::CloseReport
@@ -73,6 +82,7 @@ impl Class {
         match self {
             Self::Directory => (AUTHOR_PERIOD_MS, AUTHOR_BURST),
             Self::Proposals => (PROPOSAL_PERIOD_MS, PROPOSAL_BURST),
+            Self::Evidence => (EVIDENCE_PERIOD_MS, EVIDENCE_BURST),
             Self::Attestations(epoch_ms) => (epoch_ms, ATTESTATION_BURST),
         }
     }

@@ -1,7 +1,6 @@
 //! What raters say of others, and the scores that follow. The ledger is in memory, rebuilt from the records at the start;
 //! scores are computed by a job of the shell, so that the event loop does not wait for them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,14 +8,14 @@ use althing_card::{Query, Term};
 use althing_record::cbor;
 use althing_record::{AgentId, Content, Genesis, Kind, Millis, Record, RecordId};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
-use althing_trust::{Attestations, AttestationsBody, Ledger, Params, RatingEpoch, Scores, Slash, Standing};
+use althing_trust::{Attestations, AttestationsBody, Ledger, Params, RatingEpoch, Scores, Standing};
 
 use crate::admit::Admission;
 use crate::engine::Engine;
 use crate::rows::{DOUBLE_ATTESTATION, trust_key, trust_prefix};
 use crate::{
-    Answer, AskNo, Effect, JobNo, Now, RATERS_MAX, Ranked, RatingRow, RefusalKind, Reputation, ReputationAsk,
-    Source,
+    Answer, AskNo, Effect, JobNo, Now, Offence, RATERS_MAX, Ranked, RatingRow, RefusalKind, Reputation,
+    ReputationAsk, Source,
 };
 
 /// Most pairs of rater and target that the ledger holds: at 112 bytes each, some 112 MB. Attestations that come when there
@@ -256,9 +255,7 @@ impl<S: Snapshot> Engine<S> {
 
     fn params(&self) -> Result<Params, ReadError> {
         let anchors = self.network.genesis().anchors.iter().copied().collect();
-        let slash: BTreeMap<_, _> =
-            self.evidence()?.into_iter().map(|row| (row.agent, Slash::Zero)).collect();
-        Ok(Params { anchors, slash })
+        Ok(Params { anchors, slash: self.slashes()? })
     }
 
     /// Signs what an agent says of a rating epoch that is over, once.
@@ -334,7 +331,7 @@ impl<S: Snapshot> Engine<S> {
         });
         let raters_known = raters.len() as u64;
         raters.truncate(RATERS_MAX);
-        let evidence = self.evidence()?.into_iter().filter(|row| row.agent == agent);
+        let evidence = self.evidence_against(agent)?;
         Ok(Reputation {
             agent,
             epoch: self.scored_epoch(),
@@ -343,7 +340,10 @@ impl<S: Snapshot> Engine<S> {
             viewer: self.agents.first().map(|hosted| hosted.agent),
             raters,
             raters_known,
-            offences: evidence.map(|row| row.offence).collect(),
+            offences: evidence
+                .into_iter()
+                .map(|row| Offence { offence: row.offence, case: row.case, pardoned_by: row.pardoned_by })
+                .collect(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! How records and what is known of them stand in the tables. docs/spec/store.md has the same for people.
 
-use althing_record::{AgentId, Domain, Incarnation, Kind, Millis, RecordId};
+use althing_record::{AgentId, Digest, Domain, Incarnation, Kind, Millis, RecordId, merkle};
 use althing_trust::RatingEpoch;
 
 /// A record that never expires has this deadline.
@@ -134,6 +134,11 @@ pub(crate) fn evidence_key(agent: AgentId, offence: u8, subject: &[u8]) -> Vec<u
     [&agent.0[..], &[offence], subject].concat()
 }
 
+/// What a case is called: which records prove it may change, the case does not.
+pub(crate) fn case_id(key: &[u8]) -> Digest {
+    merkle::root(&[&b"althing/case/1"[..], key])
+}
+
 /// Offence: two ballots of one voter for one proposal.
 pub(crate) const DOUBLE_BALLOT: u8 = b'b';
 
@@ -152,6 +157,9 @@ pub(crate) const DOUBLE_KEY: u8 = b'k';
 /// Offence: two attestations of one rater on one rating epoch.
 pub(crate) const DOUBLE_ATTESTATION: u8 = b't';
 
+/// Offence: two Accepts of one callee with one place. Its subject begins with the two keys that signed.
+pub(crate) const DOUBLE_ACCEPT: u8 = b'c';
+
 /// Offence: two records at one position of one chain.
 pub(crate) const CHAIN_FORK: u8 = b'f';
 
@@ -164,6 +172,7 @@ pub(crate) fn offence_name(offence: u8) -> &'static str {
         DOUBLE_REPORT => "double report",
         DOUBLE_KEY => "double trustee key",
         DOUBLE_ATTESTATION => "double attestation",
+        DOUBLE_ACCEPT => "double accept",
         _ => "unknown offence",
     }
 }

@@ -6,9 +6,8 @@ use althing_store::{ReadError, Snapshot, Table, prefix_end};
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::Engine;
-use crate::rows::offence_name;
 use crate::rows::{SlotHead, slot_key};
-use crate::{Answer, Ask, AskNo, DomainStatus, EvidenceRow, Now, Status};
+use crate::{Answer, Ask, AskNo, DomainStatus, Now, Status};
 
 impl<S: Snapshot> Engine<S> {
     pub(crate) fn on_ask(&mut self, no: AskNo, ask: Ask, now: Now) -> Result<(), ReadError> {
@@ -41,6 +40,7 @@ impl<S: Snapshot> Engine<S> {
             Ask::Dockets => self.on_dockets(no, now),
             Ask::Group(ask) => self.on_group_ask(no, ask, now),
             Ask::Attest { agent, body } => self.on_attest(no, agent, &body, now),
+            Ask::Accuse { agent, accepts } => self.on_accuse(no, agent, &accepts, now),
             Ask::Reputation(ask) => self.on_reputation_ask(no, ask, now),
             Ask::Evidence => {
                 let evidence = self.evidence()?;
@@ -108,44 +108,6 @@ impl<S: Snapshot> Engine<S> {
         self.domain_status(domain, now).map(|status| status.digest)
     }
 
-    pub(crate) fn evidence(&self) -> Result<Vec<EvidenceRow>, ReadError> {
-        let mut rows = Vec::new();
-        self.for_each_row(Table::EvidenceView, &[], |key, value| {
-            let (Some(agent), Some(offence), Some((first, second))) =
-                (key.get(..32), key.get(32), value.split_at_checked(32))
-            else {
-                return;
-            };
-            if let (Ok(agent), Ok(first), Ok(second)) =
-                (AgentId::try_from(agent), RecordId::try_from(first), RecordId::try_from(second))
-            {
-                let offence = offence_name(*offence).to_owned();
-                rows.push(EvidenceRow { agent, offence, records: [first, second] });
-            }
-        })?;
-        let mut shown = Vec::with_capacity(rows.len());
-        for row in rows {
-            if self.binds(&row)? {
-                shown.push(row);
-            }
-        }
-        Ok(shown)
-    }
-
-    /// Whether both records were signed by keys that speak for the agent: what a thief signed after the recovery key
-    /// spoke is kept, but does not bind its victim.
-    pub(crate) fn binds(&self, row: &EvidenceRow) -> Result<bool, ReadError> {
-        let history = self.key_history(row.agent)?;
-        for id in row.records {
-            if let Some(record) = self.record(id)?
-                && history.rank(&record).is_none()
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// An agent's current card, the record that carries it, and its revision.
     pub(crate) fn current_card(
         &self,
@@ -166,7 +128,7 @@ impl<S: Snapshot> Engine<S> {
         Ok(count)
     }
 
-    fn for_each_row(
+    pub(crate) fn for_each_row(
         &self,
         table: Table,
         prefix: &[u8],

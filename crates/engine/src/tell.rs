@@ -8,7 +8,7 @@ use althing_store::{ReadError, Snapshot, Table};
 
 use crate::engine::Engine;
 use crate::rows::{SlotHead, slot_key};
-use crate::{CardNews, Event, EvidenceRow};
+use crate::{CardNews, Event};
 
 /// Most ballots that are told of when they were here before their proposal.
 const EARLY_BALLOTS_MAX: usize = 1_024;
@@ -193,11 +193,10 @@ impl<S: Snapshot> Engine<S> {
         &mut self,
         agent: AgentId,
         offence: &str,
-        records: [RecordId; 2],
+        records: &[RecordId],
     ) -> Result<(), ReadError> {
-        let row = EvidenceRow { agent, offence: offence.to_owned(), records };
-        if self.binds(&row)? {
-            let EvidenceRow { agent, offence, records } = row;
+        if self.binds(agent, records)? {
+            let (offence, records) = (offence.to_owned(), records.to_vec());
             self.tell(&Event::EvidenceFound { agent, offence, records });
         }
         Ok(())

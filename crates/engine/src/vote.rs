@@ -53,7 +53,15 @@ impl<S: Snapshot> Engine<S> {
         agent: AgentId,
         draft: &ProposalDraft,
     ) -> Result<Option<ProposalBody>, ReadError> {
+        let pardon = match draft.pardon {
+            Some(offender) => match self.pardon_for(no, agent, offender, draft)? {
+                Some(pardon) => Some(pardon),
+                None => return Ok(None),
+            },
+            None => None,
+        };
         let electorate = match draft.group {
+            None if let Some((_, electorate)) = &pardon => Ok(electorate.clone()),
             None => Electorate::weighted(draft.voters.clone()),
             Some(group) => match self.group_electorate(no, agent, group)? {
                 Some(electorate) => electorate,
@@ -77,7 +85,12 @@ impl<S: Snapshot> Engine<S> {
                     )?
                 }
             };
-            Ok((ProposalBody { subject: subject?, ..body }, electorate))
+            let body = ProposalBody { subject: subject?, ..body };
+            let body = match pardon {
+                Some((pardon, _)) => body.pardoning(pardon)?,
+                None => body,
+            };
+            Ok((body, electorate))
         });
         let (body, electorate) = match drafted {
             Ok(drafted) => drafted,
@@ -293,6 +306,7 @@ impl<S: Snapshot> Engine<S> {
             method: proposal.rule.to_string(),
             closing: self.closing_terms(proposal)?,
             subject: self.subject_terms(proposal)?,
+            pardon: self.pardon_terms(proposal),
             sealed,
             rounds: count.as_ref().map_or_else(Vec::new, |counted| rounds(proposal, &counted.1.outcome)),
             group: proposal.electorate.group(),
@@ -462,6 +476,7 @@ impl<S: Snapshot> Engine<S> {
                 && let Some(proposal) = self.proposal(ballot.proposal)?
                 && proposal.electorate.weight(ballot.voter).is_some()
             {
+                self.note_pardon(&proposal)?;
                 self.note_outcome(&proposal)?;
             }
         }

@@ -138,6 +138,12 @@ impl KeyHistory {
         }
     }
 
+    /// Whether a valid link, on whichever branch, gave the agent this key. Once it is so, no further record changes that.
+    #[must_use]
+    pub fn has(&self, key: &[u8; 32]) -> bool {
+        *key == self.agent.0 || self.states.values().any(|state| state.key == *key)
+    }
+
     /// Whether a key speaks, or once spoke, for the agent on the winning branch.
     #[must_use]
     pub fn speaks(&self, key: &[u8; 32]) -> bool {

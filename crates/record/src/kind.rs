@@ -165,6 +165,8 @@ kinds! {
     Attestations = 32, chain("trust"), None, Some(Domain::Ledger), 64 * KIB;
     /// Which attestations count up to a rating epoch, and the scores that follow.
     Checkpoint = 33, chain("trust"), None, Some(Domain::Ledger), 4 * KIB;
+    /// Two statements by which an agent contradicts itself, for everybody to see.
+    Evidence = 35, chain("trust"), None, Some(Domain::Ledger), 4 * KIB;
     /// The secret of such a key.
     Opening = 36, chain("vote"), None, Some(Domain::Ledger), KIB;
     /// A message from one agent to another.

@@ -176,6 +176,7 @@ impl Record {
             | Kind::TrusteeKey
             | Kind::Opening
             | Kind::Attestations
+            | Kind::Evidence
             | Kind::Checkpoint
             | Kind::Message => limits.record_bytes,
         };
@@ -378,6 +379,7 @@ fn check_rules(kind: Kind, header: &Header) -> Result<(), VerifyError> {
         | Kind::TrusteeKey
         | Kind::Opening
         | Kind::Attestations
+        | Kind::Evidence
         | Kind::Checkpoint
         | Kind::Message => true,
     };

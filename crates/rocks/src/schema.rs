@@ -15,7 +15,7 @@ use crate::database::{Database, db_dir};
 use crate::fault::Fault;
 
 /// The newest schema that this version reads, and the one that it writes.
-pub const SCHEMA: u32 = 8;
+pub const SCHEMA: u32 = 9;
 
 /// The steps from version 1 to [`SCHEMA`], in order and without gaps.
 pub(crate) const STEPS: &[Step] = &[
@@ -34,6 +34,8 @@ pub(crate) const STEPS: &[Step] = &[
     Step { to: 7, rewrite: |_, _| Ok(()) },
     // What raters publish, whose records an older version did not keep.
     Step { to: 8, rewrite: |_, _| Ok(()) },
+    // Evidence about Accepts, whose records an older version did not keep.
+    Step { to: 9, rewrite: |_, _| Ok(()) },
 ];
 
 /// One step from the version before to `to`.

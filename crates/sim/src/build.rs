@@ -30,6 +30,7 @@ pub fn motion(question: &str, voters: &[AgentId]) -> ProposalDraft {
     ProposalDraft {
         group: None,
         subject: None,
+        pardon: None,
         question: question.into(),
         options: Vec::new(),
         voters: voters.iter().map(|agent| Voter { agent: *agent, weight: 1 }).collect(),
@@ -45,6 +46,7 @@ pub fn closed(rule: Rule, options: &[&str], voters: &[AgentId], window_ms: u64) 
     ProposalDraft {
         group: None,
         subject: None,
+        pardon: None,
         options: options.iter().map(|option| (*option).to_owned()).collect(),
         rule,
         closed: Some(ClosedTerms::default()),

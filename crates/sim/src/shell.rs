@@ -373,6 +373,7 @@ impl Sim {
             | Answer::Ranking { .. }
             | Answer::Ratings { .. }
             | Answer::Evidence(_)
+            | Answer::Accused(_)
             | Answer::Imported(_)
             | Answer::Events(_)
             | Answer::Docket(_)

@@ -150,10 +150,10 @@ fn two_records_of_one_rater_on_one_rating_epoch_are_evidence_everywhere() {
         let Answer::Evidence(evidence) = net.answer(no) else { panic!("no evidence") };
         assert_eq!(evidence.len(), 1, "node {node}");
         assert_eq!((evidence[0].agent, &*evidence[0].offence), (cheat, "double attestation"));
-        proofs.push(evidence[0].records);
+        proofs.push(evidence[0].records.clone());
         assert_eq!(service(&net, node, cheat), 0, "node {node}");
     }
-    assert_eq!(proofs, vec![proofs[0]; proofs.len()]);
+    assert_eq!(proofs, vec![proofs[0].clone(); proofs.len()]);
 }
 
 #[test]

@@ -37,6 +37,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod accept;
+mod accusation;
 mod answer;
 mod attestations;
 mod call;
@@ -55,6 +56,7 @@ mod signed;
 mod task;
 
 pub use accept::{Accept, AcceptBody, INDEX_MAX, Mismatch};
+pub use accusation::{Accusation, AccusationError, DoubleAccept, EvidenceBody};
 pub use answer::Answer;
 pub use attestations::{
     Attestations, AttestationsBody, AttestationsError, ROWS_MAX, Row, SKILLS_MAX, Summary, Top,

@@ -10,8 +10,8 @@ use althing_record::{AgentId, AgentKey, Content, Digest, Draft, KeyHistory, Kind
 use althing_testkit::{MADE, agent, chain, identity, network, sign};
 use althing_trust::{
     Accept, AcceptBody, Attestations, AttestationsBody, AttestationsError, CheckpointBody, Contradiction,
-    ContradictionError, CountsError, Outcome, Params, ProvenReceipt, RatingEpoch, Receipt, ReceiptBody,
-    ReceiptError, ReceiptProof, Row, RowProof, Slash, StatementError, Summary, TaskId, Unproven,
+    ContradictionError, CountsError, DoubleAccept, Outcome, Params, ProvenReceipt, RatingEpoch, Receipt,
+    ReceiptBody, ReceiptError, ReceiptProof, Row, RowProof, Slash, StatementError, Summary, TaskId, Unproven,
 };
 
 const DAY: u64 = 24 * 60 * Millis::MINUTE;
@@ -109,6 +109,7 @@ fn golden_receipts_attestations_and_proofs_are_rebuilt_to_the_byte() {
     let two = [accept(2, 1, ""), accept(2, 1, "text")];
     let proof = Contradiction::of_accepts(&two[0], &two[1], &network()).unwrap();
     golden("contradiction", &proof.to_bytes());
+    golden("evidence", &cbor::to_vec(&DoubleAccept::new(&two[0], &two[1], &network()).unwrap().body()));
     let checkpoint = CheckpointBody {
         epoch: 7,
         prev: Some(Digest([1; 32])),

@@ -261,6 +261,7 @@ fn what(kind: &str, data: &Value) -> String {
         }
         "group.changed" => format!("{} {} {}", id("group"), text("change"), text("agent")),
         "evidence.found" => format!("{} by {}", text("offence"), text("agent")),
+        "agent.pardoned" => format!("{} by {}", text("agent"), id("proposal")),
         "signing.stopped" => text("cause").to_owned(),
         "disk.writable" => format!("full since {}: {}", text("full_since"), text("cause")),
         "events.lost" => match (text("reason"), data["count"].as_u64()) {

@@ -3,6 +3,7 @@ use althing_gateway::api::ListQuery;
 use super::failure::Failure;
 use super::page::{Page, Text};
 use super::session::Session;
+use super::vote::short;
 
 pub(crate) async fn ls(session: &Session) -> Result<Page, Failure> {
     let evidence = session.client().await?.evidence(&ListQuery::default()).await?;
@@ -13,9 +14,12 @@ pub(crate) async fn ls(session: &Session) -> Result<Page, Failure> {
         let rows: Vec<Vec<String>> = evidence
             .evidence
             .iter()
-            .map(|row| vec![row.agent.clone(), row.offence.clone(), row.records.join(" ")])
+            .map(|row| {
+                let pardon = row.pardoned_by.as_deref().map_or("-".to_owned(), short);
+                vec![row.agent.clone(), row.offence.clone(), pardon, row.records.join(" ")]
+            })
             .collect();
-        text.table(&["AGENT", "OFFENCE", "RECORDS"], &rows);
+        text.table(&["AGENT", "OFFENCE", "PARDONED BY", "RECORDS"], &rows);
     }
     Page::new(&evidence, text)
 }

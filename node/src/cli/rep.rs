@@ -10,6 +10,7 @@ use super::args;
 use super::failure::{Exit, Failure};
 use super::page::{Page, Screen, Text, print};
 use super::session::Session;
+use super::vote::short;
 
 /// How many characters of ids are shown.
 const ID_CHARS: usize = 20;
@@ -141,7 +142,10 @@ fn head(found: &Reputation, text: &mut Text) {
         Some(epoch) if found.seen.is_some() => pairs.push(("after rating epoch", epoch.to_string())),
         Some(_) | None => pairs.push(("rated by", "nobody that this node knows of".to_owned())),
     }
-    pairs.extend(found.offences.iter().map(|offence| ("proven", offence.clone())));
+    pairs.extend(found.offences.iter().map(|of| match &of.pardoned_by {
+        Some(proposal) => ("proven", format!("{}, pardoned by {}", of.offence, short(proposal))),
+        None => ("proven", format!("{}: its score is 0 until a vote pardons it", of.offence)),
+    }));
     text.pairs(&pairs);
 }
 
@@ -187,13 +191,13 @@ async fn receipts(limit: usize, session: &Session) -> Result<Page, Failure> {
 
 fn row(call: &CallProof) -> Vec<String> {
     let other = if call.side == "caller" { &call.callee } else { &call.caller };
-    let short = |id: &str| id.chars().take(ID_CHARS).chain(['…']).collect::<String>();
+    let cut = |id: &str| id.chars().take(ID_CHARS).chain(['…']).collect::<String>();
     let outcome = if call.outcome == "answered" { call.status.to_string() } else { call.outcome.clone() };
     vec![
         call.made.clone(),
         call.task.clone(),
         call.side.clone(),
-        short(other),
+        cut(other),
         if call.skill.is_empty() { "-".to_owned() } else { call.skill.clone() },
         call.index.to_string(),
         outcome,

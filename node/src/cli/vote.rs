@@ -33,6 +33,10 @@ pub(crate) async fn vote(command: args::Vote, session: &Session, screen: Screen)
             let voters = complete(&client, &mut request).await?;
             let proposed = client.propose(&request).await;
             let proposed = proposed.map_err(|error| Failure::from(error).hint_if_invalid(PROPOSE))?;
+            let voters = match request.pardon {
+                Some(_) => client.vote(&proposed.proposal).await?.summary.electorate,
+                None => voters,
+            };
             proposed_page(&proposed, voters)
         }
         args::Vote::Result { id, wait, on_pass } => {
@@ -117,6 +121,7 @@ pub(super) fn request(propose: args::Propose) -> Result<ProposeRequest, Failure>
         group: propose.group,
         subject: propose.subject,
         after: propose.after,
+        pardon: propose.pardon.map(|agent| agent.to_string()),
         method: propose.method,
         window_ms: propose.window.map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),
         closed: propose.closed,
@@ -249,6 +254,11 @@ pub(super) fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
     ]);
     if let Some(subject) = &summary.subject {
         text.pairs(&[("subject", format!("{}: {}", subject.name, standing(subject)))]);
+    }
+    if let Some(pardon) = &summary.pardon {
+        let cases = pardon.cases.len();
+        let effect = if pardon.entitled { "" } else { ", without effect: others decide on pardons" };
+        text.pairs(&[("pardons", format!("{} ({cases} cases{effect})", pardon.agent))]);
     }
     if let (Some(group), Some(head)) = (&summary.group, &summary.group_head) {
         text.pairs(&[("group", group.clone()), ("after", head.clone())]);

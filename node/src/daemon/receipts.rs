@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use althing_a2a::Ending;
-use althing_engine::{Refusal, RefusalKind, is_attested};
+use althing_engine::{Answer, Ask, Refusal, RefusalKind, is_attested};
+use althing_gateway::Asked;
 use althing_gateway::api::{CallProof, Rated};
 use althing_record::cbor::{self, Limits};
 use althing_record::{AgentId, Millis, Network, NetworkId};
 use althing_rocks::Rocks;
 use althing_store::{ReadError, Snapshot, Table};
 use althing_trust::{
-    KeptCall, ProvenCall, ProvenReceipt, QUALITY_MAX, RatingEpoch, Receipt, ReceiptBody, TaskId,
+    Accept, KeptCall, ProvenCall, ProvenReceipt, QUALITY_MAX, RatingEpoch, Receipt, ReceiptBody, TaskId,
 };
 use althing_tunnel::{Evidence, Identity, Outcome, Side};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+
+use super::places::{self, Places};
 
 /// Most calls that are kept; of more, the oldest go.
 pub(super) const CALLS_MAX: u64 = 200_000;
@@ -31,7 +34,8 @@ const HEAD: &[u8] = b"h";
 /// Before the number of each call.
 const CALL: u8 = b'c';
 
-fn key(number: u64) -> Vec<u8> {
+/// Where the call with this number is.
+pub(super) fn call_key(number: u64) -> Vec<u8> {
     [&[CALL][..], &number.to_be_bytes()].concat()
 }
 
@@ -43,9 +47,27 @@ fn head(rocks: &impl Snapshot) -> Result<(u64, u64), ReadError> {
     Ok((number(0), number(8)))
 }
 
-/// Writes what both sides of the tunnel hand over, until they are gone, with a receipt where `rater` called.
-pub(super) async fn keep(rocks: Rocks, rater: Option<Identity>, mut evidence: mpsc::Receiver<Evidence>) {
-    let (mut first, mut next) = match head(&rocks) {
+/// What calls are kept with.
+#[derive(Clone)]
+pub(super) struct Keeper {
+    pub(super) rocks: Rocks,
+    pub(super) network: Network,
+    /// The agent that calls from here, and signs what it says of that.
+    pub(super) rater: Option<Identity>,
+    pub(super) asks: mpsc::Sender<Asked>,
+}
+
+/// What some calls that ended make of the table.
+struct Gathered {
+    rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    head: (u64, u64),
+    conflicts: Vec<[Accept; 2]>,
+}
+
+/// Writes what both sides of the tunnel hand over, until they are gone, with a receipt where the rater called. A callee
+/// that gave one place to two calls is accused before the second is written, so that a crash leaves it to be found again.
+pub(super) async fn keep(keeper: Keeper, mut evidence: mpsc::Receiver<Evidence>) {
+    let mut ends = match head(&keeper.rocks) {
         Ok(head) => head,
         Err(error) => {
             tracing::warn!(%error, "calls are not kept");
@@ -54,25 +76,74 @@ pub(super) async fn keep(rocks: Rocks, rater: Option<Identity>, mut evidence: mp
     };
     let mut batch = Vec::new();
     while evidence.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
-        for evidence in batch.drain(..) {
-            if let Some(row) = row(&evidence, rater.as_ref()) {
-                rows.push((key(next), Some(row)));
-                next += 1;
+        let (gathering, ended) = (keeper.clone(), std::mem::take(&mut batch));
+        let gathered = tokio::task::spawn_blocking(move || gathering.gather(&ended, ends)).await;
+        let gathered = match gathered {
+            Ok(Ok(gathered)) => gathered,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "calls are not kept");
+                return;
             }
+            Err(_) => return,
+        };
+        for conflict in gathered.conflicts {
+            keeper.accuse(conflict).await;
         }
-        while next - first > CALLS_MAX {
-            rows.push((key(first), None));
-            first += 1;
-        }
-        rows.push((HEAD.to_vec(), Some([first.to_be_bytes(), next.to_be_bytes()].concat())));
-        let writing = rocks.clone();
-        let written = tokio::task::spawn_blocking(move || writing.keep_calls(rows)).await;
+        ends = gathered.head;
+        let writing = keeper.rocks.clone();
+        let written = tokio::task::spawn_blocking(move || writing.keep_calls(gathered.rows)).await;
         if let Ok(Err(error)) = written {
             // A disk that is full is told of elsewhere. The calls themselves are done.
             tracing::debug!(%error, "calls were not kept");
         }
         tokio::time::sleep(GATHER).await;
+    }
+}
+
+impl Keeper {
+    fn gather(&self, ended: &[Evidence], (mut first, mut next): (u64, u64)) -> Result<Gathered, ReadError> {
+        let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+        let mut places = Places::new(&self.rocks, &self.network);
+        for evidence in ended {
+            if let Some(row) = row(evidence, self.rater.as_ref()) {
+                if evidence.side == Side::Caller {
+                    places.take(&evidence.accept, next)?;
+                }
+                rows.push((call_key(next), Some(row)));
+                next += 1;
+            }
+        }
+        while next - first > CALLS_MAX {
+            if let Some(row) = self.rocks.get(Table::Calls, &call_key(first))? {
+                rows.extend(places::forgotten(&row, &self.network).map(|place| (place, None)));
+            }
+            rows.push((call_key(first), None));
+            first += 1;
+        }
+        rows.extend(places.rows());
+        rows.push((HEAD.to_vec(), Some([first.to_be_bytes(), next.to_be_bytes()].concat())));
+        Ok(Gathered { rows, head: (first, next), conflicts: places.conflicts })
+    }
+
+    /// Has the node tell everybody that a callee contradicts itself.
+    async fn accuse(&self, accepts: [Accept; 2]) {
+        let Some(rater) = &self.rater else { return };
+        let callee = accepts[0].callee;
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask::Accuse { agent: rater.agent, accepts: Box::new(accepts) };
+        if self.asks.send((ask, reply)).await.is_err() {
+            return;
+        }
+        match answer.await {
+            Ok(Answer::Accused(record)) => {
+                let told = record.map_or("known already".to_owned(), |record| record.to_string());
+                tracing::warn!(%callee, evidence = told, "a callee gave two calls one index");
+            }
+            Ok(Answer::Refused(refusal)) => {
+                tracing::warn!(%callee, cause = refusal.cause, "a callee gave two calls one index, and nobody is told");
+            }
+            Ok(_) | Err(_) => {}
+        }
     }
 }
 
@@ -128,7 +199,7 @@ pub(super) fn own_since(
     let (first, next) = head(rocks)?;
     let mut receipts: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for number in (first..next).rev() {
-        let Some(row) = rocks.get(Table::Calls, &key(number))? else { continue };
+        let Some(row) = rocks.get(Table::Calls, &call_key(number))? else { continue };
         let Ok(kept) = cbor::from_slice::<KeptCall>(&row, Limits::RECORD) else { continue };
         // Rows are in the order in which calls ended.
         if kept.made < since {
@@ -189,7 +260,7 @@ pub(super) fn rate(
     })?;
     let receipt = signed.bytes().to_vec().try_into().ok();
     let row = cbor::to_vec(&KeptCall { receipt, ..kept });
-    rocks.keep_calls([(key(number), Some(row))]).map_err(unreadable)?;
+    rocks.keep_calls([(call_key(number), Some(row))]).map_err(unreadable)?;
     Ok(Rated {
         schema: "althing.rated/v1".to_owned(),
         task: task.to_string(),
@@ -208,7 +279,7 @@ fn find(
 ) -> Result<Option<(u64, ProvenCall)>, ReadError> {
     let (first, next) = head(rocks)?;
     for number in (first..next).rev() {
-        let Some(row) = rocks.get(Table::Calls, &key(number))? else { continue };
+        let Some(row) = rocks.get(Table::Calls, &call_key(number))? else { continue };
         // Most rows need no signature verified to be passed over.
         if !row.windows(task.0.len()).any(|bytes| bytes == task.0) {
             continue;
@@ -231,7 +302,7 @@ pub(super) fn newest(
     let (first, next) = head(rocks)?;
     let mut proofs = Vec::new();
     for number in (first..next).rev().take(limit) {
-        let Some(row) = rocks.get(Table::Calls, &key(number))? else { continue };
+        let Some(row) = rocks.get(Table::Calls, &call_key(number))? else { continue };
         if let Ok(proven) = KeptCall::prove(&row, network) {
             proofs.push(shown(&proven));
         }
@@ -270,7 +341,7 @@ mod tests {
 
     use super::*;
 
-    fn evidence(number: u8) -> Evidence {
+    fn evidence(number: u8, index: u64) -> Evidence {
         let network = Network::builtin().id();
         let (caller, callee) = (AgentKey::from_seed(&[1; 32]), AgentKey::from_seed(&[2; 32]));
         let body = CallBody {
@@ -284,7 +355,7 @@ mod tests {
             key: None,
         };
         let call = Call::sign(body, &caller).unwrap();
-        let accept = Accept::sign(AcceptBody::to(&call, 1, Millis(2)), &callee).unwrap();
+        let accept = Accept::sign(AcceptBody::to(&call, index, Millis(2)), &callee).unwrap();
         Evidence {
             side: Side::Caller,
             call: Box::new(call),
@@ -297,6 +368,31 @@ mod tests {
         }
     }
 
+    /// Keeps what ended, on a node whose event loop answers every accusation; gives these.
+    async fn kept(rocks: &Rocks, ended: Vec<Evidence>) -> Vec<[Accept; 2]> {
+        let key = AgentKey::from_seed(&[1; 32]);
+        let rater = Some(Identity::new(key.agent(), std::sync::Arc::new(key)));
+        let (asks, mut asked) = mpsc::channel::<Asked>(1);
+        let (send, receive) = mpsc::channel(8);
+        let keeper = Keeper { rocks: rocks.clone(), network: Network::builtin(), rater, asks };
+        let keeping = tokio::spawn(keep(keeper, receive));
+        let answering = tokio::spawn(async move {
+            let mut accused = Vec::new();
+            while let Some((ask, reply)) = asked.recv().await {
+                let Ask::Accuse { accepts, .. } = ask else { panic!("{ask:?}") };
+                accused.push(*accepts);
+                reply.send(Answer::Accused(None)).unwrap();
+            }
+            accused
+        });
+        for one in ended {
+            send.send(one).await.unwrap();
+        }
+        drop(send);
+        keeping.await.unwrap();
+        answering.await.unwrap()
+    }
+
     #[tokio::test]
     async fn calls_are_kept_over_restarts_newest_first() {
         let dir = tempfile::tempdir().unwrap();
@@ -304,18 +400,32 @@ mod tests {
         for start in 0..2_u8 {
             let opened = Rocks::open(dir.path(), althing_rocks::Options::default()).unwrap();
             assert_eq!(opened.commit, CommitNo(0));
-            let (send, receive) = mpsc::channel(8);
-            let keeping = tokio::spawn(keep(opened.rocks.clone(), None, receive));
-            for number in 0..3 {
-                send.send(evidence(3 * start + number)).await.unwrap();
-            }
-            drop(send);
-            keeping.await.unwrap();
+            let ended = (3 * start..3 * start + 3).map(|number| evidence(number, u64::from(number) + 1));
+            assert!(kept(&opened.rocks, ended.collect()).await.is_empty());
             let found = newest(&opened.rocks, network, 4).unwrap();
             let latencies: Vec<_> = found.iter().map(|proof| proof.latency_ms).collect();
             let expected: Vec<u64> = (0..=3 * u64::from(start) + 2).rev().take(4).collect();
             assert_eq!(latencies, expected);
             let _ = opened.committer.close();
         }
+    }
+
+    #[tokio::test]
+    async fn a_callee_that_gives_one_place_twice_is_noticed_at_once_and_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let pair = |one: &Evidence, other: &Evidence| [(*one.accept).clone(), (*other.accept).clone()];
+        let (first, second, third) = (evidence(1, 7), evidence(2, 7), evidence(3, 7));
+        let opened = Rocks::open(dir.path(), althing_rocks::Options::default()).unwrap();
+        let accused = kept(&opened.rocks, vec![first.clone(), evidence(9, 8), second.clone()]).await;
+        assert_eq!(accused, [pair(&first, &second)]);
+        let _ = opened.committer.close();
+        drop(opened.rocks);
+        let opened = Rocks::open(dir.path(), althing_rocks::Options::default()).unwrap();
+        assert!(kept(&opened.rocks, vec![first.clone()]).await.is_empty(), "the same Accept again");
+        assert_eq!(kept(&opened.rocks, vec![third.clone()]).await, [pair(&first, &third)]);
+        // The callee's side of a call is this node's own book.
+        let own = Evidence { side: Side::Callee, ..evidence(4, 7) };
+        assert!(kept(&opened.rocks, vec![own]).await.is_empty());
+        let _ = opened.committer.close();
     }
 }

@@ -1,5 +1,5 @@
 use althing_card::SkillPath;
-use althing_record::{AgentId, Millis, RecordId};
+use althing_record::{AgentId, Digest, Millis, RecordId};
 use althing_trust::{Contribution, Counts, RatingEpoch, Standing};
 
 /// Most raters that one [`Reputation`] names.
@@ -45,7 +45,18 @@ pub struct Reputation {
     /// How many there are.
     pub raters_known: u64,
     /// What misbehaviour of it is proven.
-    pub offences: Vec<String>,
+    pub offences: Vec<Offence>,
+}
+
+/// A proven case of misbehaviour in a [`Reputation`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offence {
+    /// What, as in [`crate::EvidenceRow`].
+    pub offence: String,
+    /// The case.
+    pub case: Digest,
+    /// The decided proposal that forgives it, if one does.
+    pub pardoned_by: Option<RecordId>,
 }
 
 /// One agent in a ranking.

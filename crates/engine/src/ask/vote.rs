@@ -1,5 +1,5 @@
 use althing_ballot::{GroupState, Standing};
-use althing_record::{AgentId, Millis, RecordId};
+use althing_record::{AgentId, Digest, Millis, RecordId};
 
 use crate::SealedTerms;
 
@@ -20,6 +20,8 @@ pub struct Vote {
     pub method: String,
     /// What it decides about, and whether its decision holds.
     pub subject: Option<SubjectTerms>,
+    /// What it asks to forgive.
+    pub pardon: Option<PardonTerms>,
     /// How a Closed decision is closed.
     pub closing: Option<ClosingTerms>,
     /// Who opens the ballots, if they are sealed.
@@ -40,6 +42,17 @@ pub struct Vote {
     pub closes: Millis,
     /// Where it stands.
     pub state: VoteState,
+}
+
+/// What a proposal asks to forgive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PardonTerms {
+    /// Whose misbehaviour.
+    pub agent: AgentId,
+    /// Which cases.
+    pub cases: Vec<Digest>,
+    /// Whether those vote who may forgive it; otherwise it has no effect.
+    pub is_entitled: bool,
 }
 
 /// An option and the votes for it.

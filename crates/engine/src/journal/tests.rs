@@ -525,6 +525,7 @@ fn own_acts_are_told_like_others() {
     let Answer::Published(published) = player.ask(Ask::PublishCard { agent: me, json }) else { panic!() };
     let draft = ProposalDraft {
         subject: None,
+        pardon: None,
         group: None,
         question: "q?".into(),
         options: Vec::new(),

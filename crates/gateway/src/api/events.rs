@@ -239,11 +239,21 @@ pub enum EventData {
     EvidenceFound {
         /// Whose.
         agent: String,
-        /// `double ballot`, `double report`, `double statement`, `double trustee key`, `double attestation` or `chain
-        /// fork`.
+        /// `double ballot`, `double report`, `double statement`, `double trustee key`, `double attestation`, `double
+        /// accept` or `chain fork`.
         offence: String,
-        /// The two records that prove it.
-        records: [String; 2],
+        /// What proves it: two records, or one that holds two statements.
+        records: Vec<String>,
+    },
+    /// `io.althing.agent.pardoned`: proven misbehaviour was forgiven.
+    #[schema(title = "agent.pardoned")]
+    AgentPardoned {
+        /// Whose.
+        agent: String,
+        /// By which decided proposal.
+        proposal: String,
+        /// How many cases it names.
+        cases: u64,
     },
     /// `io.althing.signing.stopped`: this node signs no more votes.
     #[schema(title = "signing.stopped")]
@@ -414,8 +424,12 @@ fn data_of(node: NodeId, event: &Event) -> (String, EventData) {
             (proposal.clone(), EventData::VoteOpened { proposal, trustee, record: record.to_string() })
         }
         Event::EvidenceFound { agent, offence, records } => {
-            let (agent, records) = (agent.to_string(), records.map(|record| record.to_string()));
+            let (agent, records) = (agent.to_string(), records.iter().map(ToString::to_string).collect());
             (agent.clone(), EventData::EvidenceFound { agent, offence: offence.clone(), records })
+        }
+        Event::AgentPardoned { agent, proposal, cases } => {
+            let (agent, proposal, cases) = (agent.to_string(), proposal.to_string(), *cases);
+            (agent.clone(), EventData::AgentPardoned { agent, proposal, cases })
         }
         Event::SigningStopped { cause } => {
             (node.to_string(), EventData::SigningStopped { cause: cause.clone() })

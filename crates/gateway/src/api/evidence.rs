@@ -34,19 +34,25 @@ impl Evidence {
 pub struct EvidenceRow {
     /// The offender.
     pub agent: String,
-    /// `double ballot`, `double report`, `double statement`, `double trustee key`, `double attestation` or
-    /// `chain fork`.
+    /// The case, however many records come to prove it.
+    pub case: String,
+    /// `double ballot`, `double report`, `double statement`, `double trustee key`, `double attestation`, `double accept`
+    /// or `chain fork`.
     pub offence: String,
-    /// The two records that prove it.
-    pub records: [String; 2],
+    /// What proves it: two records, or one that holds two statements.
+    pub records: Vec<String>,
+    /// The decided proposal that forgives it, if one does.
+    pub pardoned_by: Option<String>,
 }
 
 impl From<althing_engine::EvidenceRow> for EvidenceRow {
     fn from(row: althing_engine::EvidenceRow) -> Self {
         Self {
             agent: row.agent.to_string(),
+            case: row.case.to_string(),
             offence: row.offence,
-            records: row.records.map(|record| record.to_string()),
+            records: row.records.iter().map(ToString::to_string).collect(),
+            pardoned_by: row.pardoned_by.map(|proposal| proposal.to_string()),
         }
     }
 }

@@ -42,6 +42,10 @@ pub struct ProposeRequest {
     /// The decision on the subject that this one takes the place of, by the proposal's id; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// The agent whose proven misbehaviour a motion forgives, as far as the node knows it. The voters then follow from the
+    /// network's genesis: its committee, or else its anchors, without the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pardon: Option<String>,
     /// Whether Byzantine agreement on the ballots decides, so that there can also be a rejection. The rules of closed
     /// decisions and the terms below imply it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -105,6 +109,7 @@ impl ProposeRequest {
             group,
             rule,
             subject: self.subject()?,
+            pardon: self.pardon.as_deref().map(str::parse).transpose().map_err(ProposeError::Pardon)?,
             closed: self.terms(rule)?,
             window_ms: self.window_ms.unwrap_or(DEFAULT_WINDOW_MS),
         })
@@ -163,6 +168,9 @@ pub enum ProposeError {
     /// Both a group and voters are to vote.
     #[error("a group votes, and voters are listed besides")]
     Both,
+    /// Who is to be pardoned is no did.
+    #[error("pardon: {0}")]
+    Pardon(IdError),
     /// What it is to take the place of is no id.
     #[error("after: {0}")]
     After(IdError),
@@ -199,6 +207,9 @@ impl ProposeError {
             Self::Voter { .. } => "name voters by did; `althing status` shows the dids of a node's agents",
             Self::Twice { .. } => "list each voter once",
             Self::Group(_) => "`althing group ls` shows the ids of groups",
+            Self::Pardon(_) => {
+                "name the agent by its did; `althing evidence ls` lists those who need a pardon"
+            }
             Self::Both => "name a group, or list the voters",
             Self::After(_) => {
                 "it is the whole id of a decided proposal, 64 hex digits; `althing vote ls` lists them"

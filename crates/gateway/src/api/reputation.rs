@@ -25,7 +25,7 @@ pub struct Reputation {
     /// How many raters there are.
     pub raters_known: u64,
     /// What misbehaviour of it is proven.
-    pub offences: Vec<String>,
+    pub offences: Vec<Offence>,
 }
 
 document!(Reputation, "althing.reputation/v1");
@@ -41,7 +41,28 @@ impl From<althing_engine::Reputation> for Reputation {
             seen_by: found.viewer.map(|agent| agent.to_string()),
             raters: found.raters.into_iter().map(Rater::from).collect(),
             raters_known: found.raters_known,
-            offences: found.offences,
+            offences: found.offences.into_iter().map(Offence::from).collect(),
+        }
+    }
+}
+
+/// A proven case of misbehaviour of an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Offence {
+    /// What, as in `GET /v1/evidence`.
+    pub offence: String,
+    /// The case.
+    pub case: String,
+    /// The decided proposal that forgives it; it costs no score then.
+    pub pardoned_by: Option<String>,
+}
+
+impl From<althing_engine::Offence> for Offence {
+    fn from(of: althing_engine::Offence) -> Self {
+        Self {
+            offence: of.offence,
+            case: of.case.to_string(),
+            pardoned_by: of.pardoned_by.map(|proposal| proposal.to_string()),
         }
     }
 }

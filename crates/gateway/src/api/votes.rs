@@ -285,6 +285,9 @@ pub struct VoteSummary {
     /// What it decides about, and whether its decision holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
+    /// What it asks to forgive, if it is a pardon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pardon: Option<Pardon>,
     /// When the proposal was made, by its author's clock.
     pub made: String,
     /// The same in milliseconds since 1970.
@@ -321,10 +324,32 @@ impl From<althing_engine::Vote> for VoteSummary {
             electorate: vote.voters.len() as u64,
             voted: vote.voters.iter().filter(|voter| !voter.choices.is_empty()).count() as u64,
             subject: vote.subject.map(Subject::from),
+            pardon: vote.pardon.map(Pardon::from),
             made: rfc3339(vote.made),
             made_ms: vote.made.0,
             closes: rfc3339(vote.closes),
             closes_ms: vote.closes.0,
+        }
+    }
+}
+
+/// What a proposal asks to forgive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Pardon {
+    /// Whose misbehaviour.
+    pub agent: String,
+    /// The cases, as in `GET /v1/evidence`.
+    pub cases: Vec<String>,
+    /// Whether those vote who may forgive it; otherwise the proposal has no effect.
+    pub entitled: bool,
+}
+
+impl From<althing_engine::PardonTerms> for Pardon {
+    fn from(terms: althing_engine::PardonTerms) -> Self {
+        Self {
+            agent: terms.agent.to_string(),
+            cases: terms.cases.iter().map(ToString::to_string).collect(),
+            entitled: terms.is_entitled,
         }
     }
 }

@@ -230,6 +230,7 @@ async fn a_vote_round_trips() {
     assert_eq!((proposed.proposal, proposed.agent), (PROPOSAL.to_string(), HOSTED.to_string()));
     let draft = ProposalDraft {
         subject: None,
+        pardon: None,
         group: None,
         question: "merge PR 12?".into(),
         options: Vec::new(),

@@ -77,6 +77,7 @@ pub(crate) fn vote() -> engine::Vote {
         abstentions: 0,
         method: "unanimous".into(),
         subject: None,
+        pardon: None,
         voters: vec![
             engine::Voter {
                 agent: HOSTED,
@@ -266,6 +267,7 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
         }
         engine::Ask::Group(_) => engine::Answer::Group { group: Box::new(group()), record: Some(CARD) },
         engine::Ask::Attest { .. } => engine::Answer::Attested(CARD),
+        engine::Ask::Accuse { .. } => engine::Answer::Accused(Some(BALLOT)),
         engine::Ask::Reputation(engine::ReputationAsk::Show { agent }) => {
             engine::Answer::Reputation(Box::new(engine::Reputation {
                 agent: *agent,
@@ -275,7 +277,11 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
                 viewer: Some(HOSTED),
                 raters: Vec::new(),
                 raters_known: 0,
-                offences: Vec::new(),
+                offences: vec![engine::Offence {
+                    offence: "double accept".into(),
+                    case: Digest([7; 32]),
+                    pardoned_by: None,
+                }],
             }))
         }
         engine::Ask::Reputation(engine::ReputationAsk::Top { .. }) => engine::Answer::Ranking {
@@ -296,8 +302,10 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
         },
         engine::Ask::Evidence => engine::Answer::Evidence(vec![engine::EvidenceRow {
             agent: OTHER,
+            case: Digest([7; 32]),
             offence: "double ballot".into(),
-            records: [CARD, BALLOT],
+            records: vec![CARD, BALLOT],
+            pardoned_by: Some(CARD),
         }]),
     }
 }

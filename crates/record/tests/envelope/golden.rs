@@ -109,6 +109,7 @@ fn records() -> Vec<Record> {
     let trustee_key = signed(link(Kind::TrusteeKey, Some(&part), body(shaped("a trustee's key"))));
     let opening = signed(link(Kind::Opening, Some(&trustee_key), body(shaped("an opening"))));
     let attestations = signed(link(Kind::Attestations, None, body(shaped("attestations"))));
+    let evidence = signed(link(Kind::Evidence, Some(&attestations), body(shaped("evidence"))));
     let checkpoint = signed(link(Kind::Checkpoint, Some(&attestations), body(shaped("a checkpoint"))));
     // The key of the rotation above signs this one.
     let message = Draft {
@@ -133,6 +134,7 @@ fn records() -> Vec<Record> {
         trustee_key,
         attestations,
         checkpoint,
+        evidence,
         opening,
         message,
     ]

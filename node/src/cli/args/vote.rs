@@ -22,6 +22,7 @@ Examples:
   althing vote propose \"merge PR 12?\" --group 5f0c9a11 --method majority
   althing vote propose \"who leads?\" --option Ann --option Bo --method majority \\
       --voters did:key:z6MkA…,did:key:z6MkB… --sealed --trustees did:key:z6MkA…,did:key:z6MkB…
+  althing vote propose \"a lost disk, no fraud?\" --pardon did:key:z6MkC…
 
 Without --option the answers are yes and no. approvals, supermajority and unanimous are decided as soon as
 enough ballots are for one option; there is no rejection, and of yes and no only yes can be certified.
@@ -29,7 +30,9 @@ majority, weighted (majority of weights), approval, ranked, schulze and star are
 voted, or the window is over, the voters' nodes agree on the ballots that count, and so does a rejection.
 --closed, --quorum, --committee, --delegation, --tie (of approval and star) and --sealed make a vote a closed one.
 Sealed ballots show who has voted and nothing else until, after the vote is closed, enough trustees' nodes open
-them. It is for the proposer to choose trustees of whom fewer than the threshold would tell.")]
+them. It is for the proposer to choose trustees of whom fewer than the threshold would tell.
+A pardon forgives what `althing evidence ls` shows of an agent when it is proposed, and nothing later. The committee
+of the network's genesis decides, or else its anchors, without the agent; one of them proposes it.")]
     Propose(Box<Propose>),
     /// Sign and publish one ballot
     #[command(after_help = "\
@@ -161,7 +164,7 @@ pub(crate) struct Propose {
     /// The question
     pub(crate) question: String,
     /// Who votes, each with one vote
-    #[arg(long, value_name = "DID,DID,…", value_delimiter = ',', required_unless_present_any = ["weights", "group"])]
+    #[arg(long, value_name = "DID,DID,…", value_delimiter = ',', required_unless_present_any = ["weights", "group", "pardon"])]
     pub(crate) voters: Vec<AgentId>,
     /// Who votes, and how much each ballot counts: a file with a did and a number on each line
     #[arg(long, value_name = "FILE", conflicts_with = "voters")]
@@ -184,6 +187,9 @@ pub(crate) struct Propose {
     /// The decision on the subject that this one takes the place of: its proposal's id, or the beginning
     #[arg(long, value_name = "ID", requires = "subject")]
     pub(crate) after: Option<String>,
+    /// Forgive this agent what is proven of it, as far as the node knows; the voters follow from the network's genesis
+    #[arg(long, value_name = "DID", conflicts_with_all = ["weights", "group", "options", "closed"])]
+    pub(crate) pardon: Option<AgentId>,
     /// Agree on the ballots that count, so that there can be a rejection
     #[arg(long)]
     pub(crate) closed: bool,
