@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -54,6 +54,15 @@ pub(crate) fn private_dir(path: &Path) -> Result<(), KeystoreError> {
 
 /// Reads a private file whole; `None` when there is none.
 pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeystoreError> {
+    read_up_to(path, FILE_BYTES_MAX, "at most 4096 bytes")
+}
+
+/// The same for a file that may have `bytes_max` bytes, which `expected_bytes` says.
+pub(crate) fn read_up_to(
+    path: &Path,
+    bytes_max: usize,
+    expected_bytes: &'static str,
+) -> Result<Option<Zeroizing<Vec<u8>>>, KeystoreError> {
     let unreadable = |cause| KeystoreError::Unreadable { path: path.to_owned(), cause };
     let expected = "a regular file";
     let link = match fs::symlink_metadata(path) {
@@ -75,10 +84,10 @@ pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeystoreEr
     }
     admit_mode(path, meta.mode(), FILE_MODE)?;
     // One allocation of the full size: a growing buffer would leave copies of a secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX + 1));
-    file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(KeystoreError::Malformed { path: path.to_owned(), expected: "at most 4096 bytes" });
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max + 1));
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > bytes_max {
+        return Err(KeystoreError::Malformed { path: path.to_owned(), expected: expected_bytes });
     }
     Ok(Some(bytes))
 }
@@ -87,8 +96,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeystoreEr
 pub(crate) fn create(path: &Path, contents: &[u8]) -> Result<(), KeystoreError> {
     let unwritable = |cause| KeystoreError::Unwritable { path: path.to_owned(), cause };
     let dir = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = dir.join(format!(".{name}.{}.tmp", hex::encode(random::<8>()?.as_slice())));
+    let aside = aside(path)?;
     let written = write_aside(&aside, contents).and_then(|()| fs::hard_link(&aside, path));
     let removed = fs::remove_file(&aside);
     match written {
@@ -99,6 +107,23 @@ pub(crate) fn create(path: &Path, contents: &[u8]) -> Result<(), KeystoreError> 
         Err(cause) => return Err(unwritable(cause)),
     }
     sync_dir(dir)
+}
+
+/// Makes a private file with these contents in place of one that may be there: after a crash there is the one or the other.
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), KeystoreError> {
+    let aside = aside(path)?;
+    if let Err(cause) = write_aside(&aside, contents) {
+        // What is left of it is swept away at the next start.
+        let _ = fs::remove_file(&aside);
+        return Err(KeystoreError::Unwritable { path: path.to_owned(), cause });
+    }
+    rename(&aside, path)
+}
+
+/// Puts a file in place of another of the same directory: after a crash there is the one or the other.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), KeystoreError> {
+    fs::rename(from, to).map_err(|cause| KeystoreError::Unwritable { path: to.to_owned(), cause })?;
+    sync_dir(to.parent().unwrap_or(Path::new(".")))
 }
 
 /// Removes what a crash inside [`create`] left behind.
@@ -126,6 +151,12 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>, KeystoreError> {
     }
     names.sort();
     Ok(names)
+}
+
+/// A new name beside a file, which [`sweep`] knows.
+fn aside(path: &Path) -> Result<PathBuf, KeystoreError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(path.with_file_name(format!(".{name}.{}.tmp", hex::encode(random::<8>()?.as_slice()))))
 }
 
 fn write_aside(path: &Path, contents: &[u8]) -> io::Result<()> {

@@ -8,6 +8,10 @@ use crate::envelope::{Envelope, Owner, with_check, without_check};
 use crate::kdf::{Kdf, stretch};
 use crate::{KeystoreError, Stretch, Unlock, files};
 
+mod succession;
+
+pub use succession::KeptIdentity;
+
 /// The agent that a fresh directory starts with.
 pub const DEFAULT_AGENT: &str = "default";
 
@@ -142,16 +146,21 @@ impl Keystore {
     /// When there is none of that name, or its file is refused as in [`Keystore::open_or_create`].
     pub fn agent_key(&self, name: &str) -> Result<AgentKey, KeystoreError> {
         let (path, owner) = self.agent(name)?;
-        let envelope = read_envelope(&path, &owner)?.ok_or_else(|| KeystoreError::NoSuchAgent {
+        self.unseal(&path, &owner)?.ok_or_else(|| KeystoreError::NoSuchAgent {
             name: name.to_owned(),
             dir: self.dir.join(AGENTS_DIR),
-        })?;
+        })
+    }
+
+    /// The key in a file, if there is one.
+    fn unseal(&self, path: &Path, owner: &Owner) -> Result<Option<AgentKey>, KeystoreError> {
+        let Some(envelope) = read_envelope(path, owner)? else { return Ok(None) };
         let key = if envelope.kdf == self.kdf {
             self.key.clone()
         } else {
-            self.secret.key(&path, &envelope.kdf)?
+            self.secret.key(path, &envelope.kdf)?
         };
-        Ok(AgentKey::from_seed(&*open_envelope(&path, &envelope, &self.secret, &key)?))
+        Ok(Some(AgentKey::from_seed(&*open_envelope(path, &envelope, &self.secret, &key)?)))
     }
 
     /// Makes the key of a new agent.

@@ -3,8 +3,8 @@
 //!
 //! A node has one network key (`node.key`) and one key per hosted agent (`agents/<name>.key`); they are never the same.
 //! Every file is written to the side, synced and linked into place without overwriting, so a crash leaves a whole key
-//! or none. [`Dealer`] splits an agent's key into signed Shamir shares and [`restore`] puts it together again. This crate
-//! deliberately does not rotate keys and never shows one in a message.
+//! or none. [`Dealer`] splits an agent's key into signed Shamir shares and [`restore`] puts it together again. A key is never
+//! overwritten but by its successor. This crate deliberately signs no identity records and never shows a key in a message.
 //!
 //! ```
 //! use althing_keystore::{Keystore, Unlock};
@@ -30,7 +30,7 @@ mod unlock;
 
 pub use error::KeystoreError;
 pub use kdf::Stretch;
-pub use keystore::{DEFAULT_AGENT, Keystore};
+pub use keystore::{DEFAULT_AGENT, KeptIdentity, Keystore};
 pub use shares::{
     Deal, DealError, Dealer, Misfit, MisfitKind, Part, RestoreError, Restored, SHARES_MAX, SetId, Share,
     ShareError, THRESHOLD_MIN, restore,

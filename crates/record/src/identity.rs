@@ -151,6 +151,24 @@ impl KeyHistory {
             || self.branch.iter().filter_map(|id| self.states.get(id)).any(|state| state.key == *key)
     }
 
+    /// The last record of the winning branch and its position; none before there is an inception.
+    #[must_use]
+    pub fn tip(&self) -> Option<(RecordId, u64)> {
+        self.branch.last().copied().zip(self.current().map(|state| state.seq))
+    }
+
+    /// The hash of the recovery key that may rotate the agent's now; none before there is an inception.
+    #[must_use]
+    pub fn recovery_key_hash(&self) -> Option<Digest> {
+        self.current().map(|state| state.recovery)
+    }
+
+    /// The records of the winning branch, the inception first.
+    #[must_use]
+    pub fn branch(&self) -> &[RecordId] {
+        &self.branch
+    }
+
     fn current(&self) -> Option<&KeyState> {
         self.branch.last().and_then(|last| self.states.get(last))
     }

@@ -109,6 +109,20 @@ fn each_rotation_hands_over_to_the_next_key() {
 }
 
 #[test]
+fn the_next_rotation_follows_the_tip_and_needs_the_recovery_key_that_holds_there() {
+    assert_eq!((fold(&[]).tip(), fold(&[]).recovery_key_hash()), (None, None));
+    let start = inception();
+    let next = rotation_to(key(NEW).public(), (1, &start), (RECOVERY, Some(&start)), Some(RECOVERY_NEXT));
+    let history = fold(&[&next, &start]);
+    assert_eq!(history.branch(), [start.id(), next.id()]);
+    assert_eq!(history.tip(), Some((next.id(), 1)));
+    assert_eq!(history.recovery_key_hash(), Some(recovery_key_hash(&key(RECOVERY_NEXT).public())));
+    let spent = rotation(NEXT, (2, &next), (RECOVERY, Some(&next)));
+    let held = rotation(NEXT, (2, &next), (RECOVERY_NEXT, Some(&next)));
+    assert!(!history.admits(&spent) && history.admits(&held));
+}
+
+#[test]
 fn a_key_ranks_only_with_the_event_that_introduced_it() {
     let start = inception();
     let first = rotation(NEW, (1, &start), (OLD, None));
