@@ -1,9 +1,10 @@
 use crate::frame::{content, with_length};
-use crate::{FrameError, Progress, REASON_BYTES_MAX, Reason, Refusal, SIGNED_BYTES_MAX};
+use crate::{FrameError, LINEAGE_BYTES_MAX, Progress, REASON_BYTES_MAX, Reason, Refusal, SIGNED_BYTES_MAX};
 
 const ACCEPTED: u8 = 1;
 const AHEAD: u8 = 2;
 const REFUSED: u8 = 3;
+const LINEAGE: u8 = 4;
 const BUSY: u8 = 0xff;
 
 /// What the callee says before anything else: one byte for the kind, then the length of the content as uint16,
@@ -24,6 +25,11 @@ pub enum Answer {
         /// Why, for people.
         reason: Reason,
     },
+    /// How the key came to speak that the Accept is signed with. The Accept follows.
+    Lineage(
+        /// The bytes of a [`crate::Lineage`], not verified yet.
+        Vec<u8>,
+    ),
     /// The node has no room for the stream. Nobody looked at the call.
     Busy,
 }
@@ -46,6 +52,7 @@ impl Answer {
                 content.extend_from_slice(reason.as_str().as_bytes());
                 with_length(&[REFUSED], &content)
             }
+            Self::Lineage(lineage) => with_length(&[LINEAGE], lineage),
             Self::Busy => vec![BUSY],
         }
     }
@@ -60,6 +67,7 @@ impl Answer {
             ACCEPTED => ("accept", 1, SIGNED_BYTES_MAX),
             AHEAD => ("no-accept", 0, REASON_BYTES_MAX),
             REFUSED => ("refusal", 1, 1 + REASON_BYTES_MAX),
+            LINEAGE => ("lineage", 1, LINEAGE_BYTES_MAX),
             BUSY => return Ok(Progress::Done { frame: Self::Busy, used: 1 }),
             other => return Err(FrameError::UnknownKind(other)),
         };
@@ -70,6 +78,7 @@ impl Answer {
         let reason = |bytes| Reason::read(bytes).ok_or(FrameError::Reason(name));
         let frame = match (*kind, content) {
             (ACCEPTED, accept) => Self::Accepted(accept.to_vec()),
+            (LINEAGE, lineage) => Self::Lineage(lineage.to_vec()),
             (REFUSED, [code, words @ ..]) => {
                 Self::Refused { refusal: Refusal::from_code(*code), reason: reason(words)? }
             }

@@ -25,6 +25,9 @@ pub enum Refusal {
     /// The callee has taken a call of this caller with this task already.
     #[error("the call was taken before")]
     Repeated,
+    /// The caller's key was replaced by another one.
+    #[error("the call is signed with a key that was replaced")]
+    ReplacedKey,
     /// A reason of a newer version, with its number.
     #[error("the call is refused for reason {0}, which this version does not know")]
     Other(u8),
@@ -32,7 +35,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All that this version knows.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NotExposed,
         Self::Busy,
         Self::NotAllowed,
@@ -41,6 +44,7 @@ impl Refusal {
         Self::WrongAgent,
         Self::Stopping,
         Self::Repeated,
+        Self::ReplacedKey,
     ];
 
     /// Its number.
@@ -55,6 +59,7 @@ impl Refusal {
             Self::WrongAgent => 6,
             Self::Stopping => 7,
             Self::Repeated => 8,
+            Self::ReplacedKey => 9,
             Self::Other(code) => code,
         }
     }
@@ -71,7 +76,12 @@ impl Refusal {
     pub fn is_of_the_node(self) -> bool {
         match self {
             Self::NotExposed | Self::Busy | Self::Stopping | Self::Clock => true,
-            Self::NotAllowed | Self::Malformed | Self::WrongAgent | Self::Repeated | Self::Other(_) => false,
+            Self::NotAllowed
+            | Self::Malformed
+            | Self::WrongAgent
+            | Self::Repeated
+            | Self::ReplacedKey
+            | Self::Other(_) => false,
         }
     }
 }
@@ -86,7 +96,7 @@ mod tests {
             assert_eq!(Refusal::from_code(code).code(), code);
         }
         let codes: Vec<_> = Refusal::ALL.into_iter().map(Refusal::code).collect();
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(Refusal::from_code(9), Refusal::Other(9));
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(Refusal::from_code(10), Refusal::Other(10));
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use althing_trust::{Answer, CallFrame, FrameError, Progress, Reason, Refusal, SIGNED_BYTES_MAX};
+use althing_trust::{Answer, CallFrame, FrameError, LINEAGE_BYTES_MAX, Progress, Reason, Refusal, SIGNED_BYTES_MAX};
 use proptest::prelude::*;
 
 fn answers() -> Vec<Answer> {
@@ -13,6 +13,7 @@ fn answers() -> Vec<Answer> {
         Answer::Ahead(Reason::default()),
         refused(Refusal::Stopping, &"x".repeat(256)),
         refused(Refusal::Other(200), ""),
+        Answer::Lineage(vec![9; LINEAGE_BYTES_MAX]),
         Answer::Busy,
     ]
 }
