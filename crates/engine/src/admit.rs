@@ -16,6 +16,10 @@ use crate::rows::{
 };
 use crate::{Note, Now, Source};
 
+/// The key that signed it comes with a rotation that is not here yet.
+pub(crate) const UNKNOWN_KEY: Admission =
+    Admission::Early("its signing key is not known to speak for the agent");
+
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
@@ -143,7 +147,7 @@ impl<S: Snapshot> Engine<S> {
 
     /// Whether the signing key speaks for the agent.
     fn weigh_key(&self, record: &Record) -> Result<Option<Admission>, ReadError> {
-        let unknown = Some(Admission::Early("its signing key is not known to speak for the agent"));
+        let unknown = Some(UNKNOWN_KEY);
         match record.kind() {
             Kind::Inception => Ok(None),
             Kind::Rotation => {

@@ -9,7 +9,7 @@ mod vote;
 pub use self::docket::*;
 pub use self::reputation::*;
 pub use self::vote::*;
-use crate::{EventKind, EventsFrom, EventsPage, Find, Found, Group, GroupAsk, HostedAgent};
+use crate::{EventKind, EventsFrom, EventsPage, Find, Found, Group, GroupAsk, HostedAgent, Rotate, Rotated};
 
 /// Something that a local client wants of the node. Each gets exactly one [`Answer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Ask {
     Hosts,
     /// Host one more agent from now on. Hosting one again changes nothing.
     Host(Box<HostedAgent>),
+    /// Have another key speak for a hosted agent, and sign its card and lease anew.
+    Rotate(Box<Rotate>),
     /// Sign the card of a hosted agent and publish it with a lease.
     PublishCard {
         /// A hosted agent.
@@ -145,6 +147,7 @@ impl Ask {
     pub fn writes(&self) -> bool {
         match self {
             Self::Host(_)
+            | Self::Rotate(_)
             | Self::PublishCard { .. }
             | Self::RetractCard { .. }
             | Self::Propose { .. }
@@ -220,6 +223,8 @@ pub enum Answer {
     Hosts(Vec<AgentId>),
     /// To [`Ask::Host`]: the agent's identity is durable here.
     Hosted(AgentId),
+    /// To [`Ask::Rotate`]: durable here and offered to the network.
+    Rotated(Box<Rotated>),
     /// To [`Ask::PublishCard`]: durable here and offered to the network.
     Published(Published),
     /// To [`Ask::RetractCard`]: durable here and offered to the network.

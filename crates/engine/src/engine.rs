@@ -59,6 +59,8 @@ pub struct Engine<S> {
     pub(crate) signed: Vec<Vec<u8>>,
     /// Links of own chains that were signed in commits that are not yet durable.
     pub(crate) unacknowledged: VecDeque<(CommitNo, Vec<Vec<u8>>)>,
+    /// Agents as they were before a rotation whose commit is not yet durable.
+    pub(crate) rotating: Vec<(CommitNo, HostedAgent)>,
     /// Set while the disk is full: nothing is taken in or signed.
     pub(crate) read_only: bool,
     /// Whether this directory was restored from a copy, or a key in it from shares.
@@ -154,6 +156,7 @@ impl<S: Snapshot> Engine<S> {
             gated: Vec::new(),
             signed: Vec::new(),
             unacknowledged: VecDeque::new(),
+            rotating: Vec::new(),
             read_only: false,
             restored,
             outputs: VecDeque::new(),
@@ -298,7 +301,7 @@ impl<S: Snapshot> Engine<S> {
             }
             Input::Gossip { message, from, record } => {
                 let admission = self.admit(&record, Source::Gossip, now)?;
-                self.seek_group_state(&admission, from, now);
+                self.seek_rest(&admission, from, now);
                 self.effect(Effect::Verdict(message, admission.verdict()));
             }
             Input::Request { reply, request, .. } => {
@@ -315,6 +318,7 @@ impl<S: Snapshot> Engine<S> {
             Input::Committed(no) => {
                 self.durable = self.durable.max(no);
                 self.store.committed(no);
+                self.rotating.retain(|(commit, _)| *commit > self.durable);
                 while self.unacknowledged.front().is_some_and(|(commit, _)| *commit <= no) {
                     self.unacknowledged.pop_front();
                 }

@@ -13,7 +13,7 @@ use althing_group::{State, Step};
 use althing_record::{AgentId, Change, GroupId, Joining, Membership, NodeId, Record, RecordId};
 use althing_store::{ReadError, Snapshot};
 
-use crate::admit::Admission;
+use crate::admit::{Admission, UNKNOWN_KEY};
 use crate::body::GroupBody;
 use crate::engine::Engine;
 use crate::{Event, Now};
@@ -175,10 +175,10 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    /// Each change waits for the one before it, and gossip may bring them in another order: whoever passed on what cannot
-    /// be judged yet has the rest.
-    pub(crate) fn seek_group_state(&mut self, admission: &Admission, from: NodeId, now: Now) {
-        if *admission != UNKNOWN {
+    /// Each change waits for the one before it, and a card for the rotation to the key that signed it; gossip may bring them
+    /// in another order: whoever passed on what cannot be judged yet has the rest.
+    pub(crate) fn seek_rest(&mut self, admission: &Admission, from: NodeId, now: Now) {
+        if *admission != UNKNOWN && *admission != UNKNOWN_KEY {
             return;
         }
         if now.ticks >= self.groups.seek_at {

@@ -42,6 +42,7 @@ mod reconcile;
 mod reputation;
 mod restored;
 mod retract;
+mod rotate;
 mod rows;
 mod sealed;
 mod search;
@@ -83,6 +84,7 @@ pub use quota::{
 pub use reconcile::{ROUNDS_MAX, UNWANTED_MAX, WANTED_MAX};
 pub use reputation::{RELATIONS_MAX, ScoreJob, ScoreTable, is_attested};
 pub use restored::{joined_by_restored_key, recovery_key_hash_of, restored};
+pub use rotate::{Rotate, Rotated, identity_records};
 pub use sealed::{SealedTerms, Trustee};
 pub use search::{
     AGENT_PROVIDERS_MAX, AGENTS_FOUND_MAX, EXPLAINED_MAX, LOOKUPS_MAX, PAGES_MAX, PROVIDERS_MAX,

@@ -73,7 +73,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// Stores a record that was just signed here and gossips it once it is durable.
-    fn keep_own(&mut self, record: &Record, now: Now) -> Result<Admission, ReadError> {
+    pub(crate) fn keep_own(&mut self, record: &Record, now: Now) -> Result<Admission, ReadError> {
         let admission = self.admit(record, Source::Own, now)?;
         if admission == Admission::New {
             self.require_sync();
@@ -381,7 +381,7 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    fn renew_lease(&mut self, hosted: &HostedAgent, now: Now) -> Result<(), ReadError> {
+    pub(crate) fn renew_lease(&mut self, hosted: &HostedAgent, now: Now) -> Result<(), ReadError> {
         let node = self.node();
         let signed = self.sign_slot(
             hosted,

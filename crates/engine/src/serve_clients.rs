@@ -22,6 +22,7 @@ impl<S: Snapshot> Engine<S> {
                 Ok(())
             }
             Ask::PublishCard { agent, json } => self.on_publish_card(no, agent, json, now),
+            Ask::Rotate(rotate) => self.on_rotate(no, *rotate, now),
             Ask::Host(hosted) => self.on_host(no, *hosted, now),
             Ask::RetractCard { agent } => self.on_retract_card(no, agent, now),
             Ask::Card { agent } => self.on_card(no, agent, now),

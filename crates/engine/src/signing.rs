@@ -22,6 +22,7 @@ impl<S: Snapshot> Engine<S> {
         self.read_only = true;
         self.store.abandon();
         self.assigned = CommitNo(no.0.saturating_sub(1)).max(self.durable);
+        self.take_rotations_back();
         self.proposals.clear();
         self.closings.clear();
         self.dockets.clear();

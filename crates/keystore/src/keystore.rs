@@ -155,11 +155,8 @@ impl Keystore {
     /// The key in a file, if there is one.
     fn unseal(&self, path: &Path, owner: &Owner) -> Result<Option<AgentKey>, KeystoreError> {
         let Some(envelope) = read_envelope(path, owner)? else { return Ok(None) };
-        let key = if envelope.kdf == self.kdf {
-            self.key.clone()
-        } else {
-            self.secret.key(path, &envelope.kdf)?
-        };
+        let key =
+            if envelope.kdf == self.kdf { self.key.clone() } else { self.secret.key(path, &envelope.kdf)? };
         Ok(Some(AgentKey::from_seed(&*open_envelope(path, &envelope, &self.secret, &key)?)))
     }
 

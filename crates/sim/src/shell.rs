@@ -356,6 +356,7 @@ impl Sim {
             }
             Answer::Proposed { proposal, .. } => Promise::Record(*proposal),
             Answer::Attested(record) => Promise::Record(*record),
+            Answer::Rotated(rotated) => Promise::Record(rotated.record),
             Answer::Cast { ballot, .. } => Promise::Record(*ballot),
             Answer::Group { record: Some(record), .. } => Promise::Record(*record),
             Answer::Certificate(bytes) => return self.certify(node, bytes),

@@ -110,7 +110,8 @@ mod tests {
         let records = bytes(&chain(1)).unwrap();
         let stranger = Lineage::read(&records, agent(7).agent(), &network());
         assert!(matches!(stranger, Err(LineageError::Stranger { kind: "Inception", .. })), "{stranger:?}");
-        let card = sign(althing_testkit::slot(&agent(1), Kind::Card, "", althing_testkit::body(1)), &agent(1));
+        let card =
+            sign(althing_testkit::slot(&agent(1), Kind::Card, "", althing_testkit::body(1)), &agent(1));
         let other = Lineage::read(&bytes(&[card]).unwrap(), agent(1).agent(), &network());
         assert!(matches!(other, Err(LineageError::Stranger { kind: "Card", .. })), "{other:?}");
     }

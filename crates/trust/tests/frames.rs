@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use althing_trust::{Answer, CallFrame, FrameError, LINEAGE_BYTES_MAX, Progress, Reason, Refusal, SIGNED_BYTES_MAX};
+use althing_trust::{
+    Answer, CallFrame, FrameError, LINEAGE_BYTES_MAX, Progress, Reason, Refusal, SIGNED_BYTES_MAX,
+};
 use proptest::prelude::*;
 
 fn answers() -> Vec<Answer> {

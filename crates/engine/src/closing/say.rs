@@ -116,7 +116,9 @@ impl<S: Snapshot> Engine<S> {
             else {
                 continue;
             };
-            let Some(mut agreement) = seat.agreement.take() else {
+            // Closers speak with their first key: who has another one now stands still.
+            let speaks = hosted.key.agent() == agent;
+            let Some(mut agreement) = seat.agreement.take_if(|_| speaks) else {
                 open.seats.insert(agent, seat);
                 continue;
             };

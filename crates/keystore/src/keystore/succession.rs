@@ -154,7 +154,10 @@ mod tests {
         let dir = root.path().join("keys");
         let keystore = open(&dir);
         let agent = keystore.agent_of(DEFAULT_AGENT).unwrap();
-        assert_eq!((agent, keystore.identity(DEFAULT_AGENT).unwrap()), (keystore.agent_key(DEFAULT_AGENT).unwrap().agent(), None));
+        assert_eq!(
+            (agent, keystore.identity(DEFAULT_AGENT).unwrap()),
+            (keystore.agent_key(DEFAULT_AGENT).unwrap().agent(), None)
+        );
         for records in [vec![vec![1; 300], vec![2; 400]], vec![vec![7; 1_024]; 256]] {
             let identity = KeptIdentity { agent, records };
             keystore.keep_identity(DEFAULT_AGENT, &identity).unwrap();
