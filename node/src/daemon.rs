@@ -41,7 +41,7 @@ use althing_record::{AgentId, Network, NetworkId, NodeId};
 use althing_rocks::{GuardState, OpenError, Rocks};
 use althing_store::{CommitNo, Guard};
 use althing_telemetry::{Build, FILE_ONLY_TARGET, LogFile, Metrics};
-use althing_tunnel::{Identity, Meter};
+use althing_tunnel::Meter;
 use tokio::sync::{Notify, mpsc, watch};
 
 use calls::Tunnel;
@@ -199,9 +199,13 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     let join = home::remember_join(&options.home, &options.join)?;
     // Keys that are made now have signed nothing, whatever a restored store holds.
     let unused = opened.commit == CommitNo(0) || !options.home.join("keys").exists();
-    let (keystore, agents) = home::keys(&options.home, unlock, unused, |agent| {
-        althing_engine::recovery_key_hash_of(&opened.rocks, &network, agent)
-    })?;
+    let home::Agents { keystore, hosted: agents, caller: identity, identities } = home::keys(
+        (&options.home, &network),
+        unlock,
+        unused,
+        |agent| althing_engine::recovery_key_hash_of(&opened.rocks, &network, agent),
+        |agent| althing_engine::identity_records(&opened.rocks, &network, agent),
+    )?;
     let node_key = keystore.node_key();
     let node = node_key.node();
 
@@ -238,7 +242,6 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
 
     let clock = Clock::start();
     let default_agent = agents.first().map(|hosted| hosted.agent);
-    let identity = agents.first().map(|hosted| Identity::new(hosted.agent, Arc::new(hosted.key.clone())));
     let config = Config {
         network: network.clone(),
         node_key,
@@ -269,10 +272,11 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     let mut call_limits = althing_tunnel::Limits::default();
     call_limits.calls_per_peer_max = usize::try_from(options.calls_per_peer).unwrap_or(usize::MAX);
     call_limits.calls_in_max = call_limits.calls_in_max.min(calls_room);
-    let tunnel = Tunnel::open((&network, &options.home), unused, &net, meter, call_limits, clock)?;
+    let keys = calls::key_book(rocks.clone(), network.clone());
+    let tunnel = Tunnel::open((keys, &options.home), unused, &net, meter, call_limits, clock)?;
     let exposing = ExposeDesk::new(
         (network.id(), options.home.clone()),
-        keystore,
+        (keystore, identity.clone()),
         asks.clone(),
         tunnel.exposures.clone(),
         tunnel.tls.clone(),
@@ -304,7 +308,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
 
     let stop = Arc::new(Notify::new());
     let service = Service::from_env();
-    let exposing = tokio::spawn(exposing.run());
+    let exposing = tokio::spawn(exposing.run(identities));
     let remembering = tokio::spawn(acquaintances::remember(options.home.clone(), net.watch()));
     let announcing = tokio::spawn(service.clone().follow(readiness.clone(), net.watch()));
     let inbound = Inbound::new(network.clone(), net.clone(), inputs, instruments.clone());

@@ -7,7 +7,7 @@ use althing_record::{AgentId, NodeId};
 use althing_tests::Origin;
 use althing_trust::{Answer, Call, CallBody, CallFrame, Progress, Refusal, TaskId, request_head_hash};
 use althing_tunnel::{
-    BoxIo, CallError, Caller, Dial, DialError, Identity, Line as CallLine, Meter, Place, full,
+    BoxIo, CallError, Caller, Dial, DialError, Identity, KeyBook, Line as CallLine, Meter, Place, Signer, full,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -210,9 +210,10 @@ async fn of_a_thousand_calls_at_once_as_many_are_taken_as_may_be_and_the_node_li
     let (keep, _kept) = mpsc::channel(1);
     let dial = Arc::new(Swarm(beside.net.clone()));
     let limits = althing_tunnel::Limits::default();
-    let caller =
-        Caller::new(dial, network().id(), beside.net.id(), Arc::new(now), &limits, (Meter::default(), keep));
-    let by = Identity::new(beside.key.agent(), Arc::new(beside.key.clone()));
+    let keys = KeyBook::new(network(), Arc::new(|_| Ok(Vec::new())));
+    let caller = Caller::new(dial, keys, beside.net.id(), Arc::new(now), &limits, (Meter::default(), keep));
+    let signer = Arc::new(Signer::of(&beside.key));
+    let by = Identity::new(beside.key.agent(), Arc::new(beside.key.clone()), signer);
     let place = Place { node: beside.node_id(), addresses: vec![beside.node.address()] };
     let (tell, mut told) = mpsc::channel(1_000);
     let calls: Vec<_> = (0..1_000)

@@ -16,6 +16,7 @@ mod evidence;
 mod find;
 mod groups;
 mod health;
+mod keys;
 mod peers;
 mod problem;
 mod propose;
@@ -47,6 +48,7 @@ pub use groups::{
     Groups, GroupsQuery, JoiningRequest, OwnRole,
 };
 pub use health::{Health, HealthState, ProtocolHealth, Stopping};
+pub use keys::KeyRotated;
 pub use peers::{Direction, Peer, Peers};
 pub use problem::{Problem, ProblemKind};
 pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method, parse_quorum};

@@ -6,7 +6,7 @@ use althing_engine::Refusal;
 use althing_record::{AgentId, NetworkId};
 use althing_tunnel::{CallLog, Caller, Exposures, Identity};
 
-use crate::api::{ExposeRequest, Exposed, Unexposed};
+use crate::api::{ExposeRequest, Exposed, KeyRotated, Unexposed};
 
 /// What the desk is about to do.
 pub type Doing<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
@@ -43,13 +43,16 @@ pub struct Hold {
     pub number: u64,
 }
 
-/// Exposes agents, and takes that back.
+/// Exposes agents, takes that back, and renews their keys.
 pub trait CallDesk: Send + Sync {
     /// Finds an agent's card, tries the agent, signs and publishes, and takes calls from then on.
     fn expose(&self, wish: ExposeRequest) -> Doing<Exposed>;
 
     /// No longer takes calls for an agent, and takes its card back. By local name or did.
     fn unexpose(&self, name: String) -> Doing<Unexposed>;
+
+    /// Has a new key speak for an agent. By local name or did.
+    fn rotate(&self, name: String) -> Doing<KeyRotated>;
 
     /// Keeps an agent exposed until it is released, if it is exposed. By local name or did.
     fn hold(&self, name: &str) -> Option<Hold>;

@@ -25,7 +25,7 @@ pub use self::sse::SseEvent;
 use self::wire::{Reply, Upload, Wire};
 use crate::api::{
     Ballot, BallotRequest, CallProofs, CallsQuery, Card, Document, EventsQuery, Evidence, ExposeRequest,
-    Exposed, ExposedList, Find, FindQuery, Health, ListQuery, Peers, Ping, PingQuery, Problem, ProblemKind,
+    Exposed, ExposedList, Find, FindQuery, Health, KeyRotated, ListQuery, Peers, Ping, PingQuery, Problem, ProblemKind,
     ProposeRequest, Proposed, Published, Reach, Retracted, Status, Stopping, Unexposed, Vote, Votes,
 };
 use crate::body::{BODY_BYTES_MAX, CARD_BYTES_MAX, card_too_large};
@@ -334,6 +334,15 @@ impl Client {
     pub async fn unexpose(&self, name: &str) -> Result<Unexposed, ClientError> {
         let target = format!("/v1/exposures/{}", percent_encoded(name));
         document(done(self.call(Method::DELETE, target, None).await?)?)
+    }
+
+    /// Has a new key speak for an agent: `POST /v1/keys/{name}/rotation`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn rotate(&self, name: &str) -> Result<KeyRotated, ClientError> {
+        let target = format!("/v1/keys/{}/rotation", percent_encoded(name));
+        document(done(self.call(Method::POST, target, None).await?)?)
     }
 
     /// Calls of exposed agents as they end: `GET /v1/calls`.

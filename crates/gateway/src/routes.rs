@@ -5,6 +5,7 @@ mod cards;
 mod dockets;
 mod events;
 mod groups;
+mod keys;
 mod node;
 mod probes;
 mod reputation;
@@ -129,6 +130,7 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(read(&[ASKING, &[Invalid]], routes!(reputation::rows)))
         .routes(admin(&[ASKING, READING, &[ProblemKind::Conflict, NotFound]], routes!(reputation::rate)))
         .routes(admin(&[ASKING, SIGNING, &[NotFound]], routes!(calls::unexpose)))
+        .routes(admin(&[ASKING, SIGNING, &[Invalid, NotFound]], routes!(keys::rotate)))
         .routes(admin(&[&[Invalid, NotFound], &[ProblemKind::Busy]], routes!(calls::calls)))
 }
 

@@ -3,18 +3,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use althing_record::{AgentId, Millis, NetworkId, NodeId};
+use althing_record::{AgentId, Millis, Network, NodeId};
 use althing_trust::{
-    Accept, Answer, Call, CallBody, CallFrame, HEAD_BYTES_MAX, Progress, TaskId, head_end, request_head_hash,
+    Accept, Answer, Call, CallBody, CallFrame, HEAD_BYTES_MAX, LINEAGE_BYTES_MAX, Progress, TaskId, head_end,
+    request_head_hash,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
 use crate::Signer;
 use crate::dial::BoxIo;
+use crate::keys::Keys;
 
 /// Longest answer frame, with room to see that one is longer.
-const ANSWER_BYTES_MAX: usize = 2 * 1_024;
+const ANSWER_BYTES_MAX: usize = 1_024 + LINEAGE_BYTES_MAX;
 
 /// What the callee said before the response.
 #[derive(Clone, Debug)]
@@ -30,10 +32,12 @@ pub(crate) enum Told {
 /// Who calls whom, but for the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Unsigned {
-    pub(crate) network: NetworkId,
+    pub(crate) network: Network,
     pub(crate) caller: AgentId,
     pub(crate) signer: Arc<Signer>,
     pub(crate) callee: AgentId,
+    /// The callee's, as far as they are known here.
+    pub(crate) keys: Arc<Keys>,
     pub(crate) task: TaskId,
     pub(crate) node: NodeId,
     pub(crate) made: Millis,
@@ -42,7 +46,7 @@ pub(crate) struct Unsigned {
 impl Unsigned {
     fn sign(&self, head: &[u8]) -> io::Result<Call> {
         let body = CallBody {
-            network: self.network,
+            network: self.network.id(),
             caller: self.caller,
             callee: self.callee,
             task: self.task,
@@ -60,8 +64,12 @@ impl Unsigned {
 pub(crate) struct CallStream {
     io: BoxIo,
     state: Writing,
+    network: Network,
+    keys: Arc<Keys>,
     call: Option<Call>,
     answer: Option<Vec<u8>>,
+    /// What the callee showed of its key, if it did.
+    lineage: Option<Vec<u8>>,
     /// What came behind the answer.
     rest: Vec<u8>,
     at: usize,
@@ -87,6 +95,9 @@ impl CallStream {
         let (told, hears) = oneshot::channel();
         let stream = Self {
             io,
+            network: unsigned.network.clone(),
+            keys: Arc::clone(&unsigned.keys),
+            lineage: None,
             state: Writing::Head { unsigned: Box::new(unsigned), head: Vec::new() },
             call: None,
             answer: Some(Vec::new()),
@@ -123,6 +134,15 @@ impl CallStream {
         io::Error::new(io::ErrorKind::ConnectionRefused, "the call was not taken")
     }
 
+    /// The Accept, if it answers the call and its key speaks for the callee.
+    fn verify(&self, bytes: &[u8], call: &Call) -> Result<Box<Accept>, String> {
+        let accept = Accept::verify(bytes, call.network).map_err(|error| error.to_string())?;
+        accept.answers(call).map_err(|mismatch| mismatch.to_string())?;
+        let admitted = self.keys.admit(accept.signing_key(), self.lineage.as_deref(), &self.network);
+        admitted.map_err(|fault| fault.to_string())?;
+        Ok(Box::new(accept))
+    }
+
     /// Takes the answer from what has come, if it is whole.
     fn take_answer(&mut self) -> io::Result<bool> {
         let Some(bytes) = &self.answer else { return Ok(true) };
@@ -137,6 +157,14 @@ impl CallStream {
         self.rest = bytes[used..].to_vec();
         self.answer = None;
         let taken = match frame {
+            Answer::Lineage(_) if self.lineage.is_some() => {
+                return Err(self.refuse(Told::Nonsense("it shows its key twice".to_owned())));
+            }
+            Answer::Lineage(lineage) => {
+                self.lineage = Some(lineage);
+                self.answer = Some(std::mem::take(&mut self.rest));
+                return self.take_answer();
+            }
             Answer::Accepted(bytes) => Ok(bytes),
             Answer::Ahead(reason) => Err(reason),
             // A callee without room says so before it reads anything.
@@ -149,13 +177,7 @@ impl CallStream {
         };
         match taken {
             Ok(bytes) => {
-                let accept = Accept::verify(&bytes, call.network)
-                    .map_err(|error| error.to_string())
-                    .and_then(|accept| match accept.answers(&call) {
-                        Ok(()) => Ok(Box::new(accept)),
-                        Err(mismatch) => Err(mismatch.to_string()),
-                    });
-                match accept {
+                match self.verify(&bytes, &call) {
                     Ok(accept) => self.tell(Told::Taken { call, accept: Ok(accept) }),
                     Err(cause) => return Err(self.refuse(Told::Nonsense(cause))),
                 }

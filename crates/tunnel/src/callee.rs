@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use althing_record::{Millis, Network, NodeId};
+use althing_record::{Millis, NodeId};
 use althing_route::{Buckets, Ticks};
 use althing_trust::{
     Accept, AcceptBody, Answer, Call, CallFrame, HEAD_BYTES_MAX, Progress, RatingEpoch, Reason, Refusal,
@@ -25,11 +25,13 @@ use crate::evidence::{Evidence, Side};
 use crate::exposure::{Exposure, Exposures};
 use crate::log::CallLog;
 use crate::meter::{Ending, Meter};
+use crate::keys::KeyFault;
 use crate::prefixed::Prefixed;
 use crate::serve::{Asking, Signed, respond};
+use crate::signer::{LINEAGE_HEADER, shown_in};
 use crate::taken::Taken;
 use crate::webhooks::Webhooks;
-use crate::{Limits, mux};
+use crate::{KeyBook, Limits, mux};
 
 /// How long a caller may take for its call and the request's head.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -55,7 +57,7 @@ pub(crate) const SKILL_HEADER: &str = "althing-skill";
 pub struct Callee(Arc<Shared>);
 
 struct Shared {
-    network: Network,
+    keys: KeyBook,
     now: Arc<dyn Fn() -> Millis + Send + Sync>,
     book: AcceptBook,
     exposures: Exposures,
@@ -130,6 +132,8 @@ struct Ahead {
     call: Call,
     bytes: Vec<u8>,
     skill: String,
+    /// What it showed of its key, if it did.
+    lineage: Option<Vec<u8>>,
 }
 
 impl Callee {
@@ -139,7 +143,7 @@ impl Callee {
     /// # Errors
     /// When the book cannot be read or written.
     pub fn open(
-        network: Network,
+        keys: KeyBook,
         book: &Path,
         is_new: bool,
         now: Arc<dyn Fn() -> Millis + Send + Sync>,
@@ -147,10 +151,10 @@ impl Callee {
         limits: Limits,
         (log, meter, evidence): (CallLog, Meter, mpsc::Sender<Evidence>),
     ) -> io::Result<Self> {
-        let epoch = RatingEpoch::of(now(), network.genesis());
+        let epoch = RatingEpoch::of(now(), keys.network().genesis());
         Ok(Self(Arc::new(Shared {
             book: AcceptBook::open(book, epoch, is_new)?,
-            network,
+            keys,
             now,
             exposures,
             calls: Arc::new(Semaphore::new(limits.calls_in_max)),
@@ -208,10 +212,10 @@ impl Callee {
         let ahead = self.read(io).await?;
         let call = &ahead.call;
         call.admit(from, (shared.now)())?;
-        // Without the history of the agent's keys only its first one is believed.
-        if call.key.is_some() {
-            return Err(Refusal::WrongAgent.into());
-        }
+        let keys = shared.keys.of(call.caller).await;
+        let keys = keys.map_err(|cause| busy(format!("this node's store cannot be read: {cause}")))?;
+        let admitted = keys.admit(call.signing_key(), ahead.lineage.as_deref(), shared.keys.network());
+        admitted.map_err(|fault| refused_for(&fault))?;
         let exposure = shared.exposures.of(call.callee).ok_or(Refusal::NotExposed)?;
         seat.take_agent(&exposure, shared.ticks())?;
         let is_new = {
@@ -223,7 +227,9 @@ impl Callee {
         }
         let skill = if exposure.skills.contains(&ahead.skill) { ahead.skill.as_str() } else { "" };
         let (answer, accept) = self.accept(call, skill, &exposure).await;
-        io.write_all(&answer.encode()).await?;
+        let lineage = exposure.signer.lineage().filter(|_| accept.is_some());
+        let lineage = lineage.map(|bytes| Answer::Lineage(bytes.to_vec()).encode()).unwrap_or_default();
+        io.write_all(&[lineage, answer.encode()].concat()).await?;
         io.flush().await?;
         let caller = call.caller;
         let asking = Asking {
@@ -261,7 +267,7 @@ impl Callee {
             }
         };
         let call =
-            Call::verify(&call.0, self.0.network.id()).map_err(|error| malformed(error.to_string()))?;
+            Call::verify(&call.0, self.0.keys.network().id()).map_err(|error| malformed(error.to_string()))?;
         let mut looked = 0_usize;
         let mut long = None;
         let end = loop {
@@ -292,7 +298,8 @@ impl Callee {
             return Err(malformed("the request says twice how long it is".to_owned()));
         }
         let skill = header(&bytes[..end], SKILL_HEADER).unwrap_or_default();
-        Ok(Ahead { call, bytes, skill })
+        let lineage = header(&bytes[..end], LINEAGE_HEADER.as_str()).and_then(|value| shown_in(&value));
+        Ok(Ahead { call, bytes, skill, lineage })
     }
 
     /// The Accept of a call, or why it goes ahead without one.
@@ -302,7 +309,7 @@ impl Callee {
             return (Answer::Ahead(Reason::new("an agent's calls to itself are not counted")), None);
         }
         let made = (shared.now)();
-        let epoch = RatingEpoch::of(made, shared.network.genesis());
+        let epoch = RatingEpoch::of(made, shared.keys.network().genesis());
         let pair = Pair { epoch, callee: exposure.agent, caller: call.caller };
         let index = match shared.book.next(pair).await {
             Ok(index) => index,
@@ -401,6 +408,14 @@ enum NotTaken {
     Refused(Answer),
     /// There is nobody to tell.
     Gone(io::Error),
+}
+
+fn refused_for(fault: &KeyFault) -> NotTaken {
+    let refusal = match fault {
+        KeyFault::Replaced { .. } => Refusal::ReplacedKey,
+        KeyFault::Unknown { .. } | KeyFault::Lineage(_) => Refusal::WrongAgent,
+    };
+    NotTaken::Refused(Answer::Refused { refusal, reason: Reason::new(&fault.to_string()) })
 }
 
 fn busy(cause: String) -> NotTaken {

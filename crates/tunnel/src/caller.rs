@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use althing_a2a::EndingReader;
-use althing_record::{AgentId, AgentKey, Digest, Millis, NetworkId, NodeId};
+use althing_record::{AgentId, Digest, Millis, NodeId};
 use althing_trust::{Accept, Answer, Call, Reason, Refusal, TaskId};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -26,28 +26,11 @@ use crate::driver::{Driver, Sending};
 use crate::evidence::{Evidence, Outcome, Side};
 use crate::meter::{Ending, Meter, Metered};
 use crate::sessions::Sessions;
-use crate::{Body, BodyError, Limits, Signer};
+use crate::signer::LINEAGE_HEADER;
+use crate::{Body, BodyError, Identity, KeyBook, Limits};
 
 /// How long reaching the callee's node may take.
 const REACH_WITHIN: Duration = Duration::from_secs(12);
-
-/// Who calls: an agent whose key is here.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// The agent.
-    pub agent: AgentId,
-    /// The key that signs for it.
-    pub key: Arc<AgentKey>,
-    signer: Arc<Signer>,
-}
-
-impl Identity {
-    /// An agent, and a key that signs for it.
-    #[must_use]
-    pub fn new(agent: AgentId, key: Arc<AgentKey>) -> Self {
-        Self { agent, signer: Arc::new(Signer::of(&key)), key }
-    }
-}
 
 /// The calling side of the tunnel. Clones share their sessions and limits.
 #[derive(Clone)]
@@ -55,7 +38,7 @@ pub struct Caller(Arc<Shared>);
 
 struct Shared {
     sessions: Sessions,
-    network: NetworkId,
+    keys: KeyBook,
     node: NodeId,
     now: Arc<dyn Fn() -> Millis + Send + Sync>,
     calls: Arc<Semaphore>,
@@ -81,6 +64,12 @@ pub enum CallError {
     TooMany(
         /// The limit.
         usize,
+    ),
+    /// This node cannot tell which keys speak for the agent.
+    #[error("this node's store cannot be read: {0}")]
+    Store(
+        /// Why.
+        String,
     ),
     /// The callee's node does not take the call.
     #[error("node {node} refuses the call: {reason}")]
@@ -131,7 +120,7 @@ impl CallError {
     #[must_use]
     pub fn is_undelivered(&self) -> bool {
         match self {
-            Self::Dial(_) | Self::TooMany(_) | Self::Refused { .. } | Self::Busy { .. } => true,
+            Self::Dial(_) | Self::TooMany(_) | Self::Store(_) | Self::Refused { .. } | Self::Busy { .. } => true,
             Self::Nonsense { .. } | Self::Timeout { .. } | Self::Broken { .. } => false,
         }
     }
@@ -140,7 +129,9 @@ impl CallError {
 impl CallError {
     fn ending(&self) -> Ending {
         match self {
-            Self::Dial(_) | Self::TooMany(_) | Self::Refused { .. } | Self::Busy { .. } => Ending::Refused,
+            Self::Dial(_) | Self::TooMany(_) | Self::Store(_) | Self::Refused { .. } | Self::Busy { .. } => {
+                Ending::Refused
+            }
             Self::Timeout { .. } => Ending::Timeout,
             Self::Nonsense { .. } | Self::Broken { .. } => Ending::Broken,
         }
@@ -152,7 +143,7 @@ impl Caller {
     /// nobody.
     pub fn new(
         dial: Arc<dyn Dial>,
-        network: NetworkId,
+        keys: KeyBook,
         node: NodeId,
         now: Arc<dyn Fn() -> Millis + Send + Sync>,
         limits: &Limits,
@@ -160,7 +151,7 @@ impl Caller {
     ) -> Self {
         Self(Arc::new(Shared {
             sessions: Sessions::new(dial),
-            network,
+            keys,
             node,
             now,
             calls: Arc::new(Semaphore::new(limits.calls_out_max)),
@@ -211,11 +202,14 @@ impl Caller {
         let io = timeout(REACH_WITHIN, shared.sessions.open(place))
             .await
             .unwrap_or(Err(DialError::Timeout { node }))?;
+        let keys = shared.keys.of(callee).await.map_err(CallError::Store)?;
+        let signer = by.signer();
         let unsigned = Unsigned {
-            network: shared.network,
+            network: shared.keys.network().clone(),
             caller: by.agent,
-            signer: Arc::clone(&by.signer),
+            signer: Arc::clone(&signer),
             callee,
+            keys,
             task: TaskId(random()?),
             node: shared.node,
             made: (shared.now)(),
@@ -229,7 +223,10 @@ impl Caller {
             .await
             .map_err(|error| broken(error.to_string(), false))?;
         let mut driver = Driver::new(connection);
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        if let Some(lineage) = signer.shown() {
+            head.headers.insert(LINEAGE_HEADER, lineage.clone());
+        }
         let (body, is_sent) = Sending::new(body);
         let answer = {
             let mut sending = pin!(sender.send_request(Request::from_parts(head, body)));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use althing_a2a::OriginCard;
-use althing_record::{AgentKey, Digest, Millis, Network, NodeId, NodeKey};
+use althing_record::{AgentKey, Digest, Millis, Network, NodeId, NodeKey, Record};
 use althing_route::Rate;
 use althing_trust::Refusal;
 use bytes::Bytes;
@@ -82,6 +82,8 @@ struct Pair {
     meter: Meter,
     evidence: mpsc::Receiver<Evidence>,
     evidence_there: mpsc::Receiver<Evidence>,
+    /// The identity records that both nodes have.
+    known: Arc<Mutex<Vec<Record>>>,
     _dir: TempDir,
 }
 
@@ -110,8 +112,15 @@ fn pair(
     let book = dir.path().join("accepts");
     let (keep, evidence) = mpsc::channel(1_024);
     let (keep_there, evidence_there) = mpsc::channel(1_024);
+    let known = Arc::new(Mutex::new(Vec::<Record>::new()));
+    let read = Arc::clone(&known);
+    let read = move |agent| {
+        let known = read.lock().unwrap();
+        Ok(known.iter().filter(|record| record.agent() == agent).cloned().collect())
+    };
+    let keys = KeyBook::new(network, Arc::new(read));
     let callee = Callee::open(
-        network.clone(),
+        keys.clone(),
         &book,
         true,
         Arc::clone(&now),
@@ -139,8 +148,8 @@ fn pair(
         cut: Mutex::default(),
     });
     let dial: Arc<dyn Dial> = pipes.clone();
-    let caller = Caller::new(dial, network.id(), caller_node, now, &limits, (meter.clone(), keep));
-    let by = Identity::new(by.agent(), by);
+    let caller = Caller::new(dial, keys, caller_node, now, &limits, (meter.clone(), keep));
+    let by = Identity::new(by.agent(), Arc::clone(&by), Arc::new(Signer::of(&by)));
     Pair {
         caller,
         by,
@@ -152,6 +161,7 @@ fn pair(
         meter,
         evidence,
         evidence_there,
+        known,
         _dir: dir,
     }
 }
@@ -460,7 +470,7 @@ async fn a_stranger_cannot_call_in_anothers_name() {
     // Says that it is the first caller's node, but the stream comes from another.
     let caller = Caller::new(
         pipes,
-        Network::builtin().id(),
+        KeyBook::new(Network::builtin(), Arc::new(|_| Ok(Vec::new()))),
         pair.pipes.from,
         Arc::new(|| NOW),
         &Limits::default(),
@@ -473,3 +483,4 @@ async fn a_stranger_cannot_call_in_anothers_name() {
 }
 
 mod hostile;
+mod rotation;

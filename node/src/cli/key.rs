@@ -1,7 +1,9 @@
-//! Shares of an agent's key. The commands open the keystore themselves, and need no node.
+//! An agent's key: another one in its place, which the node makes, and its shares. Those commands open the keystore themselves,
+//! and need no node.
 
 mod files;
 mod restore;
+mod rotate;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,7 @@ use super::args;
 use super::failure::{Exit, Failure};
 use super::page::{Page, Screen};
 use super::session::Session;
+use self::rotate::rotate;
 use crate::daemon;
 use crate::settings::{Settings, Sources};
 
@@ -26,6 +29,7 @@ pub(crate) fn key(
     let place =
         Place { home: session.home()?.to_owned(), passphrase_file: Settings::read(sources)?.passphrase_file };
     match command {
+        args::KeyCommand::Rotate { agent } => session.ask(rotate(&agent, session)),
         args::KeyCommand::Split { agent, threshold, shares, recovery, out } => {
             let wish = split::Wish { agent, threshold, shares, recovery, out };
             split::split(&wish, &place, session.home_flag(), screen)

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use althing_net::{Channel, Multiaddr, Net, OpenError, StreamKind};
 use althing_record::{Millis, Network, NodeId};
+use althing_rocks::Rocks;
 use althing_tunnel::{
-    BoxIo, CallLog, Callee, Caller, Dial, DialError, Evidence, Exposures, Limits, Line, Meter, Place,
+    BoxIo, CallLog, Callee, Caller, Dial, DialError, Evidence, Exposures, KeyBook, Limits, Line, Meter, Place,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -103,7 +104,7 @@ pub(super) struct Tunnel {
 impl Tunnel {
     /// `is_new` says that no key here has signed anything yet.
     pub(super) fn open(
-        (network, home): (&Network, &Path),
+        (keys, home): (KeyBook, &Path),
         is_new: bool,
         net: &Net,
         meter: Meter,
@@ -115,7 +116,7 @@ impl Tunnel {
         let now: Arc<dyn Fn() -> Millis + Send + Sync> = Arc::new(move || clock.now().wall);
         let book = super::accepts_file(home);
         let callee = Callee::open(
-            network.clone(),
+            keys.clone(),
             &book,
             is_new,
             Arc::clone(&now),
@@ -125,9 +126,18 @@ impl Tunnel {
         )
         .map_err(|cause| RunError::File { path: book, cause })?;
         let dial = Arc::new(SwarmDial { net: net.clone(), callee: callee.clone() });
-        let caller = Caller::new(dial, network.id(), net.id(), now, &limits, (meter, keep));
+        let caller = Caller::new(dial, keys, net.id(), now, &limits, (meter, keep));
         Ok(Self { callee, caller, exposures, log, limits, tls: tls(), evidence })
     }
+}
+
+/// The keys of agents, as the store has them.
+pub(super) fn key_book(rocks: Rocks, network: Network) -> KeyBook {
+    let of = network.clone();
+    let read = move |agent| {
+        althing_engine::identity_records(&rocks, &of, agent).map_err(|error| error.to_string())
+    };
+    KeyBook::new(network, Arc::new(read))
 }
 
 /// TLS towards agents that are exposed by an https address: whom this machine's certificates vouch for.

@@ -7,6 +7,7 @@ mod kept;
 mod look;
 mod names;
 mod probe;
+mod rotate;
 mod site;
 
 use std::collections::BTreeMap;
@@ -16,12 +17,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use althing_a2a::{OriginCard, Protocol, mesh_card, sign};
-use althing_engine::{Answer, Ask, HostedAgent, Refusal, RefusalKind};
-use althing_gateway::api::{ExposeRequest, Exposed, Unexposed};
+use althing_engine::{Answer, Ask, HostedAgent, IMPORT_MAX, Refusal, RefusalKind};
+use althing_gateway::api::{ExposeRequest, Exposed, KeyRotated, Unexposed};
 use althing_gateway::{Asked, CallDesk, Doing, Hold};
 use althing_keystore::Keystore;
-use althing_record::{AgentId, NetworkId, recovery_key_hash};
-use althing_tunnel::{Doors, Exposure, Exposures, HttpOrigin, Limits, Origin, Pace, Pin, Signer};
+use althing_record::{AgentId, NetworkId, Record, recovery_key_hash};
+use althing_tunnel::{Doors, Exposure, Exposures, HttpOrigin, Identity, Limits, Origin, Pace, Pin};
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_rustls::TlsConnector;
@@ -46,6 +47,8 @@ struct Shared {
     network: NetworkId,
     home: PathBuf,
     keystore: Keystore,
+    /// Who calls for local clients.
+    identity: Option<Identity>,
     asks: mpsc::Sender<Asked>,
     exposures: Exposures,
     tls: TlsConnector,
@@ -101,7 +104,7 @@ pub(super) fn refuse(kind: RefusalKind, cause: impl Into<String>, hint: Option<&
 impl ExposeDesk {
     pub(super) fn new(
         (network, home): (NetworkId, PathBuf),
-        keystore: Keystore,
+        (keystore, identity): (Keystore, Option<Identity>),
         asks: mpsc::Sender<Asked>,
         exposures: Exposures,
         tls: TlsConnector,
@@ -111,6 +114,7 @@ impl ExposeDesk {
             network,
             home,
             keystore,
+            identity,
             asks,
             exposures,
             tls,
@@ -123,8 +127,14 @@ impl ExposeDesk {
         }))
     }
 
-    /// Exposes again what was to stay exposed, and looks after what is exposed from then on.
-    pub(super) async fn run(self) {
+    /// Exposes again what was to stay exposed, and looks after what is exposed from then on. `identities` are the identity
+    /// records of agents here; without them a store that lost them would not let their keys speak.
+    pub(super) async fn run(self, identities: Vec<Record>) {
+        for records in identities.chunks(IMPORT_MAX) {
+            if let Err(refusal) = self.0.ask(Ask::Import { records: records.to_vec() }).await {
+                tracing::warn!(cause = refusal.cause, "identities are not taken in");
+            }
+        }
         self.0.look_on().await;
     }
 }
@@ -142,6 +152,14 @@ impl CallDesk for ExposeDesk {
     fn unexpose(&self, name: String) -> Doing<Unexposed> {
         let shared = Arc::clone(&self.0);
         let doing = tokio::spawn(async move { shared.unexpose(&name).await });
+        Box::pin(async move {
+            doing.await.unwrap_or_else(|error| Err(refuse(RefusalKind::Internal, error.to_string(), None)))
+        })
+    }
+
+    fn rotate(&self, name: String) -> Doing<KeyRotated> {
+        let shared = Arc::clone(&self.0);
+        let doing = tokio::spawn(async move { shared.rotate(&name).await });
         Box::pin(async move {
             doing.await.unwrap_or_else(|error| Err(refuse(RefusalKind::Internal, error.to_string(), None)))
         })
@@ -260,6 +278,8 @@ impl Shared {
     ) -> Result<Exposed, Refusal> {
         let hosted = self.host(&name).await?;
         let agent = hosted.agent;
+        let signer = super::home::signer(&self.keystore, &name, &hosted.key);
+        let signer = signer.map_err(|error| refuse(RefusalKind::Internal, error.to_string(), None))?;
         let concurrency =
             wish.concurrency.map_or(self.limits.calls_per_agent_max, |most| most as usize).max(1);
         let mesh = mesh_card(&source.card, agent, self.network)
@@ -280,7 +300,7 @@ impl Shared {
         let earlier = self.exposures.of(agent);
         self.exposures.insert(Exposure {
             agent,
-            signer: Arc::new(Signer::of(&hosted.key)),
+            signer: Arc::new(signer),
             skills: skills(&mesh),
             doors: source.doors.clone(),
             card: Bytes::from(source.card.bytes().to_vec()),
@@ -391,7 +411,8 @@ impl Shared {
             key.map(|key| recovery_key_hash(&key.public())).map_err(|error| error.to_string())
         });
         let recovery_key_hash = hash.map_err(|error| keys(&error))?;
-        let hosted = HostedAgent { agent: key.agent(), key, recovery_key_hash };
+        let agent = self.keystore.agent_of(name).map_err(|error| keys(&error))?;
+        let hosted = HostedAgent { agent, key, recovery_key_hash };
         self.ask(Ask::Host(Box::new(hosted.clone()))).await?;
         Ok(hosted)
     }
@@ -415,7 +436,7 @@ impl Shared {
         };
         if let Some((name, waiting)) = waiting {
             kept::remove(&self.home, &name);
-            let agent = self.keystore.agent_key(&name).map(|key| key.agent());
+            let agent = self.keystore.agent_of(&name);
             if let Ok(agent) = agent {
                 self.retract(agent).await?;
             }

@@ -1,19 +1,25 @@
 //! What lies in a node's directory beside the store and the API's files: `genesis.cbor`, `join` and `keys/`.
 
+mod settle;
+
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use althing_engine::HostedAgent;
 use althing_keystore::{DEFAULT_AGENT, Keystore, Unlock};
 use althing_net::Multiaddr;
-use althing_record::{AgentId, Digest, Network, recovery_key_hash};
+use althing_record::{AgentId, Digest, Network, Record, recovery_key_hash};
 use althing_store::ReadError;
+use althing_tunnel::Identity;
 use zeroize::Zeroizing;
 
 use super::RunError;
+use settle::Settled;
+pub(crate) use settle::{complete, signer};
 
 /// Marks the keys that are kept to recover an agent, not to sign for it.
 pub(crate) const RECOVERY_SUFFIX: &str = "-recovery";
@@ -82,15 +88,28 @@ pub(super) fn remember_join(home: &Path, given: &[Multiaddr]) -> Result<Vec<Mult
     Ok(all)
 }
 
-/// The keys, and the agents hosted here, the default agent first, each with the hash of its recovery key. Made at
+/// The agents hosted here.
+pub(super) struct Agents {
+    pub(super) keystore: Keystore,
+    /// The default agent first.
+    pub(super) hosted: Vec<HostedAgent>,
+    /// The one that calls for local clients: the first.
+    pub(super) caller: Option<Identity>,
+    /// The identity records of those whose key was rotated.
+    pub(super) identities: Vec<Record>,
+}
+
+/// The keys, and the agents hosted here, each with the hash of the recovery key that it was founded with. Made at
 /// the first start; `unused` says that nothing was signed with these keys yet. A recovery key may be moved away; its
-/// hash stays in the file `recovery`, and the agent's inception in the store says it too.
+/// hash stays in the file `recovery`, and the agent's inception in the store says it too. `identity` gives the identity
+/// records that the store has of an agent.
 pub(super) fn keys(
-    home: &Path,
+    (home, network): (&Path, &Network),
     unlock: Unlock,
     unused: bool,
     founded_with: impl Fn(AgentId) -> Result<Option<Digest>, ReadError>,
-) -> Result<(Keystore, Vec<HostedAgent>), RunError> {
+    identity: impl Fn(AgentId) -> Result<Vec<Record>, ReadError>,
+) -> Result<Agents, RunError> {
     let path = home.join("recovery");
     let keystore = Keystore::open_or_create(&home.join("keys"), unlock)?;
     let (recovery, mut names): (Vec<String>, Vec<String>) =
@@ -98,14 +117,14 @@ pub(super) fn keys(
     names.sort_by_key(|name| (name != DEFAULT_AGENT, name.clone()));
     let mut known = read_recovery(&path)?;
     let before = known.len();
-    let mut agents = Vec::new();
+    let (mut hosted, mut caller, mut identities) = (Vec::new(), None, Vec::new());
     for name in names {
         let file = format!("{name}{RECOVERY_SUFFIX}");
-        let key = keystore.agent_key(&name)?;
+        let Settled { agent, key, identity } = settle::settle(&keystore, &name, network, &identity)?;
         let hash = match known
             .get(&name)
             .copied()
-            .map_or_else(|| founded_with(key.agent()), |hash| Ok(Some(hash)))?
+            .map_or_else(|| founded_with(agent), |hash| Ok(Some(hash)))?
         {
             Some(hash) => hash,
             None if recovery.contains(&file) => recovery_key_hash(&keystore.agent_key(&file)?.public()),
@@ -113,13 +132,18 @@ pub(super) fn keys(
             None => return Err(RunError::Recovery { path, agent: name }),
         };
         known.insert(name.clone(), hash);
-        agents.push(HostedAgent { agent: key.agent(), key, recovery_key_hash: hash });
+        if caller.is_none() {
+            let (signer, key) = (signer(&keystore, &name, &key)?, Arc::new(key.clone()));
+            caller = Some(Identity::new(agent, key, Arc::new(signer)));
+        }
+        identities.extend(identity);
+        hosted.push(HostedAgent { agent, key, recovery_key_hash: hash });
     }
     if known.len() > before {
         // On disk before the first record that names it.
         write_recovery(&path, &known)?;
     }
-    Ok((keystore, agents))
+    Ok(Agents { keystore, hosted, caller, identities })
 }
 
 /// The hash of an agent's recovery key: the one that the file `recovery` has, or else that of `key`, which is then noted

@@ -186,7 +186,7 @@ fn receipt(evidence: &Evidence, rater: &Identity) -> Option<Receipt> {
         (Outcome::Timeout | Outcome::Broken, _) => (missed.outcome, 0),
     };
     let body = ReceiptBody { outcome, quality, response_hash: evidence.response_hash, ..missed };
-    Receipt::sign(body, &rater.key).ok()
+    Receipt::sign(body, &rater.key()).ok()
 }
 
 /// The receipts of an agent for calls that ended since then, by the rating epoch of their Accepts.
@@ -253,7 +253,7 @@ pub(super) fn rate(
         return Err(refused(RefusalKind::Conflict, cause, "rate a call before its rating epoch is over"));
     }
     let body = ReceiptBody { quality, made: now, ..(*receipt).clone() };
-    let signed = Receipt::sign(body, &rater.key).map_err(|error| Refusal {
+    let signed = Receipt::sign(body, &rater.key()).map_err(|error| Refusal {
         kind: RefusalKind::Internal,
         cause: format!("the receipt cannot be signed: {error}"),
         hint: None,

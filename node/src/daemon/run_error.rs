@@ -2,7 +2,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use althing_keystore::KeystoreError;
-use althing_record::{GenesisError, NetworkId};
+use althing_record::{GenesisError, NetworkId, VerifyError};
 use althing_rocks::OpenError;
 use althing_store::ReadError;
 
@@ -71,6 +71,14 @@ pub(crate) enum RunError {
         /// The line.
         line: String,
     },
+    /// The identity records beside an agent's key are none of this network.
+    #[error("the identity of agent \"{agent}\" in the keystore is not valid here: {cause}")]
+    Identity {
+        /// The agent's local name.
+        agent: String,
+        /// Why.
+        cause: VerifyError,
+    },
     /// It is not known any more which recovery key an agent has.
     #[error("{path} does not name the recovery key of agent \"{agent}\"", path = path.display())]
     Recovery {
@@ -132,6 +140,9 @@ impl RunError {
             Self::Line { .. } | Self::Recovery { .. } => Some(
                 "put the file or the recovery key back; a new one would look like a forged identity".into(),
             ),
+            Self::Identity { .. } => {
+                Some("an agent whose key was rotated lives in one network; use another --home for another".into())
+            }
             Self::Passphrase { .. } => Some(
                 "let ALTHING_PASSPHRASE_FILE or passphrase_file name a file that this user can read, or unset it"
                     .into(),

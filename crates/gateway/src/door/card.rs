@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use althing_a2a::{CARD_BYTES_MAX, OriginCard, local_view, sign};
 use althing_record::AgentId;
-use althing_tunnel::{empty, read};
+use althing_tunnel::{Identity, empty, read};
 use axum::response::Response;
 use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 
@@ -16,9 +16,9 @@ pub(super) async fn serve(edge: &Edge, agent: AgentId, base: &str) -> Result<Res
     let origin = origin(edge, agent).await?;
     let base = base.parse().map_err(|error| Failure::new(Cause::Target, format!("{base}: {error}")))?;
     let view = local_view(&origin, &base);
-    let key = edge.backend().calls.identity.as_ref().map(|identity| &identity.key);
+    let key = edge.backend().calls.identity.as_ref().map(Identity::key);
     // A card whose two readings differ is served without a signature: one that fits only one of them would mislead.
-    let view = key.and_then(|key| sign(&view, key).ok()).unwrap_or(view);
+    let view = key.and_then(|key| sign(&view, &key).ok()).unwrap_or(view);
     let mut response = Response::new(axum::body::Body::from(view.to_string()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)

@@ -209,7 +209,7 @@ impl From<CallError> for Failure {
                 Cause::Busy
             }
             CallError::Dial(DialError::Stopping) => Cause::Stopping,
-            CallError::Dial(_) => Cause::AgentUnreachable,
+            CallError::Dial(_) | CallError::Store(_) => Cause::AgentUnreachable,
             CallError::Refused { refusal, .. } => match refusal {
                 Refusal::NotExposed => Cause::NotExposed,
                 Refusal::Busy => Cause::Busy,
@@ -219,6 +219,7 @@ impl From<CallError> for Failure {
                 | Refusal::Clock
                 | Refusal::WrongAgent
                 | Refusal::Repeated
+                | Refusal::ReplacedKey
                 | Refusal::Other(_) => Cause::Refused,
             },
             CallError::Nonsense { .. } => Cause::Refused,

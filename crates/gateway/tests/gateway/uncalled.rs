@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use althing_engine::Refusal;
-use althing_gateway::api::{ExposeRequest, Exposed, Unexposed};
+use althing_gateway::api::{KeyRotated, ExposeRequest, Exposed, Unexposed};
 use althing_gateway::{CallDesk, Calls, Doing, Hold};
 use althing_record::{AgentId, Millis, Network, NodeKey};
-use althing_tunnel::{BoxIo, CallLog, Caller, Dial, DialError, Exposures, Limits, Line, Meter, Place};
+use althing_tunnel::{
+    BoxIo, CallLog, Caller, Dial, DialError, Exposures, KeyBook, Limits, Line, Meter, Place,
+};
 use tokio::sync::mpsc;
 
 use crate::samples::{self, HOSTED};
@@ -48,6 +50,13 @@ impl CallDesk for Desk {
         Box::pin(async move { refused.map(|()| exposed) })
     }
 
+    fn rotate(&self, name: String) -> Doing<KeyRotated> {
+        let refused = self.refused();
+        let agent = HOSTED.to_string();
+        let rotated = KeyRotated { schema: "althing.key-rotated/v1".into(), agent, name, ..KeyRotated::default() };
+        Box::pin(async move { refused.map(|()| rotated) })
+    }
+
     fn unexpose(&self, name: String) -> Doing<Unexposed> {
         let refused = self.refused();
         let agent = HOSTED.to_string();
@@ -84,15 +93,15 @@ impl CallDesk for Desk {
 }
 
 pub(crate) fn calls(script: &Arc<Mutex<Script>>) -> Calls {
-    let network = Network::builtin().id();
+    let network = Network::builtin();
     let node = NodeKey::from_seed(&[1; 32]).node();
     let (keep, _) = mpsc::channel(1);
     let now: Arc<dyn Fn() -> Millis + Send + Sync> = Arc::new(|| samples::NOON);
     Calls {
-        network,
+        network: network.id(),
         caller: Caller::new(
             Arc::new(Nowhere),
-            network,
+            KeyBook::new(network, Arc::new(|_| Ok(Vec::new()))),
             node,
             now,
             &Limits::default(),

@@ -58,7 +58,7 @@ impl Pair {
 
     /// A signed call for a request that begins with `head`, and the whole of it.
     fn signed(&self, body: CallBody, request: &[u8]) -> Vec<u8> {
-        let call = Call::sign(body, &self.by.key).unwrap();
+        let call = Call::sign(body, &self.by.key()).unwrap();
         [CallFrame(call.bytes().to_vec()).encode().as_slice(), request].concat()
     }
 

@@ -4,6 +4,29 @@ use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
+    /// Make a new key for an agent and have it speak from now on
+    #[command(after_help = "\
+Examples:
+  althing key rotate default
+  althing key rotate babel --json | jq -r .key
+
+The agent stays the same: its did, ratings, groups and votes. Its recovery key
+signs the record that names the new key, so it has to be in the home, and is
+used up: a new one is made. Card and lease are signed anew at once, and calls
+go on. The former key counts for nothing that is made after this; the node
+forgets both former keys. Interrupted, it is finished by running it again.
+
+The node has to run. Other hosts of the agent need the new key files too. An
+agent that closes votes, or keeps keys of sealed ones, cannot do so with
+another key than its first: let such votes end before.
+
+Exit code 1: the recovery key is not here, or is not the one that the agent's
+identity names.")]
+    Rotate {
+        /// The agent, by its local name or its did
+        #[arg(value_name = "NAME|DID")]
+        agent: String,
+    },
     /// Split an agent's key into shares, some of which restore it
     #[command(after_help = "\
 Examples:

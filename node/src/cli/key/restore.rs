@@ -195,7 +195,7 @@ fn recovery(
 fn name_of(keystore: &Keystore, restored: &Restored) -> Result<Option<String>, Failure> {
     for name in keystore.agent_names().map_err(|error| unopened(&error))? {
         if !name.ends_with(RECOVERY_SUFFIX)
-            && keystore.agent_key(&name).map_err(|error| unopened(&error))?.agent() == restored.agent
+            && keystore.agent_of(&name).map_err(|error| unopened(&error))? == restored.agent
         {
             return Ok(Some(name));
         }
@@ -212,6 +212,11 @@ fn admit_name(
 ) -> Result<(), Failure> {
     let other = format!("choose another --name, or another --home; \"{name}\" stays as it is");
     if let Some(keystore) = keystore {
+        if keystore.identity(name).map_err(|error| unopened(&error))?.is_some() {
+            let cause = format!("the key of \"{name}\" in {} was rotated since", place.home.display());
+            return Err(Failure::new(Exit::Failed, cause)
+                .hint("these shares are of a key that does not count any more; nothing was restored".to_owned()));
+        }
         match keystore.agent_key(name) {
             Ok(key) if key.agent() != restored.agent => {
                 let cause = format!(

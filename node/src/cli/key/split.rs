@@ -32,6 +32,11 @@ pub(super) fn split(wish: &Wish, place: &Place, home_flag: &str, screen: Screen)
             .hint("check --home or ALTHING_HOME; `althing up` makes a home with keys".to_owned())
     })?;
     let name = name(&keystore, wish.agent.as_deref())?;
+    if keystore.identity(&name).map_err(|error| unopened(&error))?.is_some() {
+        let cause = format!("the key of \"{name}\" was rotated; shares are of an agent's first key only");
+        return Err(Failure::new(Exit::Failed, cause)
+            .hint("copy the agent's files in keys/agents to a safe place instead".to_owned()));
+    }
     let key = keystore.agent_key(&name).map_err(|error| unopened(&error))?;
     let recovery = recovery_key_of(&keystore, &name)?;
     let noted = noted_recovery_hash(&place.home, &name)
@@ -94,7 +99,7 @@ fn name(keystore: &Keystore, wanted: Option<&str>) -> Result<String, Failure> {
         None => names.into_iter().next(),
         Some(wanted) => match wanted.parse::<AgentId>() {
             Ok(agent) => {
-                let of = |name: &String| Ok(keystore.agent_key(name)?.agent() == agent);
+                let of = |name: &String| Ok(keystore.agent_of(name)? == agent);
                 let mut found = None;
                 for name in names {
                     if of(&name).map_err(|error| unopened(&error))? {

@@ -53,7 +53,7 @@ impl Shared {
     async fn retract_leftovers(&self) {
         let names = self.keystore.agent_names().unwrap_or_default();
         for name in names.into_iter().filter(|name| name != DEFAULT_AGENT && !name.ends_with("-recovery")) {
-            let Ok(agent) = self.keystore.agent_key(&name).map(|key| key.agent()) else { continue };
+            let Ok(agent) = self.keystore.agent_of(&name) else { continue };
             let is_due = || !self.waiting().contains_key(&name) && !self.open().contains_key(&name);
             if !is_due() {
                 continue;
