@@ -1,7 +1,7 @@
 use althing_record::cbor::{Blob, Decode, DecodeError, Encode, List, Reader, Writer};
 use althing_record::{AgentId, Digest, GroupId, RecordId, cbor_map, merkle};
 
-use crate::BallotError;
+use crate::{BallotError, HolderTerms, Holders};
 
 /// Most voters of a named list.
 pub const VOTERS_MAX: usize = 1_000;
@@ -24,12 +24,23 @@ pub struct GroupState {
     pub head: RecordId,
 }
 
-/// Who may vote: a list, ascending by agent, and of which group it says to be the members.
+/// Who may vote: a list, ascending by agent, and what it says to be a list of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Electorate {
     voters: Vec<Voter>,
     total: u64,
-    group: Option<GroupState>,
+    origin: Origin,
+}
+
+/// What the voters of an electorate are said to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Those whom the proposer names.
+    List,
+    /// The members of a group.
+    Group(GroupState),
+    /// Holders of a skill.
+    Holders(Box<Holders>),
 }
 
 cbor_map! {
@@ -63,6 +74,15 @@ pub enum Source {
         /// The members' ids, as in a list.
         voters: Blob<32_000>,
     },
+    /// Holders of a skill, weighed by reputation. Their masses stand here; the weights follow from them.
+    Holders {
+        /// Which.
+        terms: HolderTerms,
+        /// Their ids, as in a list.
+        voters: Blob<32_000>,
+        /// Their masses, as many.
+        masses: List<u64, VOTERS_MAX>,
+    },
 }
 
 impl Encode for Source {
@@ -81,6 +101,15 @@ impl Encode for Source {
                 state.head.encode(to);
                 voters.encode(to);
             }
+            Self::Holders { terms, voters, masses } => {
+                to.array(6);
+                to.uint(2);
+                terms.skill.encode(to);
+                to.uint(terms.score_min);
+                to.uint(terms.epoch);
+                voters.encode(to);
+                masses.encode(to);
+            }
         }
     }
 }
@@ -94,8 +123,14 @@ impl Decode for Source {
                 let state = GroupState { group: Decode::decode(from)?, head: Decode::decode(from)? };
                 Ok(Self::Group { state, voters: Decode::decode(from)? })
             }
+            (2, 6) => {
+                let skill = Decode::decode(from)?;
+                let terms = HolderTerms { skill, score_min: from.uint()?, epoch: from.uint()? };
+                Ok(Self::Holders { terms, voters: Decode::decode(from)?, masses: Decode::decode(from)? })
+            }
             (0, _) => Err(DecodeError::Invalid(format!("a voter list has 3 parts, found {len}"))),
             (1, _) => Err(DecodeError::Invalid(format!("a group's electorate has 4 parts, found {len}"))),
+            (2, _) => Err(DecodeError::Invalid(format!("an electorate of holders has 6 parts, found {len}"))),
             (value, _) => Err(DecodeError::Newer { of: "electorate", what: "source", value }),
         }
     }
@@ -115,24 +150,26 @@ impl Electorate {
     /// # Errors
     /// When there are none, or too many, or one is named twice.
     pub fn of_group(state: GroupState, members: Vec<AgentId>) -> Result<Self, BallotError> {
-        Ok(Self { group: Some(state), ..Self::equal(members)? })
+        Ok(Self { origin: Origin::Group(state), ..Self::equal(members)? })
+    }
+
+    /// Holders of a skill with their masses as weights: each weighs its mass, and at most a tenth of all.
+    ///
+    /// # Errors
+    /// When they are fewer than [`crate::HOLDERS_MIN`] or too many, one is named twice or has no mass, or the terms or the
+    /// masses are out of bounds.
+    pub fn of_holders(terms: HolderTerms, masses: Vec<Voter>) -> Result<Self, BallotError> {
+        let listed = listed(masses)?;
+        let (voters, holders) = Holders::weigh(terms, listed)?;
+        Ok(Self { origin: Origin::Holders(Box::new(holders)), ..Self::weighted(voters)? })
     }
 
     /// A list with weights.
     ///
     /// # Errors
     /// When it is empty, too long, names somebody twice, has a weight of zero, or weights that sum above 2^64 − 1.
-    pub fn weighted(mut voters: Vec<Voter>) -> Result<Self, BallotError> {
-        if voters.is_empty() {
-            return Err(BallotError::NoVoters);
-        }
-        if voters.len() > VOTERS_MAX {
-            return Err(BallotError::TooManyVoters(voters.len()));
-        }
-        voters.sort_unstable();
-        if let Some(pair) = voters.windows(2).find(|pair| pair[0].agent == pair[1].agent) {
-            return Err(BallotError::Twice(pair[0].agent));
-        }
+    pub fn weighted(voters: Vec<Voter>) -> Result<Self, BallotError> {
+        let voters = listed(voters)?;
         if let Some(voter) = voters.iter().find(|voter| voter.weight == 0) {
             return Err(BallotError::Weights(format!("{} has weight 0", voter.agent)));
         }
@@ -140,7 +177,7 @@ impl Electorate {
         let total = u64::try_from(sum).map_err(|_| {
             BallotError::Weights(format!("they sum to {sum}, at most {} is allowed", u64::MAX))
         })?;
-        Ok(Self { voters, total, group: None })
+        Ok(Self { voters, total, origin: Origin::List })
     }
 
     /// Reads the list of a proposal and holds it against its commitment.
@@ -148,16 +185,19 @@ impl Electorate {
     /// # Errors
     /// When it does not match.
     pub fn from_snapshot(snapshot: &Snapshot) -> Result<Self, BallotError> {
-        let (voters, weights, group) = match &snapshot.source {
-            Source::List { voters, weights } => (voters, &weights[..], None),
-            Source::Group { state, voters } => (voters, &[][..], Some(*state)),
+        let (voters, weights) = match &snapshot.source {
+            Source::List { voters, weights } | Source::Holders { voters, masses: weights, .. } => {
+                (voters, &weights[..])
+            }
+            Source::Group { voters, .. } => (voters, &[][..]),
         };
         let agents: Vec<AgentId> = voters
             .chunks(32)
             .map(AgentId::try_from)
             .collect::<Result<_, _>>()
             .map_err(|_| BallotError::Electorate)?;
-        if !(weights.is_empty() || weights.len() == agents.len()) {
+        let is_left_out = weights.is_empty() && !matches!(snapshot.source, Source::Holders { .. });
+        if !(is_left_out || weights.len() == agents.len()) {
             return Err(BallotError::Electorate);
         }
         let weight = |index: usize| weights.get(index).copied().unwrap_or(1);
@@ -166,9 +206,14 @@ impl Electorate {
             .enumerate()
             .map(|(index, agent)| Voter { agent: *agent, weight: weight(index) })
             .collect();
-        let electorate = Self { group, ..Self::weighted(listed.clone())? };
+        let electorate = match &snapshot.source {
+            Source::List { .. } => Self::weighted(listed)?,
+            Source::Group { state, .. } => Self::of_group(*state, agents.clone())?,
+            Source::Holders { terms, .. } => Self::of_holders(terms.clone(), listed)?,
+        };
         // One electorate has one form: in order, and with weights only where they differ from 1.
-        let same = electorate.voters == listed && electorate.snapshot() == *snapshot;
+        let in_order = electorate.voters.iter().map(|voter| voter.agent).eq(agents);
+        let same = in_order && electorate.snapshot() == *snapshot;
         if same { Ok(electorate) } else { Err(BallotError::Electorate) }
     }
 
@@ -188,9 +233,13 @@ impl Electorate {
             root: merkle::root(&leaves),
             count: u32::try_from(self.voters.len()).unwrap_or(u32::MAX),
             total: self.total,
-            source: match self.group {
-                None => Source::List { voters, weights: List::try_from(weights).unwrap_or_default() },
-                Some(state) => Source::Group { state, voters },
+            source: match &self.origin {
+                Origin::List => Source::List { voters, weights: List::try_from(weights).unwrap_or_default() },
+                Origin::Group(state) => Source::Group { state: *state, voters },
+                Origin::Holders(holders) => {
+                    let masses = List::try_from(holders.masses.clone()).unwrap_or_default();
+                    Source::Holders { terms: holders.terms.clone(), voters, masses }
+                }
             },
         }
     }
@@ -204,7 +253,20 @@ impl Electorate {
     /// The group whose members they say to be. Whether they are is for whoever knows the group's records.
     #[must_use]
     pub fn group(&self) -> Option<GroupState> {
-        self.group
+        match &self.origin {
+            Origin::Group(state) => Some(*state),
+            Origin::List | Origin::Holders(_) => None,
+        }
+    }
+
+    /// The holders of a skill that they say to be. Whether they are, and have these masses, is for whoever knows cards and
+    /// attestations.
+    #[must_use]
+    pub fn holders(&self) -> Option<&Holders> {
+        match &self.origin {
+            Origin::Holders(holders) => Some(holders),
+            Origin::List | Origin::Group(_) => None,
+        }
     }
 
     /// How much an agent's ballot counts; none if it may not vote.
@@ -230,6 +292,21 @@ impl Electorate {
     #[must_use]
     pub fn is_equal(&self) -> bool {
         self.total == self.voters.len() as u64
+    }
+}
+
+/// Voters ascending by agent, each once.
+fn listed(mut voters: Vec<Voter>) -> Result<Vec<Voter>, BallotError> {
+    if voters.is_empty() {
+        return Err(BallotError::NoVoters);
+    }
+    if voters.len() > VOTERS_MAX {
+        return Err(BallotError::TooManyVoters(voters.len()));
+    }
+    voters.sort_unstable();
+    match voters.windows(2).find(|pair| pair[0].agent == pair[1].agent) {
+        Some(pair) => Err(BallotError::Twice(pair[0].agent)),
+        None => Ok(voters),
     }
 }
 

@@ -33,6 +33,15 @@ pub enum BallotError {
     /// The weights cannot be used.
     #[error("weights: {0}")]
     Weights(String),
+    /// Too few hold the skill: one of them would weigh more than a tenth.
+    #[error(
+        "{0} agents hold the skill and are trusted, at least {min} are needed: nobody may weigh more than a tenth, and \
+         counting identities in an open electorate invites Sybils", min = crate::HOLDERS_MIN
+    )]
+    FewHolders(usize),
+    /// The holders of a skill, or their masses, cannot be what they say to be.
+    #[error("holders: {0}")]
+    Holders(String),
     /// The question is empty or too long.
     #[error("question has {0} bytes, expected 1 to {max}", max = crate::QUESTION_BYTES_MAX)]
     Question(usize),

@@ -29,6 +29,7 @@ mod docket_view;
 mod electorate;
 mod error;
 mod evidence;
+mod holders;
 mod manifest;
 mod pardon;
 mod part;
@@ -61,6 +62,9 @@ pub use docket_view::{AnsweredBy, answers_to, dockets, has_docket, index_answers
 pub use electorate::{Electorate, GroupState, Snapshot, Source, VOTERS_MAX, Voter};
 pub use error::BallotError;
 pub use evidence::DoubleBallot;
+pub use holders::{
+    HOLDERS_CAP, HOLDERS_MIN, HolderTerms, Holders, MASS_MAX, SETTLED_AFTER, SETTLED_BEFORE, cap_of,
+};
 pub use manifest::{Manifest, ReportSet, Unopened, reported};
 pub use pardon::{PARDONED_MAX, Pardon, pardoners};
 pub use part::AgreementBody;

@@ -228,6 +228,11 @@ impl ProposalBody {
         if let Some(pardon) = &self.pardon {
             pardon.check(&self.options, self.against, self.is_direct())?;
         }
+        if electorate.holders().is_some() && self.closers.is_none() {
+            let cause = "holders of a skill decide in a closed decision that the network's committee closes: among \
+                         themselves they would be counted by heads";
+            return Err(BallotError::Rule(cause.into()));
+        }
         Ok((rule, electorate, mode))
     }
 

@@ -162,6 +162,7 @@ impl ClosedCertificate {
         let proposal_record = record("proposal", &certificate.proposal)?;
         let proposal = super::read_proposal(&proposal_record, certificate.docket.as_ref())?;
         let Some(closing) = proposal.closing() else { return Err(CertificateError::Mode) };
+        crate::holders::check(&proposal.electorate, proposal.made, &network)?;
         let mut identities = Identities::read(&network, &certificate.identities)?;
         identities.require_known(&proposal_record).map_err(CertificateError::Signer)?;
         group::check(&network, &proposal, certificate.group.as_ref(), |record| {

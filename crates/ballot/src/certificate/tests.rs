@@ -1,6 +1,7 @@
 mod closed;
 mod docket;
 mod group;
+mod holders;
 mod sealed;
 
 use althing_record::{AgentKey, Draft, Kind, Record, RecordId, Rotation, recovery_key_hash};
