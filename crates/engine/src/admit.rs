@@ -57,6 +57,9 @@ impl<S: Snapshot> Engine<S> {
             Ok((body, until)) => {
                 self.fold(record, body, until, source)?;
                 self.serve_carded(record, source, now)?;
+                if matches!(record.kind(), Kind::Proposal | Kind::ProposalBatch) {
+                    self.fold_holders(record.id(), source, now)?;
+                }
                 Admission::New
             }
             Err(admission) => admission,
@@ -119,10 +122,10 @@ impl<S: Snapshot> Engine<S> {
             (_, Body::Ballots(ballots)) if source != Source::Guard => self.weigh_ballots(ballots)?,
             (_, Body::Answers(answers)) if source != Source::Guard => self.weigh_answers(answers)?,
             (_, Body::Docket(docket)) if source != Source::Guard => {
-                self.weigh_electorate(record.agent(), &docket.terms.electorate)?
+                self.weigh_electorate(record, &docket.terms.electorate)?
             }
             (_, Body::Proposal(Some(electorate))) if source != Source::Guard => {
-                self.weigh_electorate(record.agent(), electorate)?
+                self.weigh_electorate(record, electorate)?
             }
             (_, Body::Acks(acks)) if source != Source::Guard => {
                 self.weigh_closer(record.agent(), acks.iter().map(|ack| ack.proposal))?

@@ -3,10 +3,12 @@ use althing_record::{AgentId, Digest, GroupId, Incarnation, Millis, NetworkId, N
 use althing_trust::{Accept, AttestationsBody, RatingEpoch};
 
 mod docket;
+mod holders;
 mod reputation;
 mod vote;
 
 pub use self::docket::*;
+pub use self::holders::*;
 pub use self::reputation::*;
 pub use self::vote::*;
 use crate::{EventKind, EventsFrom, EventsPage, Find, Found, Group, GroupAsk, HostedAgent, Rotate, Rotated};
@@ -182,10 +184,12 @@ pub struct ProposalDraft {
     pub question: String,
     /// The options, 2 to 64. Empty: a motion, that is "yes" and "no", of which only "yes" can be certified.
     pub options: Vec<String>,
-    /// The voters, and how much each ballot counts. None if a group votes.
+    /// The voters, and how much each ballot counts. None if a group votes, or holders of a skill.
     pub voters: Vec<althing_ballot::Voter>,
     /// The group whose members vote, as it is when the question is put.
     pub group: Option<GroupId>,
+    /// Holders of a skill that vote, weighed by reputation; not with a group.
+    pub holders: Option<HoldersDraft>,
     /// The rule.
     pub rule: Rule,
     /// What it decides about, and the decision on it that stands so far.

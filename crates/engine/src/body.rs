@@ -16,7 +16,7 @@ pub(crate) enum Body {
     Lease(Option<Lease>),
     Identity,
     Group(GroupBody),
-    /// With its electorate, if that is a group's.
+    /// With its electorate, unless that is a list.
     Proposal(Option<Box<Electorate>>),
     Docket(Box<Docket>),
     Ballots(Vec<Ballot>),
@@ -60,7 +60,8 @@ pub(crate) fn read_body(record: &Record, network: &Network) -> Result<Body, Admi
         Kind::Proposal => Proposal::from_record(record)
             .map(|proposal| {
                 let electorate = proposal.electorate;
-                Body::Proposal(electorate.group().map(|_| Box::new(electorate)))
+                let is_list = electorate.group().is_none() && electorate.holders().is_none();
+                Body::Proposal((!is_list).then(|| Box::new(electorate)))
             })
             .map_err(|error| wrong(&error, error.is_newer())),
         Kind::BallotBatch | Kind::ProposalBatch if !record.is_whole() => {

@@ -13,6 +13,7 @@ use crate::closing::Closings;
 use crate::docket::Dockets;
 use crate::group::Groups;
 use crate::journal::Journal;
+use crate::masses::Masses;
 use crate::quota::Authors;
 use crate::reconcile::Reconciler;
 use crate::reputation::Ratings;
@@ -93,6 +94,7 @@ pub struct Engine<S> {
     pub(crate) groups: Groups,
     pub(crate) sealed: SealedVotes,
     pub(crate) ratings: Ratings,
+    pub(crate) masses: Masses,
     /// When this engine began, on its wall clock.
     pub(crate) began: Millis,
     pub(crate) next_number: u64,
@@ -184,6 +186,7 @@ impl<S: Snapshot> Engine<S> {
             groups: Groups::default(),
             sealed: SealedVotes::default(),
             ratings: Ratings::default(),
+            masses: Masses::default(),
             began: now.wall,
             next_number: 0,
             due: Due {
@@ -219,6 +222,7 @@ impl<S: Snapshot> Engine<S> {
         let stepped = self.step(now, input);
         let pumped = stepped.and_then(|()| self.pump_votes(now));
         let pumped = pumped.and_then(|()| self.keep_groups(now)).and_then(|()| self.pump_ratings(now));
+        let pumped = pumped.and_then(|()| self.pump_masses(now));
         if let Err(error) = pumped {
             self.halt(error.to_string());
             return;
@@ -325,7 +329,7 @@ impl<S: Snapshot> Engine<S> {
             }
             Input::CommitFailed { no, cause } => self.on_disk_full(no, &cause)?,
             Input::Writable => self.on_writable(now)?,
-            Input::JobDone(no, table) => self.on_job_done(no, table, now),
+            Input::JobDone(no, table) => self.on_job_done(no, table, now)?,
             Input::Wake if self.read_only => {
                 self.woken_at = None;
                 self.due.postpone(now.ticks + 1_000);
@@ -333,8 +337,7 @@ impl<S: Snapshot> Engine<S> {
             }
             Input::Wake => self.on_wake(now)?,
             Input::Ask { no, ask } if self.read_only && ask.writes() => {
-                let hint = Some("free some space; the node goes on by itself");
-                self.refuse(no, RefusalKind::Internal, "the disk is full: nothing can be written", hint);
+                self.refuse_while_full(no);
             }
             Input::Ask { no, ask } => self.on_ask(no, ask, now)?,
         }
@@ -409,6 +412,7 @@ impl<S: Snapshot> Engine<S> {
             .chain(self.groups.next_deadline().filter(|_| !self.read_only))
             .chain(self.sealed.next_deadline().filter(|_| !self.read_only))
             .chain(self.ratings.next_deadline())
+            .chain(self.masses.next_deadline())
             .min()
             .map(|ticks| Deadline(ticks.max(now.ticks + 1)));
         if let Some(next) = next
@@ -447,6 +451,11 @@ impl<S: Snapshot> Engine<S> {
     ) {
         let refusal = Refusal { kind, cause: cause.into(), hint: hint.map(ToOwned::to_owned) };
         self.effect(Effect::Reply(no, Answer::Refused(refusal)));
+    }
+
+    pub(crate) fn refuse_while_full(&mut self, no: AskNo) {
+        let hint = Some("free some space; the node goes on by itself");
+        self.refuse(no, RefusalKind::Internal, "the disk is full: nothing can be written", hint);
     }
 
     fn halt(&mut self, cause: String) {

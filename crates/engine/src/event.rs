@@ -117,6 +117,15 @@ pub enum Event {
         /// The option.
         option: String,
     },
+    /// This node computes other masses of voters than a proposal has, in which agents of it vote by reputation.
+    ElectorateDiffers {
+        /// The proposal.
+        proposal: RecordId,
+        /// How many voters have another mass here.
+        differing: u64,
+        /// How many have too low a score here.
+        too_low: u64,
+    },
     /// More voters cheated than the rule tolerates: several options have their votes.
     VoteConflicting {
         /// The proposal.
@@ -292,6 +301,7 @@ kinds! {
     GroupChanged 24 "group.changed",
     VoteOpened 30 "vote.opened",
     AgentPardoned 34 "agent.pardoned",
+    ElectorateDiffers 38 "vote.electorate-differs",
 }
 
 cbor_map! {
@@ -372,6 +382,10 @@ impl Event {
             }
             Self::VoteOpened { proposal, trustee, record } => {
                 (row.record, row.agent, row.other) = (Some(*proposal), Some(*trustee), Some(*record));
+            }
+            Self::ElectorateDiffers { proposal, differing, too_low } => {
+                row.record = Some(*proposal);
+                row.numbers = List::try_from(vec![*differing, *too_low]).ok();
             }
             Self::VoteConflicting { proposal, options } => {
                 (row.record, row.texts) = (Some(*proposal), texts(options));
@@ -467,6 +481,11 @@ impl Event {
             EventKind::VoteOpened => {
                 Self::VoteOpened { proposal: row.record?, trustee: row.agent?, record: row.other? }
             }
+            EventKind::ElectorateDiffers => {
+                let numbers = row.numbers?;
+                let (differing, too_low) = (*numbers.first()?, *numbers.get(1)?);
+                Self::ElectorateDiffers { proposal: row.record?, differing, too_low }
+            }
             EventKind::VoteConflicting => Self::VoteConflicting { proposal: row.record?, options: texts? },
             EventKind::DocketProposed => {
                 let (docket, proposer) = (row.record?, row.agent?);
@@ -544,6 +563,7 @@ mod tests {
                 choice: "abstain".into(),
             },
             Event::VoteDecided { proposal: ID, option: "yes".into() },
+            Event::ElectorateDiffers { proposal: ID, differing: 3, too_low: 1 },
             Event::VoteConflicting { proposal: ID, options: vec!["a".into(), "b".into()] },
             Event::VoteRejected { proposal: ID, cause: "tied".into() },
             Event::DocketProposed { docket: ID, proposer: AGENT, title: "June".into(), questions: 3 },

@@ -215,13 +215,16 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// A group's proposal is taken when the state that it names is known, its voters are the members then, and one of
-    /// them proposes.
+    /// them proposes; one of holders of a skill, when they are weighed by a rating epoch that was settled.
     pub(crate) fn weigh_electorate(
         &self,
-        proposer: AgentId,
+        record: &Record,
         electorate: &Electorate,
     ) -> Result<Option<Admission>, ReadError> {
-        let Some(of) = electorate.group() else { return Ok(None) };
+        let proposer = record.agent();
+        let Some(of) = electorate.group() else {
+            return Ok(self.why_no_holders(electorate, record.made()).map(Admission::Unwanted));
+        };
         let Some(state) = self.group_state(of.head)? else { return Ok(Some(UNKNOWN)) };
         let voters = electorate.voters().iter().map(|voter| voter.agent);
         let cause = if state.group() != of.group {

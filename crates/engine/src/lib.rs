@@ -36,6 +36,7 @@ mod io;
 mod journal;
 mod keys;
 mod pardon;
+mod masses;
 mod publish;
 mod quota;
 mod reconcile;

@@ -12,6 +12,7 @@ use althing_trust::{Attestations, AttestationsBody, Ledger, Params, RatingEpoch,
 
 use crate::admit::Admission;
 use crate::engine::Engine;
+use crate::masses::{Later, MASS_EPOCHS};
 use crate::rows::{DOUBLE_ATTESTATION, trust_key, trust_prefix};
 use crate::{
     Answer, AskNo, Effect, JobNo, Now, Offence, RATERS_MAX, Ranked, RatingRow, RefusalKind, Reputation,
@@ -58,6 +59,26 @@ impl Ratings {
         self.wake_at.filter(|_| self.job.is_none())
     }
 
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The ledger with everything in it where views see it.
+    pub(crate) fn settled_ledger(&mut self) -> Arc<Ledger> {
+        Arc::make_mut(&mut self.ledger).settle();
+        self.ledger.clone()
+    }
+
+    /// The last rating epoch of which there is an attestation.
+    pub(crate) fn latest(&self) -> RatingEpoch {
+        self.latest
+    }
+
+    /// Whether scores are being computed.
+    pub(crate) fn is_working(&self) -> bool {
+        self.job.is_some()
+    }
+
     /// Something that scores depend on beside the ledger has changed.
     pub(crate) fn note_change(&mut self) {
         self.changed = true;
@@ -68,6 +89,7 @@ impl Ratings {
 #[derive(Clone)]
 pub struct ScoreJob {
     ledger: Arc<Ledger>,
+    later: Later,
     epoch: RatingEpoch,
     params: Params,
     viewer: Option<AgentId>,
@@ -89,10 +111,16 @@ pub struct ScoreTable {
 }
 
 impl ScoreJob {
+    /// Scores for everybody, without what is said on later rating epochs.
+    pub(crate) fn of(ledger: Arc<Ledger>, later: Later, epoch: RatingEpoch, params: Params) -> Self {
+        Self { ledger, later, epoch, params, viewer: None }
+    }
+
     /// Computes the scores.
     #[must_use]
     pub fn run(&self) -> ScoreTable {
-        let view = self.ledger.settled_view(self.epoch);
+        let ledger = self.later.left_out_of(&self.ledger);
+        let view = ledger.settled_view(self.epoch);
         ScoreTable {
             epoch: self.epoch,
             network: view.scores(&self.params),
@@ -148,6 +176,7 @@ impl<S: Snapshot> Engine<S> {
 
     /// Reads the ledger from the records.
     pub(crate) fn resume_ratings(&mut self) -> Result<(), ReadError> {
+        self.masses.forget();
         // Scores stay until there are others; a job under way is of a ledger that is no more.
         self.ratings = Ratings { scores: self.ratings.scores.take(), ..Ratings::default() };
         let mut from = Vec::new();
@@ -174,6 +203,7 @@ impl<S: Snapshot> Engine<S> {
         let ledger = Arc::make_mut(&mut self.ratings.ledger);
         if ledger.apply(said.id, said.rater, said.epoch, &said.ratings()) {
             self.ratings.latest = self.ratings.latest.max(said.epoch);
+            self.masses.note_attestation(said.epoch);
             self.ratings.changed = true;
         }
     }
@@ -207,7 +237,8 @@ impl<S: Snapshot> Engine<S> {
     /// Has scores computed if there are newer ones to be had.
     pub(crate) fn pump_ratings(&mut self, now: Now) -> Result<(), ReadError> {
         self.ratings.wake_at = None;
-        if self.ratings.ledger.relations() == 0 || self.ratings.job.is_some() {
+        let is_busy = self.ratings.job.is_some() || self.masses.job.is_some();
+        if self.ratings.ledger.relations() == 0 || is_busy {
             return Ok(());
         }
         let wall = self.signing_time(now);
@@ -229,10 +260,11 @@ impl<S: Snapshot> Engine<S> {
         ledger.settle();
         if epoch.0 >= self.ratings.forgotten.0 + FORGET_EPOCHS {
             self.ratings.forgotten = epoch;
-            ledger.forget(epoch);
+            ledger.forget(RatingEpoch(epoch.0.saturating_sub(MASS_EPOCHS)));
         }
         let job = ScoreJob {
             ledger: self.ratings.ledger.clone(),
+            later: Later(Vec::new()),
             epoch,
             params,
             viewer: self.agents.first().map(|hosted| hosted.agent),
@@ -243,14 +275,21 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    pub(crate) fn on_job_done(&mut self, no: JobNo, table: ScoreTable, now: Now) {
-        if self.ratings.job != Some(no) {
-            return;
+    pub(crate) fn on_job_done(&mut self, no: JobNo, table: ScoreTable, now: Now) -> Result<(), ReadError> {
+        if self.masses.job.is_some_and(|(job, _)| job == no) {
+            return self.on_masses_done(&table, now);
         }
-        let pause = (self.network.genesis().rating_epoch_ms / 8).clamp(PAUSE_MS_MIN, PAUSE_MS_MAX);
-        self.ratings.job = None;
-        self.ratings.not_before = now.ticks.saturating_add(pause);
-        self.ratings.scores = Some(Arc::new(table));
+        if self.ratings.job == Some(no) {
+            self.ratings.job = None;
+            self.ratings.not_before = now.ticks.saturating_add(self.pause());
+            self.ratings.scores = Some(Arc::new(table));
+        }
+        Ok(())
+    }
+
+    /// How long nothing of this kind is computed again, in milliseconds.
+    pub(crate) fn pause(&self) -> u64 {
+        (self.network.genesis().rating_epoch_ms / 8).clamp(PAUSE_MS_MIN, PAUSE_MS_MAX)
     }
 
     fn params(&self) -> Result<Params, ReadError> {

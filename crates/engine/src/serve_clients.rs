@@ -11,6 +11,14 @@ use crate::{Answer, Ask, AskNo, DomainStatus, Now, Status};
 
 impl<S: Snapshot> Engine<S> {
     pub(crate) fn on_ask(&mut self, no: AskNo, ask: Ask, now: Now) -> Result<(), ReadError> {
+        match self.ready_ask(no, ask, now)? {
+            Some(ask) => self.on_ready_ask(no, ask, now),
+            None => Ok(()),
+        }
+    }
+
+    /// Does what waits for nothing any more.
+    pub(crate) fn on_ready_ask(&mut self, no: AskNo, ask: Ask, now: Now) -> Result<(), ReadError> {
         match ask {
             Ask::Status => {
                 let status = self.status(now)?;

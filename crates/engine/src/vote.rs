@@ -33,7 +33,7 @@ impl<S: Snapshot> Engine<S> {
             self.refuse_unhosted(no, agent);
             return Ok(());
         };
-        let Some(body) = self.proposal_body(no, agent, draft)? else { return Ok(()) };
+        let Some(body) = self.proposal_body(no, agent, draft, now)? else { return Ok(()) };
         let content = Content::Body(cbor::to_vec(&body));
         let record = match self.sign_link(&hosted, Kind::Proposal, content, now) {
             Ok(record) => record,
@@ -52,6 +52,7 @@ impl<S: Snapshot> Engine<S> {
         no: AskNo,
         agent: AgentId,
         draft: &ProposalDraft,
+        now: Now,
     ) -> Result<Option<ProposalBody>, ReadError> {
         let pardon = match draft.pardon {
             Some(offender) => match self.pardon_for(no, agent, offender, draft)? {
@@ -60,14 +61,13 @@ impl<S: Snapshot> Engine<S> {
             },
             None => None,
         };
-        let electorate = match draft.group {
-            None if let Some((_, electorate)) = &pardon => Ok(electorate.clone()),
-            None => Electorate::weighted(draft.voters.clone()),
-            Some(group) => match self.group_electorate(no, agent, group)? {
-                Some(electorate) => electorate,
-                None => return Ok(None),
-            },
+        let electorate = match (draft.group, &draft.holders) {
+            (None, None) if let Some((_, electorate)) = &pardon => Some(Ok(electorate.clone())),
+            (None, None) => Some(Electorate::weighted(draft.voters.clone())),
+            (Some(group), _) => self.group_electorate(no, agent, group)?,
+            (None, Some(holders)) => self.holders_electorate(no, holders, now)?,
         };
+        let Some(electorate) = electorate else { return Ok(None) };
         let mut nonce = [0; 8];
         self.random.fill_bytes(&mut nonce);
         let subject = draft.subject.as_ref();
@@ -310,6 +310,7 @@ impl<S: Snapshot> Engine<S> {
             sealed,
             rounds: count.as_ref().map_or_else(Vec::new, |counted| rounds(proposal, &counted.1.outcome)),
             group: proposal.electorate.group(),
+            holders: self.holders_shown(proposal, now)?,
             voters: voters.collect(),
             threshold: proposal.threshold(),
             tolerates: self.tolerates(proposal),

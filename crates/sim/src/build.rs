@@ -29,6 +29,7 @@ pub fn card(name: &str) -> Vec<u8> {
 pub fn motion(question: &str, voters: &[AgentId]) -> ProposalDraft {
     ProposalDraft {
         group: None,
+        holders: None,
         subject: None,
         pardon: None,
         question: question.into(),
@@ -45,6 +46,7 @@ pub fn motion(question: &str, voters: &[AgentId]) -> ProposalDraft {
 pub fn closed(rule: Rule, options: &[&str], voters: &[AgentId], window_ms: u64) -> ProposalDraft {
     ProposalDraft {
         group: None,
+        holders: None,
         subject: None,
         pardon: None,
         options: options.iter().map(|option| (*option).to_owned()).collect(),

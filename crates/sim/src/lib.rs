@@ -39,6 +39,7 @@ mod oracle;
 mod shell;
 mod sim;
 mod snapshot;
+mod terms;
 mod villain;
 
 pub use build::{agent_key, card, closed, motion, sealed};

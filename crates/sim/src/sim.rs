@@ -106,22 +106,6 @@ impl Sim {
         self
     }
 
-    /// A network whose rating epochs are so long, in milliseconds, and whose anchors are the agents of the first nodes.
-    /// To be called before there are nodes.
-    ///
-    /// # Panics
-    /// When there can be no such network.
-    #[must_use]
-    pub fn rated(mut self, rating_epoch_ms: u64, anchors: usize) -> Self {
-        let mut genesis = self.network.genesis().clone();
-        genesis.rating_epoch_ms = rating_epoch_ms;
-        let mut agents: Vec<AgentId> = (0..anchors).map(|n| agent_key(n).agent()).collect();
-        agents.sort_unstable();
-        genesis.anchors = agents.try_into().expect("few anchors");
-        self.network = Network::new(genesis).expect("a network");
-        self
-    }
-
     /// The network.
     #[must_use]
     pub fn network(&self) -> &Network {

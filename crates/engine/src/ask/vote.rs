@@ -1,7 +1,7 @@
 use althing_ballot::{GroupState, Standing};
 use althing_record::{AgentId, Digest, Millis, RecordId};
 
-use crate::SealedTerms;
+use crate::{HoldersShown, SealedTerms};
 
 /// A proposal and how it stands, as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Vote {
     pub rounds: Vec<CountRound>,
     /// The group whose members vote, after one of its changes.
     pub group: Option<GroupState>,
+    /// Of which skill the voters are holders, and whether this node computes the same of them.
+    pub holders: Option<HoldersShown>,
     /// The electorate.
     pub voters: Vec<Voter>,
     /// Votes that one option needs in a Direct decision.

@@ -71,7 +71,7 @@ impl<S: Snapshot> Engine<S> {
             self.refuse_unhosted(no, agent);
             return Ok(());
         };
-        let Some(terms) = self.proposal_body(no, agent, &draft.terms)? else { return Ok(()) };
+        let Some(terms) = self.proposal_body(no, agent, &draft.terms, now)? else { return Ok(()) };
         let questions: Result<Vec<_>, BallotError> =
             draft.questions.iter().map(|(text, options)| DocketQuestion::new(text, options)).collect();
         let leaves = match questions.and_then(|questions| Docket::leaves(&terms, &questions)) {

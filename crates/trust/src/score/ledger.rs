@@ -136,6 +136,13 @@ impl Ledger {
         self.keys.len() + self.fresh.len()
     }
 
+    /// The attestations that were applied on rating epochs after this one, those on the first of them first. Without them
+    /// the ledger is as it was at the end of this one.
+    pub fn after(&self, epoch: RatingEpoch) -> impl Iterator<Item = RecordId> {
+        let first = epoch.0.checked_add(1).and_then(|epoch| u32::try_from(epoch).ok());
+        first.into_iter().flat_map(|first| self.taken.range(first..)).flat_map(|(_, ids)| ids.iter().copied())
+    }
+
     /// Whether an attestation was applied.
     #[must_use]
     pub fn holds(&self, id: RecordId, epoch: RatingEpoch) -> bool {

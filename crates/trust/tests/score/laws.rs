@@ -84,6 +84,25 @@ proptest! {
     }
 
     #[test]
+    fn a_ledger_without_what_came_later_is_what_it_was(seed: u64, then in 0..300_u64) {
+        let mut draw = Draw(seed);
+        let all = attested(&mut draw, 20, 80, 300);
+        let (before, after): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|one| one.epoch <= then);
+        let mut ledger = ledger_of(&all);
+        let mut expected: Vec<_> = after.iter().map(|one| record(one.id)).collect();
+        let mut later: Vec<_> = ledger.after(RatingEpoch(then)).collect();
+        expected.sort_unstable();
+        later.sort_unstable();
+        prop_assert_eq!(later, expected);
+        for one in &after {
+            for (at, row) in (0..).zip(&one.rows) {
+                ledger.withdraw(record(one.id), agent(one.rater), RatingEpoch(one.epoch), (at, row));
+            }
+        }
+        prop_assert_eq!(scores(&mut ledger, then), scores(&mut ledger_of(&before), then));
+    }
+
+    #[test]
     fn what_is_forgotten_counts_nothing(seed: u64) {
         let mut draw = Draw(seed);
         let all = attested(&mut draw, 20, 200, 9_000);

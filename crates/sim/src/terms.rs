@@ -1,0 +1,42 @@
+use althing_record::{AgentId, Genesis, Network};
+
+use crate::Sim;
+use crate::build::agent_key;
+
+impl Sim {
+    /// A network whose rating epochs are so long, in milliseconds, and whose anchors are the agents of the first nodes.
+    /// To be called before there are nodes.
+    ///
+    /// # Panics
+    /// When there can be no such network.
+    #[must_use]
+    pub fn rated(self, rating_epoch_ms: u64, anchors: usize) -> Self {
+        self.on_terms(|genesis| {
+            genesis.rating_epoch_ms = rating_epoch_ms;
+            genesis.anchors = first(anchors).try_into().expect("few anchors");
+        })
+    }
+
+    /// A network whose committee are the agents of the first nodes. To be called before there are nodes.
+    ///
+    /// # Panics
+    /// When there can be no such network.
+    #[must_use]
+    pub fn governed(self, committee: usize) -> Self {
+        self.on_terms(|genesis| genesis.committee = first(committee).try_into().expect("a small committee"))
+    }
+
+    fn on_terms(mut self, change: impl FnOnce(&mut Genesis)) -> Self {
+        let mut genesis = self.network.genesis().clone();
+        change(&mut genesis);
+        self.network = Network::new(genesis).expect("a network");
+        self
+    }
+}
+
+/// The agents of the first nodes, ascending.
+fn first(count: usize) -> Vec<AgentId> {
+    let mut agents: Vec<_> = (0..count).map(|n| agent_key(n).agent()).collect();
+    agents.sort_unstable();
+    agents
+}
