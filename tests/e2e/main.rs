@@ -23,6 +23,7 @@ mod endings;
 mod events;
 mod fake_node;
 mod groups;
+mod holders;
 mod keys;
 mod lan;
 mod leaks;

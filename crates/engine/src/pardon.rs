@@ -71,7 +71,9 @@ impl<S: Snapshot> Engine<S> {
             return Ok(Err((RefusalKind::Invalid, cause, "propose it as one of them: --agent DID")));
         }
         let given = Electorate::weighted(draft.voters.clone());
-        if draft.group.is_some() || !(draft.voters.is_empty() || given.as_ref() == Ok(&electorate)) {
+        if draft.group.is_some()
+            || draft.holders.is_some()
+            || !(draft.voters.is_empty() || given.as_ref() == Ok(&electorate)) {
             let cause =
                 format!("a pardon is decided by the network's {who} without the agent, each with one vote");
             return Ok(Err((

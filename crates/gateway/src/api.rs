@@ -17,6 +17,7 @@ mod find;
 mod groups;
 mod health;
 mod keys;
+mod holders;
 mod peers;
 mod problem;
 mod propose;
@@ -49,6 +50,7 @@ pub use groups::{
 };
 pub use health::{Health, HealthState, ProtocolHealth, Stopping};
 pub use keys::KeyRotated;
+pub use holders::{CappedVoter, DifferingVoter, ElectorateCheck, Holders};
 pub use peers::{Direction, Peer, Peers};
 pub use problem::{Problem, ProblemKind};
 pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method, parse_quorum};

@@ -253,6 +253,12 @@ fn what(kind: &str, data: &Value) -> String {
             data["rejected"]
         ),
         "vote.opened" => format!("{} by {}", id("proposal"), text("trustee")),
+        "vote.electorate-differs" => format!(
+            "{} {} voters have another mass here, {} too low a score",
+            id("proposal"),
+            data["differing"],
+            data["too_low"]
+        ),
         "vote.rejected" => format!("{} {}", id("proposal"), text("cause")),
         "vote.conflicting" => {
             let options = data["options"].as_array().map(Vec::as_slice).unwrap_or_default();

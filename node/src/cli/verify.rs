@@ -177,6 +177,13 @@ fn document(network: &Network, proposal: &Proposal, more: serde_json::Value) -> 
         "electorate": proposal.electorate.voters().len(),
         "group": proposal.electorate.group().map(|of| of.group.to_string()),
         "group_head": proposal.electorate.group().map(|of| of.head.to_string()),
+        "holders": proposal.electorate.holders().map(|holders| json!({
+            "skill": &*holders.terms.skill,
+            "score_min": holders.terms.score_min,
+            "rating_epoch": holders.terms.epoch,
+            "cap": holders.cap,
+            "capped": holders.masses.iter().filter(|mass| **mass > holders.cap).count(),
+        })),
     });
     if let (Some(all), serde_json::Value::Object(more)) = (document.as_object_mut(), more) {
         all.extend(more);
@@ -184,10 +191,19 @@ fn document(network: &Network, proposal: &Proposal, more: serde_json::Value) -> 
     document
 }
 
-/// The group whose members the voters are proved to be, and after which of its changes.
+/// The group whose members the voters are proved to be, and after which of its changes; or the skill that they are said to
+/// have.
 fn group_lines(text: &mut Text, proposal: &Proposal) {
     if let Some(of) = proposal.electorate.group() {
         text.pairs(&[("group", of.group.to_string()), ("members at", of.head.to_string())]);
+    }
+    if let Some(holders) = proposal.electorate.holders() {
+        let capped = holders.masses.iter().filter(|mass| **mass > holders.cap).count();
+        let total = proposal.electorate.total();
+        text.pairs(&[
+            ("voters", format!("{}, as the proposer says", holders.terms)),
+            ("weights", format!("at most {} of {total}; {capped} would have had more", holders.cap)),
+        ]);
     }
 }
 

@@ -1,4 +1,5 @@
 mod audit;
+mod holders;
 mod result;
 mod sealed;
 
@@ -119,6 +120,8 @@ pub(super) fn request(propose: args::Propose) -> Result<ProposeRequest, Failure>
         voters: voters.iter().map(ToString::to_string).collect(),
         weights,
         group: propose.group,
+        skill: propose.skill.map(|skill| skill.to_string()),
+        min_score: propose.min_score,
         subject: propose.subject,
         after: propose.after,
         pardon: propose.pardon.map(|agent| agent.to_string()),
@@ -263,6 +266,7 @@ pub(super) fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
     if let (Some(group), Some(head)) = (&summary.group, &summary.group_head) {
         text.pairs(&[("group", group.clone()), ("after", head.clone())]);
     }
+    holders::show(vote, &mut text);
     let is_shut = sealed::is_shut(summary);
     let votes = |votes: u64| if is_shut { "sealed".to_owned() } else { votes.to_string() };
     let mut rows: Vec<Vec<String>> =

@@ -168,6 +168,16 @@ pub enum EventData {
         /// The options that all have their votes.
         options: Vec<String>,
     },
+    /// `io.althing.vote.electorate-differs`: this node, whose agents vote by reputation, computes other masses.
+    #[schema(title = "vote.electorate-differs")]
+    ElectorateDiffers {
+        /// The proposal.
+        proposal: String,
+        /// How many voters have another mass here.
+        differing: u64,
+        /// How many have too low a score here.
+        too_low: u64,
+    },
     /// `io.althing.docket.proposed`: many questions were put at once.
     #[schema(title = "docket.proposed")]
     DocketProposed {
@@ -386,6 +396,10 @@ fn data_of(node: NodeId, event: &Event) -> (String, EventData) {
         Event::VoteConflicting { proposal, options } => {
             let (proposal, options) = (proposal.to_string(), options.clone());
             (proposal.clone(), EventData::VoteConflicting { proposal, options })
+        }
+        Event::ElectorateDiffers { proposal, differing, too_low } => {
+            let (proposal, differing, too_low) = (proposal.to_string(), *differing, *too_low);
+            (proposal.clone(), EventData::ElectorateDiffers { proposal, differing, too_low })
         }
         Event::DocketProposed { docket, proposer, title, questions } => {
             let (docket, proposer) = (docket.to_string(), proposer.to_string());

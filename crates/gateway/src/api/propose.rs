@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
 use althing_ballot::{ClosedTerms, Quorum, Rule, Voter};
-use althing_engine::ProposalDraft;
+use althing_card::{SkillError, SkillPath};
+use althing_engine::{HoldersDraft, ProposalDraft};
 use althing_record::{AgentId, IdError, RecordId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,13 +22,21 @@ pub struct ProposeRequest {
     /// The options, 2 to 64. Empty: a motion, that is "yes" and "no", of which only "yes" can be certified.
     #[serde(default)]
     pub options: Vec<String>,
-    /// The voters, each a did. None if a group votes.
+    /// The voters, each a did. None if a group votes, or holders of a skill.
     #[schema(example = json!(["did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub voters: Vec<String>,
     /// The group whose members vote, by its id: each with one vote, as the group is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The skill whose holders vote, weighed by reputation, nobody by more than a tenth of all; who has a skill below it has
+    /// it, too. There must be at least ten. The network's committee closes the vote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "text/translate")]
+    pub skill: Option<String>,
+    /// Only holders with at least this score, in thousandths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_score: Option<u64>,
     /// How much each voter's ballot counts, in the same order; empty: each 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weights: Vec<u64>,
@@ -98,7 +107,9 @@ impl ProposeRequest {
             voters.iter_mut().zip(&self.weights).for_each(|(voter, weight)| voter.weight = *weight);
         }
         let group = self.group.as_deref().map(str::parse).transpose().map_err(ProposeError::Group)?;
-        if group.is_some() && !(voters.is_empty() && self.weights.is_empty()) {
+        let holders = self.holders()?;
+        let is_listed = !(voters.is_empty() && self.weights.is_empty());
+        if [group.is_some(), holders.is_some(), is_listed].iter().filter(|given| **given).count() > 1 {
             return Err(ProposeError::Both);
         }
         let rule = parse_method(&self.method)?;
@@ -107,12 +118,25 @@ impl ProposeRequest {
             options: self.options.clone(),
             voters,
             group,
+            holders,
             rule,
             subject: self.subject()?,
             pardon: self.pardon.as_deref().map(str::parse).transpose().map_err(ProposeError::Pardon)?,
             closed: self.terms(rule)?,
             window_ms: self.window_ms.unwrap_or(DEFAULT_WINDOW_MS),
         })
+    }
+
+    /// The holders of a skill who vote, if it is they.
+    fn holders(&self) -> Result<Option<HoldersDraft>, ProposeError> {
+        match (&self.skill, self.min_score) {
+            (Some(skill), least) => {
+                let skill = skill.parse::<SkillPath>().map_err(ProposeError::Skill)?;
+                Ok(Some(HoldersDraft { skill, score_min: least.unwrap_or(0) }))
+            }
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(ProposeError::NoSkill),
+        }
     }
 
     /// The subject, and the decision on it that stands so far.
@@ -134,7 +158,7 @@ impl ProposeRequest {
         };
         let terms = ClosedTerms {
             quorum: self.quorum.as_deref().map(parse_quorum).transpose()?,
-            by_committee: self.committee,
+            by_committee: self.committee || self.skill.is_some(),
             option_order,
             delegation: self.delegation,
             sealing: self.sealed.as_ref().map(SealRequest::terms).transpose()?,
@@ -165,12 +189,18 @@ pub enum ProposeError {
     /// The group's id is none.
     #[error("group: {0}")]
     Group(IdError),
-    /// Both a group and voters are to vote.
-    #[error("a group votes, and voters are listed besides")]
+    /// Who is to vote is said in several ways.
+    #[error("several electorates are named: voters, a group or a skill")]
     Both,
     /// Who is to be pardoned is no did.
     #[error("pardon: {0}")]
     Pardon(IdError),
+    /// The skill is none.
+    #[error(transparent)]
+    Skill(SkillError),
+    /// A score is asked for, and no skill.
+    #[error("a least score is named, and no skill whose holders are to have it")]
+    NoSkill,
     /// What it is to take the place of is no id.
     #[error("after: {0}")]
     After(IdError),
@@ -210,7 +240,11 @@ impl ProposeError {
             Self::Pardon(_) => {
                 "name the agent by its did; `althing evidence ls` lists those who need a pardon"
             }
-            Self::Both => "name a group, or list the voters",
+            Self::Both => "name one of them",
+            Self::Skill(_) => {
+                "a skill is a path such as text/translate; `althing find` shows those of agents"
+            }
+            Self::NoSkill => "name the skill, too",
             Self::After(_) => {
                 "it is the whole id of a decided proposal, 64 hex digits; `althing vote ls` lists them"
             }

@@ -5,7 +5,7 @@ use althing_record::{AgentId, IdError, RecordId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Document, Sealed, document, rfc3339};
+use super::{Document, Holders, Sealed, document, rfc3339};
 
 /// Most rows in one list answer.
 pub const MAX_LISTED: usize = 1_000;
@@ -171,6 +171,9 @@ pub struct Vote {
     pub summary: VoteSummary,
     /// The electorate.
     pub voters: Vec<Voter>,
+    /// Of which skill they are holders, if they vote by reputation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holders: Option<Holders>,
     /// How a closed decision is closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<Closing>,
@@ -197,6 +200,7 @@ impl From<althing_engine::Vote> for Vote {
                     invalid: voter.invalid,
                 })
                 .collect(),
+            holders: vote.holders.clone().map(Holders::from),
             closing: vote.closing.as_ref().map(Closing::from),
             rounds: vote
                 .rounds

@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::votes::certificate_file;
+use super::votes::{certificate_file, look_for_holders};
 use crate::api::{
     Answered, AnswersRequest, Docket, DocketRequest, Dockets, Problem, ProblemKind, Proposed, QuestionsQuery,
     Vote,
@@ -36,6 +36,7 @@ pub(super) async fn propose(
         .draft()
         .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()).with_hint(error.hint()))?;
     let agent = edge.agent(request.terms.agent.as_deref()).await?;
+    look_for_holders(&edge, &draft.terms).await?;
     let answer = edge.ask(Ask::ProposeDocket { agent, draft }).await?;
     let Answer::Proposed { proposal, threshold, tolerates } = answer else { return Err(mismatch()) };
     Ok((StatusCode::CREATED, Json(Proposed::new(proposal, agent, threshold, tolerates))))

@@ -1,6 +1,6 @@
 //! Proposals, ballots and certificates.
 
-use althing_engine::{Answer, Ask};
+use althing_engine::{Answer, Ask, Find, MAX_FOUND, ProposalDraft, Query as CardQuery};
 use althing_record::RecordId;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -37,9 +37,20 @@ pub(super) async fn propose(
         .draft()
         .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()).with_hint(error.hint()))?;
     let agent = edge.agent(request.agent.as_deref()).await?;
+    look_for_holders(&edge, &draft).await?;
     let answer = edge.ask(Ask::Propose { agent, draft }).await?;
     let Answer::Proposed { proposal, threshold, tolerates } = answer else { return Err(mismatch()) };
     Ok((StatusCode::CREATED, Json(Proposed::new(proposal, agent, threshold, tolerates))))
+}
+
+/// Has the network asked who has the skill, before those who are known are put into an electorate.
+pub(super) async fn look_for_holders(edge: &Edge, draft: &ProposalDraft) -> Result<(), Refused> {
+    if let Some(holders) = &draft.holders {
+        let query = CardQuery::from(althing_card::Term::Skill(holders.skill.clone()));
+        let find = Find { query, limit: MAX_FOUND, after: None, live: true };
+        let Answer::Found(_) = edge.ask(Ask::Find(find)).await? else { return Err(mismatch()) };
+    }
+    Ok(())
 }
 
 /// The known proposals, newest first

@@ -232,6 +232,7 @@ async fn a_vote_round_trips() {
         subject: None,
         pardon: None,
         group: None,
+        holders: None,
         question: "merge PR 12?".into(),
         options: Vec::new(),
         voters: [HOSTED, OTHER].map(|agent| Voter { agent, weight: 1 }).to_vec(),

@@ -65,6 +65,24 @@ pub(crate) fn card() -> engine::CardAnswer {
     }
 }
 
+fn holders() -> engine::HoldersShown {
+    let difference = engine::MassDifference { agent: HOSTED, listed: 9, here: 3 };
+    engine::HoldersShown {
+        skill: "text/translate".into(),
+        score_min: 400,
+        epoch: engine::RatingEpoch(7),
+        cap: 1,
+        capped: vec![(HOSTED, 9)],
+        check: engine::MassCheck::Checked(engine::MassReport {
+            differing: vec![difference],
+            differing_known: 1,
+            left_out: vec![OTHER],
+            left_out_known: 1,
+            ..engine::MassReport::default()
+        }),
+    }
+}
+
 pub(crate) fn vote() -> engine::Vote {
     engine::Vote {
         proposal: PROPOSAL,
@@ -78,6 +96,7 @@ pub(crate) fn vote() -> engine::Vote {
         method: "unanimous".into(),
         subject: None,
         pardon: None,
+        holders: Some(holders()),
         voters: vec![
             engine::Voter {
                 agent: HOSTED,

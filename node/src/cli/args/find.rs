@@ -70,7 +70,7 @@ impl Find {
 }
 
 /// A score of 0 to 1 in thousandths.
-fn score(text: &str) -> Result<u64, String> {
+pub(super) fn score(text: &str) -> Result<u64, String> {
     let expected = || format!("expected a number from 0 to 1 with at most three places, found {text}");
     let (whole, places) = text.split_once('.').unwrap_or((text, ""));
     let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -82,7 +82,7 @@ fn score(text: &str) -> Result<u64, String> {
 }
 
 /// A skill path, normalised as the skill ids in cards are.
-fn skill(text: &str) -> Result<SkillPath, SkillError> {
+pub(super) fn skill(text: &str) -> Result<SkillPath, SkillError> {
     SkillPath::derive(text)
 }
 

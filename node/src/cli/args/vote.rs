@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use althing_card::SkillPath;
 use althing_record::AgentId;
 use clap::{Args, Subcommand};
 
@@ -20,6 +21,7 @@ Examples:
   althing vote propose \"spend it?\" --weights shares.txt --method weighted
   althing vote propose \"100 a month?\" --voters did:key:z6MkA…,did:key:z6MkB… --subject budget --after 5f0c9a11
   althing vote propose \"merge PR 12?\" --group 5f0c9a11 --method majority
+  althing vote propose \"raise the rate?\" --skill text/translate --min-score 0.4 --method majority
   althing vote propose \"who leads?\" --option Ann --option Bo --method majority \\
       --voters did:key:z6MkA…,did:key:z6MkB… --sealed --trustees did:key:z6MkA…,did:key:z6MkB…
   althing vote propose \"a lost disk, no fraud?\" --pardon did:key:z6MkC…
@@ -29,6 +31,8 @@ enough ballots are for one option; there is no rejection, and of yes and no only
 majority, weighted (majority of weights), approval, ranked, schulze and star are closed decisions: when all have
 voted, or the window is over, the voters' nodes agree on the ballots that count, and so does a rejection.
 --closed, --quorum, --committee, --delegation, --tie (of approval and star) and --sealed make a vote a closed one.
+With --skill those vote who are found to have the skill and are trusted, each with its reputation and nobody with more
+than a tenth of all; the committee that the network's genesis names closes the vote.
 Sealed ballots show who has voted and nothing else until, after the vote is closed, enough trustees' nodes open
 them. It is for the proposer to choose trustees of whom fewer than the threshold would tell.
 A pardon forgives what `althing evidence ls` shows of an agent when it is proposed, and nothing later. The committee
@@ -164,7 +168,8 @@ pub(crate) struct Propose {
     /// The question
     pub(crate) question: String,
     /// Who votes, each with one vote
-    #[arg(long, value_name = "DID,DID,…", value_delimiter = ',', required_unless_present_any = ["weights", "group", "pardon"])]
+    #[arg(long, value_name = "DID,DID,…", value_delimiter = ',',
+        required_unless_present_any = ["weights", "group", "pardon", "skill"])]
     pub(crate) voters: Vec<AgentId>,
     /// Who votes, and how much each ballot counts: a file with a did and a number on each line
     #[arg(long, value_name = "FILE", conflicts_with = "voters")]
@@ -172,6 +177,12 @@ pub(crate) struct Propose {
     /// The group whose members vote, as it is now: its id, or the beginning
     #[arg(long, value_name = "GROUP", conflicts_with_all = ["voters", "weights"])]
     pub(crate) group: Option<String>,
+    /// The skill whose holders vote, weighed by reputation, nobody by more than a tenth; at least ten
+    #[arg(long, value_name = "SKILL", conflicts_with_all = ["voters", "weights", "group"], value_parser = super::find::skill)]
+    pub(crate) skill: Option<SkillPath>,
+    /// Only holders with at least this score, from 0 to 1
+    #[arg(long, value_name = "SCORE", requires = "skill", value_parser = super::find::score)]
+    pub(crate) min_score: Option<u64>,
     /// approvals[=N], supermajority[=N/D], unanimous, majority, weighted, approval, ranked, schulze or star
     #[arg(long, default_value = "supermajority", value_parser = method)]
     pub(crate) method: String,
