@@ -1,9 +1,7 @@
 //! Whoever has a skill and is trusted votes, by reputation that real calls made.
 
-use althing_tests::{Home, Node, poll_or_say, run};
+use althing_tests::{Home, Node, keys, poll_or_say, run};
 use serde_json::Value;
-
-use crate::reputation::keys;
 
 const SKILL: &str = "text/same";
 

@@ -7,7 +7,8 @@ use althing_record::{AgentId, NodeId};
 use althing_tests::Origin;
 use althing_trust::{Answer, Call, CallBody, CallFrame, Progress, Refusal, TaskId, request_head_hash};
 use althing_tunnel::{
-    BoxIo, CallError, Caller, Dial, DialError, Identity, KeyBook, Line as CallLine, Meter, Place, Signer, full,
+    BoxIo, CallError, Caller, Dial, DialError, Identity, KeyBook, Line as CallLine, Meter, Place, Signer,
+    full,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;

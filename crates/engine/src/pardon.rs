@@ -73,7 +73,8 @@ impl<S: Snapshot> Engine<S> {
         let given = Electorate::weighted(draft.voters.clone());
         if draft.group.is_some()
             || draft.holders.is_some()
-            || !(draft.voters.is_empty() || given.as_ref() == Ok(&electorate)) {
+            || !(draft.voters.is_empty() || given.as_ref() == Ok(&electorate))
+        {
             let cause =
                 format!("a pardon is decided by the network's {who} without the agent, each with one vote");
             return Ok(Err((

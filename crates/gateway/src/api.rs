@@ -16,8 +16,8 @@ mod evidence;
 mod find;
 mod groups;
 mod health;
-mod keys;
 mod holders;
+mod keys;
 mod peers;
 mod problem;
 mod propose;
@@ -49,8 +49,8 @@ pub use groups::{
     Groups, GroupsQuery, JoiningRequest, OwnRole,
 };
 pub use health::{Health, HealthState, ProtocolHealth, Stopping};
-pub use keys::KeyRotated;
 pub use holders::{CappedVoter, DifferingVoter, ElectorateCheck, Holders};
+pub use keys::KeyRotated;
 pub use peers::{Direction, Peer, Peers};
 pub use problem::{Problem, ProblemKind};
 pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method, parse_quorum};

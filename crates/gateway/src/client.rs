@@ -25,8 +25,9 @@ pub use self::sse::SseEvent;
 use self::wire::{Reply, Upload, Wire};
 use crate::api::{
     Ballot, BallotRequest, CallProofs, CallsQuery, Card, Document, EventsQuery, Evidence, ExposeRequest,
-    Exposed, ExposedList, Find, FindQuery, Health, KeyRotated, ListQuery, Peers, Ping, PingQuery, Problem, ProblemKind,
-    ProposeRequest, Proposed, Published, Reach, Retracted, Status, Stopping, Unexposed, Vote, Votes,
+    Exposed, ExposedList, Find, FindQuery, Health, KeyRotated, ListQuery, Peers, Ping, PingQuery, Problem,
+    ProblemKind, ProposeRequest, Proposed, Published, Reach, Retracted, Status, Stopping, Unexposed, Vote,
+    Votes,
 };
 use crate::body::{BODY_BYTES_MAX, CARD_BYTES_MAX, card_too_large};
 use crate::files;

@@ -176,12 +176,10 @@ impl CallStream {
             return Err(self.refuse(Told::Nonsense("it answered before it was asked".to_owned())));
         };
         match taken {
-            Ok(bytes) => {
-                match self.verify(&bytes, &call) {
-                    Ok(accept) => self.tell(Told::Taken { call, accept: Ok(accept) }),
-                    Err(cause) => return Err(self.refuse(Told::Nonsense(cause))),
-                }
-            }
+            Ok(bytes) => match self.verify(&bytes, &call) {
+                Ok(accept) => self.tell(Told::Taken { call, accept: Ok(accept) }),
+                Err(cause) => return Err(self.refuse(Told::Nonsense(cause))),
+            },
             Err(reason) => self.tell(Told::Taken { call, accept: Err(reason.to_string()) }),
         }
         Ok(true)

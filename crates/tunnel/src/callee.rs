@@ -23,9 +23,9 @@ use crate::accept_book::{AcceptBook, Pair};
 use crate::dial::BoxIo;
 use crate::evidence::{Evidence, Side};
 use crate::exposure::{Exposure, Exposures};
+use crate::keys::KeyFault;
 use crate::log::CallLog;
 use crate::meter::{Ending, Meter};
-use crate::keys::KeyFault;
 use crate::prefixed::Prefixed;
 use crate::serve::{Asking, Signed, respond};
 use crate::signer::{LINEAGE_HEADER, shown_in};
@@ -266,8 +266,8 @@ impl Callee {
                 Progress::Needs(_) => more(io, &mut bytes).await?,
             }
         };
-        let call =
-            Call::verify(&call.0, self.0.keys.network().id()).map_err(|error| malformed(error.to_string()))?;
+        let call = Call::verify(&call.0, self.0.keys.network().id())
+            .map_err(|error| malformed(error.to_string()))?;
         let mut looked = 0_usize;
         let mut long = None;
         let end = loop {

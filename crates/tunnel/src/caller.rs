@@ -120,7 +120,9 @@ impl CallError {
     #[must_use]
     pub fn is_undelivered(&self) -> bool {
         match self {
-            Self::Dial(_) | Self::TooMany(_) | Self::Store(_) | Self::Refused { .. } | Self::Busy { .. } => true,
+            Self::Dial(_) | Self::TooMany(_) | Self::Store(_) | Self::Refused { .. } | Self::Busy { .. } => {
+                true
+            }
             Self::Nonsense { .. } | Self::Timeout { .. } | Self::Broken { .. } => false,
         }
     }

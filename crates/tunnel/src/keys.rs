@@ -61,7 +61,8 @@ impl KeyBook {
             return Ok(keys);
         }
         let read = Arc::clone(&self.0.read);
-        let records = tokio::task::spawn_blocking(move || read(agent)).await.map_err(|error| error.to_string());
+        let records =
+            tokio::task::spawn_blocking(move || read(agent)).await.map_err(|error| error.to_string());
         let keys = Arc::new(Keys::of(agent, records??));
         self.remember(Arc::clone(&keys));
         Ok(keys)
@@ -165,9 +166,8 @@ mod tests {
 
     #[test]
     fn the_newest_key_of_what_is_known_and_shown_speaks() {
-        let replaced = |key: u8| {
-            Err(KeyFault::Replaced { key: agent(key).public(), agent: agent(1).agent() })
-        };
+        let replaced =
+            |key: u8| Err(KeyFault::Replaced { key: agent(key).public(), agent: agent(1).agent() });
         let unknown = |key: u8| Err(KeyFault::Unknown { key: agent(key).public(), agent: agent(1).agent() });
         for (own, key, shown, expected) in [
             (0, 1, None, Ok(())),

@@ -12,11 +12,11 @@ use std::path::PathBuf;
 
 use althing_keystore::{Keystore, KeystoreError, Part, Unlock};
 
+use self::rotate::rotate;
 use super::args;
 use super::failure::{Exit, Failure};
 use super::page::{Page, Screen};
 use super::session::Session;
-use self::rotate::rotate;
 use crate::daemon;
 use crate::settings::{Settings, Sources};
 

@@ -134,9 +134,8 @@ impl Tunnel {
 /// The keys of agents, as the store has them.
 pub(super) fn key_book(rocks: Rocks, network: Network) -> KeyBook {
     let of = network.clone();
-    let read = move |agent| {
-        althing_engine::identity_records(&rocks, &of, agent).map_err(|error| error.to_string())
-    };
+    let read =
+        move |agent| althing_engine::identity_records(&rocks, &of, agent).map_err(|error| error.to_string());
     KeyBook::new(network, Arc::new(read))
 }
 

@@ -121,16 +121,13 @@ pub(super) fn keys(
     for name in names {
         let file = format!("{name}{RECOVERY_SUFFIX}");
         let Settled { agent, key, identity } = settle::settle(&keystore, &name, network, &identity)?;
-        let hash = match known
-            .get(&name)
-            .copied()
-            .map_or_else(|| founded_with(agent), |hash| Ok(Some(hash)))?
-        {
-            Some(hash) => hash,
-            None if recovery.contains(&file) => recovery_key_hash(&keystore.agent_key(&file)?.public()),
-            None if unused => recovery_key_hash(&keystore.create_agent(&file)?.public()),
-            None => return Err(RunError::Recovery { path, agent: name }),
-        };
+        let hash =
+            match known.get(&name).copied().map_or_else(|| founded_with(agent), |hash| Ok(Some(hash)))? {
+                Some(hash) => hash,
+                None if recovery.contains(&file) => recovery_key_hash(&keystore.agent_key(&file)?.public()),
+                None if unused => recovery_key_hash(&keystore.create_agent(&file)?.public()),
+                None => return Err(RunError::Recovery { path, agent: name }),
+            };
         known.insert(name.clone(), hash);
         if caller.is_none() {
             let (signer, key) = (signer(&keystore, &name, &key)?, Arc::new(key.clone()));

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use althing_engine::Refusal;
-use althing_gateway::api::{KeyRotated, ExposeRequest, Exposed, Unexposed};
+use althing_gateway::api::{ExposeRequest, Exposed, KeyRotated, Unexposed};
 use althing_gateway::{CallDesk, Calls, Doing, Hold};
 use althing_record::{AgentId, Millis, Network, NodeKey};
 use althing_tunnel::{
@@ -53,7 +53,8 @@ impl CallDesk for Desk {
     fn rotate(&self, name: String) -> Doing<KeyRotated> {
         let refused = self.refused();
         let agent = HOSTED.to_string();
-        let rotated = KeyRotated { schema: "althing.key-rotated/v1".into(), agent, name, ..KeyRotated::default() };
+        let rotated =
+            KeyRotated { schema: "althing.key-rotated/v1".into(), agent, name, ..KeyRotated::default() };
         Box::pin(async move { refused.map(|()| rotated) })
     }
 

@@ -214,8 +214,9 @@ fn admit_name(
     if let Some(keystore) = keystore {
         if keystore.identity(name).map_err(|error| unopened(&error))?.is_some() {
             let cause = format!("the key of \"{name}\" in {} was rotated since", place.home.display());
-            return Err(Failure::new(Exit::Failed, cause)
-                .hint("these shares are of a key that does not count any more; nothing was restored".to_owned()));
+            return Err(Failure::new(Exit::Failed, cause).hint(
+                "these shares are of a key that does not count any more; nothing was restored".to_owned(),
+            ));
         }
         match keystore.agent_key(name) {
             Ok(key) if key.agent() != restored.agent => {

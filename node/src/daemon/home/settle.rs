@@ -112,7 +112,14 @@ mod tests {
             settle(&self.keystore, DEFAULT_AGENT, &self.network, |_| Ok(stored.to_vec())).unwrap()
         }
 
-        fn link(&self, agent: AgentId, prev: Option<&Record>, kind: Kind, body: Vec<u8>, by: &AgentKey) -> Record {
+        fn link(
+            &self,
+            agent: AgentId,
+            prev: Option<&Record>,
+            kind: Kind,
+            body: Vec<u8>,
+            by: &AgentKey,
+        ) -> Record {
             let seq = prev.map_or(0, |prev| match prev.header().placement {
                 Placement::Chain { seq, .. } => seq + 1,
                 _ => panic!("no chain"),
@@ -189,7 +196,8 @@ mod tests {
         let home = Home::new();
         let agent = home.key().agent();
         let records = home.rotate(agent, Vec::new());
-        let kept = KeptIdentity { agent, records: records.iter().map(|record| record.bytes().to_vec()).collect() };
+        let kept =
+            KeptIdentity { agent, records: records.iter().map(|record| record.bytes().to_vec()).collect() };
         home.keystore.keep_identity(DEFAULT_AGENT, &kept).unwrap();
         home.keystore.succeed(DEFAULT_AGENT).unwrap();
         let recovery = home.keystore.successor(RECOVERY).unwrap().unwrap();
