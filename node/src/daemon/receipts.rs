@@ -338,6 +338,7 @@ mod tests {
     use althing_record::{AgentKey, Millis, Network, NodeKey};
     use althing_store::CommitNo;
     use althing_trust::{Accept, AcceptBody, Call, CallBody, TaskId, request_head_hash};
+    use althing_tunnel::Signer;
 
     use super::*;
 
@@ -371,7 +372,11 @@ mod tests {
     /// Keeps what ended, on a node whose event loop answers every accusation; gives these.
     async fn kept(rocks: &Rocks, ended: Vec<Evidence>) -> Vec<[Accept; 2]> {
         let key = AgentKey::from_seed(&[1; 32]);
-        let rater = Some(Identity::new(key.agent(), std::sync::Arc::new(key)));
+        let rater = Some(Identity::new(
+            key.agent(),
+            std::sync::Arc::new(key.clone()),
+            std::sync::Arc::new(Signer::of(&key)),
+        ));
         let (asks, mut asked) = mpsc::channel::<Asked>(1);
         let (send, receive) = mpsc::channel(8);
         let keeper = Keeper { rocks: rocks.clone(), network: Network::builtin(), rater, asks };

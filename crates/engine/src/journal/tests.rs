@@ -527,6 +527,7 @@ fn own_acts_are_told_like_others() {
         subject: None,
         pardon: None,
         group: None,
+        holders: None,
         question: "q?".into(),
         options: Vec::new(),
         voters: vec![Voter { agent: me, weight: 1 }],
