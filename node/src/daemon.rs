@@ -15,6 +15,7 @@ mod clock;
 mod descriptors;
 mod desk;
 mod event_loop;
+mod experience;
 mod expose;
 pub(crate) mod home;
 mod inbound;
@@ -253,7 +254,9 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     };
     let rocks = opened.rocks.clone();
     let publishing = attest::Publishing::default();
-    let desk = Desk::new((rocks.clone(), network.clone(), clock), identity.clone(), publishing.clone());
+    let experience = experience::Experience::default();
+    let rating = (publishing.clone(), experience.clone());
+    let desk = Desk::new((rocks.clone(), network.clone(), clock), identity.clone(), rating);
     metrics.registry_mut().register_collector(Box::new(desk.clone()));
     let engine = Engine::new(config, opened.rocks, seed()?, clock.now())?;
     if engine.is_restored() {
@@ -283,7 +286,15 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         tunnel.limits.clone(),
     );
     let (network_kept, rater) = (network.clone(), identity.clone());
-    let keeper = receipts::Keeper { rocks: rocks.clone(), network: network_kept, rater, asks: asks.clone() };
+    let keeper = receipts::Keeper {
+        rocks: rocks.clone(),
+        network: network_kept,
+        rater,
+        experience: experience.clone(),
+        clock,
+        asks: asks.clone(),
+    };
+    let telling = tokio::spawn(experience.tell(asks.clone()));
     let receipts = tokio::spawn(receipts::keep(keeper, tunnel.evidence));
     let attesting = default_agent.filter(|_| options.publish_ratings).map(|agent| {
         let network = network.clone();
@@ -352,6 +363,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         exposing.abort();
         serving.abort();
         receipts.abort();
+        telling.abort();
         attesting.as_ref().inspect(|task| task.abort());
         let mut outcome = ended_by_itself.take();
         if !running.is_finished() {

@@ -223,6 +223,8 @@ pub enum Said {
 pub enum Answer {
     /// To [`Ask::Status`].
     Status(Box<Status>),
+    /// To [`ReputationAsk::Experience`].
+    Experienced,
     /// To [`Ask::Hosts`].
     Hosts(Vec<AgentId>),
     /// To [`Ask::Host`]: the agent's identity is durable here.

@@ -1,6 +1,7 @@
 //! What raters say of others, and the scores that follow. The ledger is in memory, rebuilt from the records at the start;
 //! scores are computed by a job of the shell, so that the event loop does not wait for them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,15 +9,17 @@ use althing_card::{Query, Term};
 use althing_record::cbor;
 use althing_record::{AgentId, Content, Genesis, Kind, Millis, Record, RecordId};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
-use althing_trust::{Attestations, AttestationsBody, Ledger, Params, RatingEpoch, Scores, Standing};
+use althing_trust::{
+    Attestations, AttestationsBody, Counts, Ledger, Params, Q32, RatingEpoch, Scores, Slash, Standing,
+};
 
 use crate::admit::Admission;
 use crate::engine::Engine;
 use crate::masses::{Later, MASS_EPOCHS};
 use crate::rows::{DOUBLE_ATTESTATION, trust_key, trust_prefix};
 use crate::{
-    Answer, AskNo, Effect, JobNo, Now, Offence, RATERS_MAX, Ranked, RatingRow, RefusalKind, Reputation,
-    ReputationAsk, Source,
+    Answer, AskNo, EXPERIENCE_EPOCHS_MAX, Effect, JobNo, Now, Offence, RATERS_MAX, Ranked, RatingRow,
+    RefusalKind, Reputation, ReputationAsk, Source,
 };
 
 /// Most pairs of rater and target that the ledger holds: at 112 bytes each, some 112 MB. Attestations that come when there
@@ -51,6 +54,8 @@ pub(crate) struct Ratings {
     not_before: u64,
     wake_at: Option<u64>,
     scores: Option<Arc<ScoreTable>>,
+    /// How calls of the first agent here went, told of or not.
+    own: BTreeMap<RatingEpoch, BTreeMap<AgentId, Counts>>,
 }
 
 impl Ratings {
@@ -93,6 +98,7 @@ pub struct ScoreJob {
     epoch: RatingEpoch,
     params: Params,
     viewer: Option<AgentId>,
+    told: BTreeSet<RatingEpoch>,
 }
 
 impl fmt::Debug for ScoreJob {
@@ -108,12 +114,15 @@ pub struct ScoreTable {
     epoch: RatingEpoch,
     network: Option<Scores>,
     seen: Option<Scores>,
+    /// Rating epochs of which the viewer's own calls are in the ledger.
+    told: BTreeSet<RatingEpoch>,
+    slash: BTreeMap<AgentId, Slash>,
 }
 
 impl ScoreJob {
     /// Scores for everybody, without what is said on later rating epochs.
     pub(crate) fn of(ledger: Arc<Ledger>, later: Later, epoch: RatingEpoch, params: Params) -> Self {
-        Self { ledger, later, epoch, params, viewer: None }
+        Self { ledger, later, epoch, params, viewer: None, told: BTreeSet::new() }
     }
 
     /// Computes the scores.
@@ -125,6 +134,8 @@ impl ScoreJob {
             epoch: self.epoch,
             network: view.scores(&self.params),
             seen: self.viewer.map(|agent| view.seen_by(agent, &self.params)),
+            told: self.told.clone(),
+            slash: self.params.slash.clone(),
         }
     }
 }
@@ -148,9 +159,10 @@ impl ScoreTable {
         self.seen.as_ref()
     }
 
-    /// What this node chooses by.
+    /// What is known of an agent here, if anything is.
     fn standing(&self, agent: AgentId) -> Option<Standing> {
-        self.seen.as_ref().or(self.network.as_ref()).and_then(|scores| scores.of(agent))
+        let known = self.seen.as_ref().or(self.network.as_ref()).and_then(|scores| scores.of(agent));
+        known.or_else(|| self.slash.get(&agent).map(|slash| Standing::unknown(slash.factor())))
     }
 }
 
@@ -169,16 +181,24 @@ impl<S: Snapshot> Engine<S> {
         self.ratings.scores.as_deref()
     }
 
-    /// What this node chooses by of an agent.
+    /// What this node chooses by of an agent: the newest scores, and calls of its own that they do not rest on.
     pub(crate) fn standing(&self, agent: AgentId) -> Option<Standing> {
-        self.ratings.scores.as_ref()?.standing(agent)
+        let scores = self.ratings.scores.as_ref();
+        let known = scores.and_then(|scores| scores.standing(agent));
+        let is_in = |epoch: &RatingEpoch| scores.is_some_and(|scores| scores.told.contains(epoch));
+        let own = self.ratings.own.iter().filter(|(epoch, _)| !is_in(epoch));
+        match own.filter_map(|(_, calls)| calls.get(&agent).copied()).reduce(Counts::plus) {
+            None => known,
+            Some(own) => Some(known.unwrap_or_else(|| Standing::unknown(Q32::ONE)).with_calls(own)),
+        }
     }
 
     /// Reads the ledger from the records.
     pub(crate) fn resume_ratings(&mut self) -> Result<(), ReadError> {
         self.masses.forget();
         // Scores stay until there are others; a job under way is of a ledger that is no more.
-        self.ratings = Ratings { scores: self.ratings.scores.take(), ..Ratings::default() };
+        let own = std::mem::take(&mut self.ratings.own);
+        self.ratings = Ratings { scores: self.ratings.scores.take(), own, ..Ratings::default() };
         let mut from = Vec::new();
         loop {
             let rows = self.store.scan(Table::TrustView, &from, &prefix_end(&[]), 1_024)?;
@@ -268,6 +288,7 @@ impl<S: Snapshot> Engine<S> {
             epoch,
             params,
             viewer: self.agents.first().map(|hosted| hosted.agent),
+            told: self.told_epochs()?,
         };
         self.ratings.changed = false;
         self.ratings.job = Some(number);
@@ -290,6 +311,18 @@ impl<S: Snapshot> Engine<S> {
     /// How long nothing of this kind is computed again, in milliseconds.
     pub(crate) fn pause(&self) -> u64 {
         (self.network.genesis().rating_epoch_ms / 8).clamp(PAUSE_MS_MIN, PAUSE_MS_MAX)
+    }
+
+    /// The rating epochs with own calls of which the first agent's word is in the ledger.
+    fn told_epochs(&self) -> Result<BTreeSet<RatingEpoch>, ReadError> {
+        let Some(hosted) = self.agents.first() else { return Ok(BTreeSet::new()) };
+        let mut told = BTreeSet::new();
+        for epoch in self.ratings.own.keys() {
+            if is_attested(&self.store, hosted.agent, *epoch)? {
+                told.insert(*epoch);
+            }
+        }
+        Ok(told)
     }
 
     fn params(&self) -> Result<Params, ReadError> {
@@ -347,6 +380,13 @@ impl<S: Snapshot> Engine<S> {
             ReputationAsk::Top { skill, limit } => {
                 Answer::Ranking { epoch: self.scored_epoch(), agents: self.ranking(skill, limit, now)? }
             }
+            ReputationAsk::Experience { mut calls } => {
+                while calls.len() > EXPERIENCE_EPOCHS_MAX {
+                    calls.pop_first();
+                }
+                self.ratings.own = calls;
+                Answer::Experienced
+            }
             ReputationAsk::Rows { after } => {
                 let (rows, next) = self.rating_rows(after.as_deref())?;
                 Answer::Ratings { rows, next }
@@ -375,7 +415,7 @@ impl<S: Snapshot> Engine<S> {
             agent,
             epoch: self.scored_epoch(),
             network: of(table.and_then(ScoreTable::network)),
-            seen: of(table.and_then(ScoreTable::seen)),
+            seen: self.agents.first().and_then(|_| self.standing(agent)),
             viewer: self.agents.first().map(|hosted| hosted.agent),
             raters,
             raters_known,
@@ -393,7 +433,7 @@ impl<S: Snapshot> Engine<S> {
         limit: usize,
         now: Now,
     ) -> Result<Vec<Ranked>, ReadError> {
-        let Some(table) = &self.ratings.scores else { return Ok(Vec::new()) };
+        let table = self.ratings.scores.as_deref();
         let agents: Vec<AgentId> = match skill {
             Some(skill) => {
                 let query = Query::from(Term::Skill(skill));
@@ -401,16 +441,16 @@ impl<S: Snapshot> Engine<S> {
                 hits.into_iter().map(|hit| hit.agent).collect()
             }
             None => {
-                let scores = table.seen.as_ref().or(table.network.as_ref());
+                let scores = table.and_then(|table| table.seen.as_ref().or(table.network.as_ref()));
                 scores.into_iter().flat_map(|scores| scores.iter().map(|(agent, _)| agent)).collect()
             }
         };
-        let of = |scores: &Option<Scores>, agent| scores.as_ref().and_then(|scores| scores.of(agent));
+        let of = |agent| table.and_then(ScoreTable::network).and_then(|scores| scores.of(agent));
         let mut ranking: Vec<_> = agents
             .into_iter()
             .filter_map(|agent| {
-                let standing = table.standing(agent)?;
-                Some(Ranked { agent, standing, network: of(&table.network, agent) })
+                let standing = self.standing(agent)?;
+                Some(Ranked { agent, standing, network: of(agent) })
             })
             .collect();
         ranking.sort_by_key(|one| (std::cmp::Reverse(one.standing.service()), one.agent));

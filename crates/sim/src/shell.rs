@@ -364,6 +364,7 @@ impl Sim {
             | Answer::Spread { .. }
             | Answer::Status(_)
             | Answer::Hosts(_)
+            | Answer::Experienced
             | Answer::Card(_)
             | Answer::Found(_)
             | Answer::Vote(_)

@@ -8,7 +8,7 @@ use althing_engine::{Answer, Ask, AttestationsBody, RefusalKind, ReputationAsk, 
 use althing_record::cbor;
 use althing_record::{AgentId, Content, Draft, Incarnation, Kind, Placement, Record};
 use althing_sim::{Sim, agent_key};
-use althing_trust::{Outcome, RatingEpoch};
+use althing_trust::{Counts, Outcome, RatingEpoch, Standing};
 
 use rating::{EPOCH_MS, attest, body, ended, run_to_middle, wall};
 
@@ -158,4 +158,52 @@ fn what_is_wrong_is_refused_by_name() {
     }
     assert_eq!(told(&fine), Taken::New);
     assert_eq!(told(&fine), Taken::Known);
+}
+
+/// What the node of agent 0 thinks of agent 4.
+fn seen(net: &mut Sim) -> Option<Standing> {
+    let agent = net.agent(4);
+    let no = net.ask(0, Ask::Reputation(ReputationAsk::Show { agent }));
+    let Answer::Reputation(shown) = net.answer(no) else { panic!("no reputation") };
+    shown.seen
+}
+
+fn learn(net: &mut Sim, epoch: RatingEpoch, counts: Counts) {
+    let calls = [(epoch, [(net.agent(4), counts)].into())].into();
+    let no = net.ask(0, Ask::Reputation(ReputationAsk::Experience { calls }));
+    assert_eq!(net.answer(no), Answer::Experienced);
+}
+
+#[test]
+fn own_calls_are_chosen_by_at_once_and_once() {
+    let mut net = Sim::seed(35).rated(EPOCH_MS, 2).nodes(5);
+    net.run_for(1_000);
+    assert_eq!(seen(&mut net), None);
+    let bad = Counts::new(5, 0, 0, 5).unwrap();
+    learn(&mut net, RatingEpoch(0), Counts::new(5, 5, 500, 5).unwrap());
+    let liked = seen(&mut net).unwrap();
+    learn(&mut net, RatingEpoch(0), bad);
+    let disliked = seen(&mut net).unwrap();
+    assert!(disliked.service() < liked.service(), "{disliked:?} {liked:?}");
+    learn(&mut net, RatingEpoch(0), Counts::new(5, 5, 500, 5).unwrap());
+
+    // Others say that it is good; what is told of an epoch does not count beside what the ledger has of it.
+    for by in [0, 1, 2] {
+        let answer = attest(&mut net, by, by, &[(4, Outcome::Ok, 5)]);
+        assert!(matches!(answer, Answer::Attested(_)), "{answer:?}");
+    }
+    let told = ended(&net);
+    run_to_middle(&mut net);
+    assert!(net.run_until_quiet());
+    let calls = |net: &Sim| net.scores(0).unwrap().seen().unwrap().of(net.agent(4)).unwrap();
+    let from_ledger = calls(&net);
+    learn(&mut net, told, bad);
+    run_to_middle(&mut net);
+    let told_of = calls(&net);
+    assert_eq!(seen(&mut net), Some(told_of));
+    learn(&mut net, RatingEpoch(told.0 + 1), bad);
+    let then = seen(&mut net).unwrap();
+    assert!(then.service() < told_of.service(), "{then:?} {told_of:?} {from_ledger:?}");
+    // Only this node's choice goes by it.
+    assert!(service(&net, 0, net.agent(4)) == service(&net, 1, net.agent(4)));
 }

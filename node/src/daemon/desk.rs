@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::attest::Publishing;
+use super::experience::Experience;
 use super::{Clock, receipts};
 
 /// How long a checkpoint is held that nobody reads.
@@ -34,6 +35,7 @@ struct Shared {
     /// The agent that calls from here.
     rater: Option<Identity>,
     publishing: Publishing,
+    experience: Experience,
     /// None when the node is stopping.
     rocks: Mutex<Option<Rocks>>,
     held: Mutex<Option<Held>>,
@@ -50,7 +52,7 @@ impl Desk {
     pub(super) fn new(
         (rocks, network, clock): (Rocks, Network, Clock),
         rater: Option<Identity>,
-        publishing: Publishing,
+        (publishing, experience): (Publishing, Experience),
     ) -> Self {
         Self(Arc::new(Shared {
             network,
@@ -58,6 +60,7 @@ impl Desk {
             runtime: Handle::current(),
             rater,
             publishing,
+            experience,
             rocks: Mutex::new(Some(rocks)),
             held: Mutex::new(None),
             compaction: Mutex::new(None),
@@ -159,6 +162,7 @@ impl StoreDesk for Desk {
         };
         let _held = self.0.publishing.blocking_lock();
         let now = self.0.clock.now().wall;
+        let rater = (rater, &self.0.experience);
         receipts::rate(&self.rocks()?, &self.0.network, rater, (task, quality), now)
     }
 

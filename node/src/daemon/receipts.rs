@@ -17,6 +17,8 @@ use althing_trust::{
 use althing_tunnel::{Evidence, Identity, Outcome, Side};
 use tokio::sync::{mpsc, oneshot};
 
+use super::Clock;
+use super::experience::Experience;
 use super::places::{self, Places};
 
 /// Most calls that are kept; of more, the oldest go.
@@ -27,6 +29,9 @@ const BATCH_MAX: usize = 1_024;
 
 /// How long a call waits for others to be written with it.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// How long before a start calls may have ended that are looked at again, in milliseconds.
+const RESUMED_MS: u64 = 3_600_000;
 
 /// Where the numbers of the oldest and the next call are.
 const HEAD: &[u8] = b"h";
@@ -54,6 +59,8 @@ pub(super) struct Keeper {
     pub(super) network: Network,
     /// The agent that calls from here, and signs what it says of that.
     pub(super) rater: Option<Identity>,
+    pub(super) experience: Experience,
+    pub(super) clock: Clock,
     pub(super) asks: mpsc::Sender<Asked>,
 }
 
@@ -74,6 +81,10 @@ pub(super) async fn keep(keeper: Keeper, mut evidence: mpsc::Receiver<Evidence>)
             return;
         }
     };
+    let resuming = keeper.clone();
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || resuming.resume()).await {
+        tracing::warn!(%error, "calls before this start are not chosen by");
+    }
     let mut batch = Vec::new();
     while evidence.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let (gathering, ended) = (keeper.clone(), std::mem::take(&mut batch));
@@ -101,16 +112,34 @@ pub(super) async fn keep(keeper: Keeper, mut evidence: mpsc::Receiver<Evidence>)
 }
 
 impl Keeper {
+    /// What was learned from calls that ended lately and is not published.
+    fn resume(&self) -> Result<(), ReadError> {
+        let Some(rater) = &self.rater else { return Ok(()) };
+        let since = self.clock.now().wall.minus(RESUMED_MS);
+        for (epoch, calls) in own_since(&self.rocks, &self.network, rater.agent, since)? {
+            if !is_attested(&self.rocks, rater.agent, epoch)? {
+                calls.iter().for_each(|call| self.experience.add(call, self.network.genesis()));
+            }
+        }
+        Ok(())
+    }
+
     fn gather(&self, ended: &[Evidence], (mut first, mut next): (u64, u64)) -> Result<Gathered, ReadError> {
         let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
         let mut places = Places::new(&self.rocks, &self.network);
         for evidence in ended {
-            if let Some(row) = row(evidence, self.rater.as_ref()) {
+            let receipt = self.rater.as_ref().and_then(|rater| receipt(evidence, rater));
+            if let Some(row) = row(evidence, receipt.as_ref()) {
                 if evidence.side == Side::Caller {
                     places.take(&evidence.accept, next)?;
                 }
                 rows.push((call_key(next), Some(row)));
                 next += 1;
+            }
+            if let Some(Ok(call)) =
+                receipt.map(|receipt| ProvenReceipt::new((*evidence.accept).clone(), receipt))
+            {
+                self.experience.add(&call, self.network.genesis());
             }
         }
         while next - first > CALLS_MAX {
@@ -147,7 +176,7 @@ impl Keeper {
     }
 }
 
-fn row(evidence: &Evidence, rater: Option<&Identity>) -> Option<Vec<u8>> {
+fn row(evidence: &Evidence, receipt: Option<&Receipt>) -> Option<Vec<u8>> {
     let (outcome, status) = match evidence.outcome {
         Outcome::Answered(status) => (0, status),
         Outcome::Timeout => (1, 0),
@@ -165,9 +194,7 @@ fn row(evidence: &Evidence, rater: Option<&Identity>) -> Option<Vec<u8>> {
         made: evidence.made,
         call: evidence.call.bytes().to_vec().try_into().ok()?,
         accept: evidence.accept.bytes().to_vec().try_into().ok()?,
-        receipt: rater
-            .and_then(|rater| receipt(evidence, rater))
-            .and_then(|receipt| receipt.bytes().to_vec().try_into().ok()),
+        receipt: receipt.and_then(|receipt| receipt.bytes().to_vec().try_into().ok()),
     };
     Some(cbor::to_vec(&kept))
 }
@@ -222,11 +249,12 @@ pub(super) fn own_since(
     Ok(receipts)
 }
 
-/// Changes how good the answer to a call of `rater` was, unless that was published.
+/// Changes how good the answer to a call of `rater` was, unless that was published. An answer that was worth nothing is a
+/// bad one; whoever gave none in time did so whatever is said later.
 pub(super) fn rate(
     rocks: &Rocks,
     network: &Network,
-    rater: &Identity,
+    (rater, experience): (&Identity, &Experience),
     (task, quality): (TaskId, u8),
     now: Millis,
 ) -> Result<Rated, Refusal> {
@@ -252,19 +280,31 @@ pub(super) fn rate(
         let cause = format!("how calls of rating epoch {epoch} went is published");
         return Err(refused(RefusalKind::Conflict, cause, "rate a call before its rating epoch is over"));
     }
-    let body = ReceiptBody { quality, made: now, ..(*receipt).clone() };
+    let outcome = match receipt.outcome {
+        althing_trust::Outcome::Ok | althing_trust::Outcome::Bad if quality == 0 => {
+            althing_trust::Outcome::Bad
+        }
+        althing_trust::Outcome::Ok | althing_trust::Outcome::Bad => althing_trust::Outcome::Ok,
+        other => other,
+    };
+    let body = ReceiptBody { outcome, quality, made: now, ..(*receipt).clone() };
     let signed = Receipt::sign(body, &rater.key()).map_err(|error| Refusal {
         kind: RefusalKind::Internal,
         cause: format!("the receipt cannot be signed: {error}"),
         hint: None,
     })?;
-    let receipt = signed.bytes().to_vec().try_into().ok();
-    let row = cbor::to_vec(&KeptCall { receipt, ..kept });
+    let (callee, bytes) = (accept.callee, signed.bytes().to_vec().try_into().ok());
+    let row = cbor::to_vec(&KeptCall { receipt: bytes, ..kept });
     rocks.keep_calls([(call_key(number), Some(row))]).map_err(unreadable)?;
+    if let (Ok(before), Ok(call)) =
+        (ProvenReceipt::new(accept.clone(), receipt), ProvenReceipt::new(accept, signed))
+    {
+        experience.replace(&before, &call, network.genesis());
+    }
     Ok(Rated {
         schema: "althing.rated/v1".to_owned(),
         task: task.to_string(),
-        callee: accept.callee.to_string(),
+        callee: callee.to_string(),
         quality,
         epoch: epoch.0,
     })
@@ -379,7 +419,9 @@ mod tests {
         ));
         let (asks, mut asked) = mpsc::channel::<Asked>(1);
         let (send, receive) = mpsc::channel(8);
-        let keeper = Keeper { rocks: rocks.clone(), network: Network::builtin(), rater, asks };
+        let (experience, clock) = (Experience::default(), Clock::start());
+        let network = Network::builtin();
+        let keeper = Keeper { rocks: rocks.clone(), network, rater, experience, clock, asks };
         let keeping = tokio::spawn(keep(keeper, receive));
         let answering = tokio::spawn(async move {
             let mut accused = Vec::new();

@@ -1,9 +1,14 @@
+use std::collections::BTreeMap;
+
 use althing_card::SkillPath;
 use althing_record::{AgentId, Digest, Millis, RecordId};
 use althing_trust::{Contribution, Counts, RatingEpoch, Standing};
 
 /// Most raters that one [`Reputation`] names.
 pub const RATERS_MAX: usize = 64;
+
+/// Most rating epochs of own calls that an engine holds beside the ledger.
+pub const EXPERIENCE_EPOCHS_MAX: usize = 9;
 
 /// Something about reputations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +24,12 @@ pub enum ReputationAsk {
         skill: Option<SkillPath>,
         /// Most agents.
         limit: usize,
+    },
+    /// How the calls of this node's first agent went, by rating epoch and callee, in place of what was said before: the
+    /// node's own choice goes by it at once, whether or not it is told to others later.
+    Experience {
+        /// At most [`EXPERIENCE_EPOCHS_MAX`] rating epochs; of more, the newest count.
+        calls: BTreeMap<RatingEpoch, BTreeMap<AgentId, Counts>>,
     },
     /// All rows of all attestations, a page at a time.
     Rows {

@@ -1,4 +1,6 @@
 use super::decay::{BAD, GOOD, RECENT};
+use super::relation::Experience;
+use crate::{Outcome, ProvenReceipt};
 
 /// The best quality of one call.
 pub const QUALITY_MAX: u8 = 100;
@@ -69,6 +71,40 @@ impl Counts {
         Ok(Self { ok, bad: count - ok, quality_sum, in_time })
     }
 
+    /// One call.
+    #[must_use]
+    pub fn of(call: &ProvenReceipt) -> Self {
+        let ok = u64::from(call.receipt().outcome == Outcome::Ok);
+        Self {
+            ok,
+            bad: 1 - ok,
+            quality_sum: call.receipt().quality.into(),
+            in_time: u64::from(call.is_in_time()),
+        }
+    }
+
+    /// These calls and others.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            ok: self.ok.saturating_add(other.ok),
+            bad: self.bad.saturating_add(other.bad),
+            quality_sum: self.quality_sum.saturating_add(other.quality_sum),
+            in_time: self.in_time.saturating_add(other.in_time),
+        }
+    }
+
+    /// These calls without others that are among them.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self {
+            ok: self.ok.saturating_sub(other.ok),
+            bad: self.bad.saturating_sub(other.bad),
+            quality_sum: self.quality_sum.saturating_sub(other.quality_sum),
+            in_time: self.in_time.saturating_sub(other.in_time),
+        }
+    }
+
     /// How many calls.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -97,6 +133,16 @@ impl Counts {
     #[must_use]
     pub fn in_time(&self) -> u64 {
         self.in_time
+    }
+
+    /// As what one agent knows of another, in the three respects.
+    pub(super) fn experience(self) -> [Experience; 3] {
+        let Self { ok, bad, quality_sum, in_time } = self.scaled();
+        let of = |good: u64, all: u64| Experience { good: good << 16, bad: (all - good.min(all)) << 16 };
+        let count = ok + bad;
+        let quality = (quality_sum << 16) / u64::from(QUALITY_MAX);
+        let quality = Experience { good: quality, bad: (count << 16) - quality.min(count << 16) };
+        [of(ok, count), quality, of(in_time, count)]
     }
 
     fn scaled(self) -> Self {
@@ -156,6 +202,18 @@ mod tests {
         let counts = Counts::new(3, 2, 250, 1).unwrap();
         assert_eq!((counts.count(), counts.ok(), counts.bad()), (3, 2, 1));
         assert_eq!((counts.quality_sum(), counts.in_time()), (250, 1));
+    }
+
+    #[test]
+    fn counts_are_experience_in_each_respect() {
+        let counts = Counts::new(4, 3, 250, 2).unwrap().plus(Counts::new(1, 0, 0, 0).unwrap());
+        assert_eq!(counts, Counts::new(5, 3, 250, 2).unwrap());
+        let calls = |experience: Experience| (experience.good >> 16, experience.bad >> 16);
+        // 250 of 500 is as much as two and a half good calls of five.
+        assert_eq!(counts.experience().map(calls), [(3, 2), (2, 2), (2, 3)]);
+        assert_eq!(counts.without(Counts::new(1, 0, 0, 0).unwrap()), Counts::new(4, 3, 250, 2).unwrap());
+        let most = Counts::new(crate::INDEX_MAX, crate::INDEX_MAX, 0, 0).unwrap();
+        assert_eq!(most.experience().map(calls)[0], (WEIGHED_MAX, 0));
     }
 
     #[test]

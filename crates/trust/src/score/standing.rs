@@ -1,3 +1,4 @@
+use super::counts::Counts;
 use super::fixed::{ONE, Q32, div, mul};
 use super::relation::{Experience, QUALITY, RELIABILITY, RESPONSIVENESS};
 use super::trust::Share;
@@ -107,6 +108,22 @@ impl Standing {
         }
     }
 
+    /// An agent of whom nothing is known but what proven misbehaviour costs it.
+    #[must_use]
+    pub fn unknown(slash: Q32) -> Self {
+        Self { slash, ..Self::default() }
+    }
+
+    /// The same with calls of one's own that it does not rest on yet: they take part as other own experience does.
+    #[must_use]
+    pub fn with_calls(mut self, counts: Counts) -> Self {
+        let own = counts.experience();
+        self.mix(own);
+        let calls = own[RELIABILITY].good + own[RELIABILITY].bad;
+        self.evidence = Q32(self.evidence.0.saturating_add(calls << 16));
+        self
+    }
+
     pub(super) fn mix(&mut self, own: [Experience; 3]) {
         self.reliability.mix(own[RELIABILITY]);
         self.quality.mix(own[QUALITY]);
@@ -148,4 +165,26 @@ fn bound(mean: u64, calls: u64) -> u64 {
     let variance = u128::from(mul(mean, ONE - mean));
     let square = u64::try_from((variance << 64) / u128::from(calls)).expect("below 2⁶²");
     mean.saturating_sub(square.isqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_calls_count_at_once() {
+        let bad = Counts::new(3, 0, 0, 3).unwrap();
+        let good = Counts::new(20, 20, 2_000, 20).unwrap();
+        let unknown = Standing::unknown(Q32::ONE);
+        assert_eq!((unknown.service(), unknown.evidence), (Q32(0), Q32(0)));
+        let liked = unknown.with_calls(good);
+        assert!(liked.service() > Q32(Q32::ONE.0 / 2), "{liked:?}");
+        assert_eq!(liked.evidence, Q32(20 * ONE));
+        let then = liked.with_calls(bad);
+        assert!(then.service() < liked.service(), "{then:?}");
+        // In time, and useless: responsiveness alone goes on.
+        assert!(then.responsiveness.score >= then.reliability.score);
+        let proven = Standing::unknown(Q32(0)).with_calls(good);
+        assert_eq!(proven.service(), Q32(0), "no good call outweighs proven misbehaviour");
+    }
 }
