@@ -45,7 +45,7 @@ mod villain;
 pub use build::{agent_key, card, closed, motion, sealed};
 pub use client::Client;
 pub use links::Links;
-pub use load::Load;
+pub use load::{Load, Traffic};
 pub use oracle::Views;
 pub use sim::{Sim, WALL_START};
 pub use snapshot::Snapshot;

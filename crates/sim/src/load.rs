@@ -11,7 +11,24 @@ pub struct Load {
     pub requests: u64,
 }
 
+/// Bytes that were sent since the beginning, by all nodes together, without what transports add.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Records of the ledger that were passed on as gossip, each copy counted.
+    pub ledger: u64,
+    /// Cards, leases and identities that were passed on as gossip, each copy counted.
+    pub directory: u64,
+    /// Requests and their answers: reconciliation above all.
+    pub requests: u64,
+}
+
 impl Sim {
+    /// What was sent since the beginning.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
     /// The load of each node that runs, since it was started.
     #[must_use]
     pub fn loads(&self) -> Vec<Load> {

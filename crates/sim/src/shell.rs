@@ -207,6 +207,7 @@ impl Sim {
         if !self.is_lost() && self.reaches(node, to) {
             let after = self.between(links.delay_ms);
             let bytes = request.to_bytes();
+            self.traffic.requests += bytes.len() as u64;
             self.schedule(after, Event::Request { to, from: node, from_run: run, no, bytes });
         }
     }
@@ -241,6 +242,7 @@ impl Sim {
         }
         if !self.is_lost() && self.reaches(node, to) {
             let after = self.between(self.links.delay_ms);
+            self.traffic.requests += bytes.len() as u64;
             self.schedule(after, Event::Response { to, run, no, bytes });
         }
     }
@@ -272,6 +274,11 @@ impl Sim {
             }
             let copies = 1 + u64::from(self.below(1_000) < self.links.duplicate_permille);
             for _ in 0..copies {
+                let bytes = message.bytes.len() as u64;
+                match message.domain {
+                    Domain::Directory => self.traffic.directory += bytes,
+                    Domain::Ledger => self.traffic.ledger += bytes,
+                }
                 if !self.is_lost() {
                     let after = self.between(self.links.delay_ms);
                     self.schedule(after, Event::Gossip { to, from, message: message.clone() });

@@ -15,7 +15,7 @@ use crate::event::{Event, Message};
 use crate::kademlia::Kademlia;
 use crate::memo::Memo;
 use crate::node::{Life, Node};
-use crate::{Client, Links};
+use crate::{Client, Links, Traffic};
 
 /// The wall-clock time at which a simulation begins.
 pub const WALL_START: Millis = althing_testkit::MADE;
@@ -63,6 +63,7 @@ pub struct Sim {
     pub(crate) log: Vec<String>,
     /// Whether nodes have neighbours: without, nothing is gossiped or reconciled.
     pub(crate) is_meshed: bool,
+    pub(crate) traffic: Traffic,
 }
 
 impl Sim {
@@ -96,6 +97,7 @@ impl Sim {
             violations: Vec::new(),
             log: Vec::new(),
             is_meshed: true,
+            traffic: Traffic::default(),
         }
     }
 

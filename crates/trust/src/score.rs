@@ -4,6 +4,7 @@ mod bucket;
 mod counts;
 mod decay;
 mod fixed;
+mod flow;
 mod ledger;
 mod relation;
 mod scores;

@@ -1,13 +1,10 @@
 use super::fixed::{ONE, div, mul};
+use super::flow::Flow;
 use super::standing::Sums;
 use super::view::Opinions;
 
 /// Rounds of weighing raters; the last is only the sums that scores are made of.
 const ROUNDS: usize = 4;
-/// Steps of spreading trust in each round.
-const STEPS: usize = 24;
-/// The share of trust that starts anew at the anchors in each step.
-const RESTART: u64 = div(3, 10);
 /// How much heavier a disagreement weighs than an agreement.
 const DISAGREEMENT: u128 = 10;
 /// How far a sure rater may be from the consensus.
@@ -63,10 +60,11 @@ impl Trust {
             sums: vec![Sums::default(); count],
             is_anchor,
         };
+        let mut flow = Flow::new(opinions, anchors, count);
         for _ in 1..ROUNDS {
             trust.sum(opinions);
             trust.judge(opinions, anchors);
-            trust.spread(opinions, anchors);
+            trust.spread(&mut flow, anchors);
             trust.weigh();
         }
         trust
@@ -137,42 +135,12 @@ impl Trust {
     }
 
     /// Trust mass: what starts at the anchors and flows along edges; the sum is exactly 1.
-    fn spread(&mut self, opinions: &Opinions, anchors: &Anchors) {
+    fn spread(&mut self, flow: &mut Flow, anchors: &Anchors) {
         let starts = self.starts(anchors);
-        let first = starts[0].0;
+        let masses = flow.spread(&starts, &self.honesty);
         self.mass.fill(0);
-        for (at, start) in &starts {
-            self.mass[*at] = *start;
-        }
-        let mut next = vec![0_u64; self.mass.len()];
-        for _ in 0..STEPS {
-            for rater in 0..opinions.targets() {
-                let given = mul(self.mass[rater], self.honesty[rater]);
-                // Most trust is with few, so most have nothing to give.
-                if given == 0 {
-                    continue;
-                }
-                if let [(target, _)] = opinions.edges_from(rater) {
-                    next[*target as usize] += given;
-                    continue;
-                }
-                for (target, share) in opinions.edges_from(rater) {
-                    next[*target as usize] += mul(given, u64::from(*share));
-                }
-            }
-            let mut left = ONE;
-            for (mass, sum) in self.mass.iter_mut().zip(&mut next) {
-                *mass = mul(ONE - RESTART, std::mem::take(sum));
-                left -= *mass;
-            }
-            let rest = left;
-            for (at, start) in &starts {
-                let part = mul(rest, *start);
-                self.mass[*at] += part;
-                left -= part;
-            }
-            // What flooring lost goes to the anchor with the lowest id.
-            self.mass[first] += left;
+        for (at, mass) in masses {
+            self.mass[at] = mass;
         }
     }
 
