@@ -8,6 +8,7 @@ mod bench;
 mod calls_bad_input;
 mod calls_door;
 mod calls_pin;
+mod calls_rotation;
 mod cheats;
 mod clocks;
 mod closed;

@@ -144,11 +144,23 @@ impl<S: Statement> Signed<S> {
     /// # Errors
     /// When the bytes are not a valid statement of `network`.
     pub fn verify(bytes: &[u8], network: NetworkId) -> Result<Self, StatementError> {
+        Self::verify_with(bytes, network, verify_signature)
+    }
+
+    /// The same with whatever checks a signature by a key. It has to refuse all that [`verify_signature`] refuses.
+    ///
+    /// # Errors
+    /// When the bytes are not a valid statement of `network`.
+    pub fn verify_with(
+        bytes: &[u8],
+        network: NetworkId,
+        check: impl FnOnce(&[u8; 32], &[u8], &[u8; SIGNATURE_LEN]) -> Result<(), SignatureError>,
+    ) -> Result<Self, StatementError> {
         Self::read(bytes, network, |statement, message, signature| {
             let agent = statement.agent().0;
             match statement.key() {
-                None => verify_signature(&agent, message, signature),
-                Some(key) => admit_key(&agent).and_then(|_| verify_signature(&key, message, signature)),
+                None => check(&agent, message, signature),
+                Some(key) => admit_key(&agent).and_then(|_| check(&key, message, signature)),
             }
         })
     }

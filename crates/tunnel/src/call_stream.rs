@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use crate::Signer;
 use crate::dial::BoxIo;
 use crate::keys::Keys;
+use crate::verify::verify;
 
 /// Longest answer frame, with room to see that one is longer.
 const ANSWER_BYTES_MAX: usize = 1_024 + LINEAGE_BYTES_MAX;
@@ -136,7 +137,7 @@ impl CallStream {
 
     /// The Accept, if it answers the call and its key speaks for the callee.
     fn verify(&self, bytes: &[u8], call: &Call) -> Result<Box<Accept>, String> {
-        let accept = Accept::verify(bytes, call.network).map_err(|error| error.to_string())?;
+        let accept: Accept = verify(bytes, call.network).map_err(|error| error.to_string())?;
         accept.answers(call).map_err(|mismatch| mismatch.to_string())?;
         let admitted = self.keys.admit(accept.signing_key(), self.lineage.as_deref(), &self.network);
         admitted.map_err(|fault| fault.to_string())?;

@@ -30,6 +30,7 @@ use crate::prefixed::Prefixed;
 use crate::serve::{Asking, Signed, respond};
 use crate::signer::{LINEAGE_HEADER, shown_in};
 use crate::taken::Taken;
+use crate::verify::verify;
 use crate::webhooks::Webhooks;
 use crate::{KeyBook, Limits, mux};
 
@@ -266,8 +267,8 @@ impl Callee {
                 Progress::Needs(_) => more(io, &mut bytes).await?,
             }
         };
-        let call = Call::verify(&call.0, self.0.keys.network().id())
-            .map_err(|error| malformed(error.to_string()))?;
+        let call: Call =
+            verify(&call.0, self.0.keys.network().id()).map_err(|error| malformed(error.to_string()))?;
         let mut looked = 0_usize;
         let mut long = None;
         let end = loop {

@@ -41,6 +41,7 @@ mod signer;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod webhooks;
 
 pub use body::{Body, BodyError, ReadError, empty, full, read};
