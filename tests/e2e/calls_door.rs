@@ -218,3 +218,43 @@ fn a_client_that_reads_nothing_holds_the_agent_back_and_costs_little() {
     drop(client);
     poll("the agent is told that nobody reads", || flood.broken.load(Ordering::SeqCst).then_some(()));
 }
+
+#[test]
+fn an_extended_card_leads_to_the_door_and_is_signed_by_the_node() {
+    let extended = |at: std::net::SocketAddr| {
+        let mut shown = card("Babel", at);
+        shown["skills"].as_array_mut().unwrap().push(json!({
+            "id": "fake/secret", "name": "Secret", "description": "For those who are logged in.", "tags": ["x"],
+        }));
+        shown["signatures"] = json!([{"protected": "eyJhbGciOiJFUzI1NiJ9", "signature": "AAAA"}]);
+        shown
+    };
+    let origin = Origin::start(move |asked, at| {
+        let request: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+        match (asked.line.as_str(), request["method"].as_str()) {
+            ("GET /.well-known/agent-card.json", _) => Answer::json(&card("Babel", at)),
+            ("GET /extendedAgentCard", _) => Answer::json(&extended(at)),
+            (_, Some("GetExtendedAgentCard" | "agent/getAuthenticatedExtendedCard")) => {
+                Answer::json(&json!({"jsonrpc": "2.0", "id": request["id"], "result": extended(at)}))
+            }
+            _ => reply(asked),
+        }
+    });
+    let door = Door::to(&origin);
+    let base = format!("http://{}/a2a/agents/{}/", door.two.api(), door.did);
+    let rest = door.ask("GET", "extendedAgentCard", "").json();
+    let rpc = door.ask("POST", "", &rpc("GetExtendedAgentCard", &json!({}))).json();
+    let old = door.ask(
+        "POST",
+        "",
+        &json!({"jsonrpc": "2.0", "id": 7, "method": "agent/getAuthenticatedExtendedCard"}).to_string(),
+    );
+    assert_eq!(rpc["id"], 7);
+    for shown in [rest, rpc["result"].clone(), old.json()["result"].clone()] {
+        assert_eq!(shown["skills"][1]["id"], "fake/secret", "{shown}");
+        let interfaces = shown["supportedInterfaces"].as_array().unwrap();
+        assert!(interfaces.iter().all(|interface| interface["url"] == *base), "{shown}");
+        assert_ne!(shown["signatures"][0]["protected"], "eyJhbGciOiJFUzI1NiJ9", "{shown}");
+        assert!(!shown.to_string().contains(&origin.address()), "{shown}");
+    }
+}

@@ -3,6 +3,7 @@
 
 mod address;
 mod card;
+mod extended;
 mod failure;
 mod known;
 mod request;
@@ -82,6 +83,7 @@ async fn answer(edge: &Edge, life: Life, request: Request, style: &Style) -> Res
     let mut incoming = Incoming::read(request, address.target.clone()).await?;
     style.learn(incoming.bytes());
     clean(edge, incoming.headers_mut());
+    incoming.look_for_card(&local);
     match address.asked {
         Asked::Agent(name) => {
             let agent = known::agent(edge, &name)?;

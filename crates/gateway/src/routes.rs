@@ -130,7 +130,7 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(read(&[ASKING, &[Invalid]], routes!(reputation::rows)))
         .routes(admin(&[ASKING, READING, &[ProblemKind::Conflict, NotFound]], routes!(reputation::rate)))
         .routes(admin(&[ASKING, SIGNING, &[NotFound]], routes!(calls::unexpose)))
-        .routes(admin(&[ASKING, SIGNING, &[Invalid, NotFound]], routes!(keys::rotate)))
+        .routes(admin(&[ASKING, SIGNING, &[NotFound]], routes!(keys::rotate)))
         .routes(admin(&[&[Invalid, NotFound], &[ProblemKind::Busy]], routes!(calls::calls)))
 }
 

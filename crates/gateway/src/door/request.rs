@@ -5,11 +5,12 @@ use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use http::request::Parts;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Method, Response};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use serde_json::Value;
 
+use super::extended::Wish;
 use super::failure::{Cause, Failure};
 use super::skill::STRATEGY_HEADER;
 use super::{ANSWER_WITHIN, known};
@@ -26,6 +27,8 @@ pub(super) struct Incoming {
     head: Parts,
     content: Content,
     strategy: Option<String>,
+    /// Set if it asks for the agent's extended card.
+    card: Option<Wish>,
 }
 
 enum Content {
@@ -63,11 +66,20 @@ impl Incoming {
         };
         let strategy =
             head.headers.get(STRATEGY_HEADER).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
-        Ok(Self { head, content, strategy })
+        Ok(Self { head, content, strategy, card: None })
     }
 
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.head.headers
+    }
+
+    /// Finds out whether the agent's extended card is asked for: it is shown as leading to `local`.
+    pub(super) fn look_for_card(&mut self, local: &str) {
+        self.card = Wish::of(self, local);
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        &self.head.method
     }
 
     /// The body, if it was read whole.
@@ -147,7 +159,12 @@ pub(super) async fn attempt(
                 }
                 last = Some(failure);
             }
-            Ok(response) => return Ok(response),
+            Ok(response) => {
+                return match &incoming.card {
+                    Some(wish) => wish.view(edge, response).await,
+                    None => Ok(response),
+                };
+            }
             Err(failure) => {
                 edge.known().forget(agent);
                 if !failure.undelivered {
