@@ -247,14 +247,6 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
         }),
         engine::Ask::Spread { .. } => engine::Answer::Spread { asked: 3, found: 2 },
         engine::Ask::Host(hosted) => engine::Answer::Hosted(hosted.agent),
-        engine::Ask::Rotate(rotate) => engine::Answer::Rotated(Box::new(engine::Rotated {
-            agent: rotate.agent,
-            key: rotate.key.public(),
-            record: RecordId([9; 32]),
-            rotations: 1,
-            identity: Vec::new(),
-            has_card: rotate.card.is_some(),
-        })),
         engine::Ask::RetractCard { agent } => engine::Answer::Retracted(engine::Retracted {
             agent: *agent,
             record: BALLOT,

@@ -122,7 +122,9 @@ mod tests {
         ) -> Record {
             let seq = prev.map_or(0, |prev| match prev.header().placement {
                 Placement::Chain { seq, .. } => seq + 1,
-                _ => panic!("no chain"),
+                Placement::Slot { .. } | Placement::Pair { .. } | Placement::Round { .. } => {
+                    panic!("no chain")
+                }
             });
             let stream = Text::try_from("identity").unwrap();
             let prev = prev.map(Record::id);
