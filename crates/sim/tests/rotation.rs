@@ -33,10 +33,9 @@ fn rotate_by(net: &mut Sim, n: usize, by: usize) -> AskNo {
 }
 
 fn rotated(net: &mut Sim, asked: AskNo) -> Rotated {
-    match net.answer(asked) {
-        Answer::Rotated(rotated) => *rotated,
-        other => panic!("expected a rotation, found {other:?}"),
-    }
+    let answer = net.answer(asked);
+    let Answer::Rotated(rotated) = answer else { panic!("expected a rotation, found {answer:?}") };
+    *rotated
 }
 
 /// Rotations of the agent that a node holds.
