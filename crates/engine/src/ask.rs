@@ -279,6 +279,15 @@ pub enum Answer {
         /// What was signed: durable here and offered to the network. None if nothing had to be.
         record: Option<RecordId>,
     },
+    /// To [`GroupAsk::Resolve`]: there is a vote, durable here and offered to the network if it is new. Nothing is cast yet.
+    Resolving {
+        /// The proposal.
+        proposal: RecordId,
+        /// Its option for the branch.
+        option: String,
+        /// Whether it was put just now.
+        is_new: bool,
+    },
     /// To [`GroupAsk::List`].
     Groups(Vec<Group>),
     /// To [`Ask::Attest`]: the record is durable here and offered to the network.

@@ -16,7 +16,7 @@ use althing_store::{ReadError, Snapshot};
 use crate::admit::{Admission, UNKNOWN_KEY};
 use crate::body::GroupBody;
 use crate::engine::Engine;
-use crate::{Event, Now};
+use crate::{Event, ForkSettled, Now};
 
 /// Most states, and most newest states, that are kept in memory.
 const STATES_CACHED: usize = 256;
@@ -43,8 +43,10 @@ pub(crate) struct Groups {
 #[derive(Clone, Debug)]
 pub(crate) struct Tip {
     pub(crate) state: Arc<State>,
-    /// The lowest two of several changes right after it: the group is forked there.
+    /// The lowest two of several changes right after it: the group is forked there, and that is not settled.
     pub(crate) fork: Option<[RecordId; 2]>,
+    /// The forks on the way that members settled.
+    pub(crate) settled: Vec<ForkSettled>,
 }
 
 impl Groups {
@@ -115,20 +117,31 @@ impl<S: Snapshot> Engine<S> {
             return Ok(None);
         }
         let Some(founded) = self.group_state(RecordId(group.0))? else { return Ok(None) };
-        let mut state = Arc::unwrap_or_clone(founded);
+        let (mut state, mut settled) = (Arc::unwrap_or_clone(founded), Vec::new());
         let fork = loop {
             let next = self.steps_after(state.head())?;
-            match &next[..] {
+            let (id, step) = match &next[..] {
                 [] => break None,
-                // Only changes that follow are in the view.
-                [(id, step)] => match state.then(*id, step.author, &step.change) {
-                    Ok(after) => state = after,
-                    Err(_) => return Ok(None),
-                },
-                [(first, _), (second, _), ..] => break Some([*first, *second]),
+                [(id, step)] => (*id, step.clone()),
+                [(first, _), (second, _), ..] => {
+                    let Some(chosen) = self.settled_branch(&state)? else { break Some([*first, *second]) };
+                    settled.push(chosen);
+                    let Some(step) = althing_group::step(&self.store, chosen.kept)? else { return Ok(None) };
+                    (chosen.kept, step)
+                }
+            };
+            // Only changes that follow are in the view.
+            match state.then(id, step.author, &step.change) {
+                Ok(after) => state = after,
+                Err(_) => return Ok(None),
             }
         };
-        let tip = Arc::new(Tip { state: Arc::new(state), fork });
+        let is_plain = fork.is_none() && settled.is_empty();
+        let tip = Arc::new(Tip { state: Arc::new(state), fork, settled });
+        // Which branch of a fork holds follows from votes, too, and these may come at any time.
+        if !is_plain {
+            return Ok(Some(tip));
+        }
         let mut tips = self.groups.tips.borrow_mut();
         if tips.len() >= STATES_CACHED {
             tips.clear();
@@ -263,7 +276,10 @@ impl<S: Snapshot> Engine<S> {
         if before.is_some_and(|tip| tip.fork.is_none() && tip.state.head() == body.prev)
             && self.key_history(record.agent())?.speaks(record.signing_key())
         {
-            self.groups.tips.get_mut().insert(group, Arc::new(Tip { state, fork: None }));
+            self.groups
+                .tips
+                .get_mut()
+                .insert(group, Arc::new(Tip { state, fork: None, settled: Vec::new() }));
         }
         Ok(())
     }
@@ -278,7 +294,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// There may be something to do in a group, if an agent of this node is named in it; others' are not even read.
-    fn look_after(&mut self, group: GroupId) -> Result<(), ReadError> {
+    pub(crate) fn look_after(&mut self, group: GroupId) -> Result<(), ReadError> {
         for hosted in &self.agents {
             if althing_group::is_named(&self.store, hosted.agent, group)? {
                 self.groups.due.insert(group);

@@ -31,6 +31,17 @@ pub enum GroupAsk {
         /// Whether it leaves, or turns an invitation down.
         leaves: bool,
     },
+    /// Have the members of a forked group vote on which branch holds.
+    Resolve {
+        /// A hosted agent, which was a member where the group forked.
+        agent: AgentId,
+        /// The group.
+        group: GroupId,
+        /// A change of the branch that is to hold.
+        keep: RecordId,
+        /// How long the vote is open, in milliseconds.
+        window_ms: u64,
+    },
     /// One group.
     Show {
         /// The group.
@@ -46,7 +57,7 @@ pub enum GroupAsk {
 impl GroupAsk {
     pub(crate) fn writes(&self) -> bool {
         match self {
-            Self::Found { .. } | Self::Change { .. } | Self::Join { .. } => true,
+            Self::Found { .. } | Self::Change { .. } | Self::Join { .. } | Self::Resolve { .. } => true,
             Self::Show { .. } | Self::List { .. } => false,
         }
     }
@@ -73,8 +84,21 @@ pub struct Group {
     pub keeper: AgentId,
     /// Two changes that both follow this state: the group takes no proposals and no changes.
     pub fork: Option<[RecordId; 2]>,
+    /// The forks before this state, and how they were settled.
+    pub settled: Vec<ForkSettled>,
     /// What agents of this node are in it.
     pub own: Vec<(AgentId, Role)>,
+}
+
+/// A fork of a group, of which the members chose a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForkSettled {
+    /// The record after which it was forked.
+    pub at: RecordId,
+    /// The change right after that which holds.
+    pub kept: RecordId,
+    /// The proposal that decided so.
+    pub by: RecordId,
 }
 
 /// A member of a group.

@@ -33,6 +33,9 @@ impl<S: Snapshot> Engine<S> {
             GroupAsk::Found { agent, name, members } => self.on_found_group(no, agent, &name, members, now),
             GroupAsk::Change { agent, group, change } => self.on_change_group(no, agent, group, &change, now),
             GroupAsk::Join { agent, group, leaves } => self.on_join_group(no, agent, group, leaves, now),
+            GroupAsk::Resolve { agent, group, keep, window_ms } => {
+                self.on_resolve_group(no, (agent, group), keep, window_ms, now)
+            }
             GroupAsk::Show { group } => self.on_group(no, group),
             GroupAsk::List { all } => self.on_groups(no, all),
         }
@@ -305,14 +308,15 @@ impl<S: Snapshot> Engine<S> {
         if let Some([first, second]) = tip.fork {
             let cause =
                 format!("group {group} is forked: {first} and {second} both follow {}", tip.state.head());
-            let hint = Some("found a new group; docs/spec/records.md says how a fork comes about");
-            self.refuse(no, RefusalKind::Conflict, cause, hint);
+            let hint =
+                format!("those who were members there settle it: `althing group resolve {group} --keep ID`");
+            self.refuse(no, RefusalKind::Conflict, cause, Some(&hint));
             return Ok(None);
         }
         Ok(Some((hosted, tip)))
     }
 
-    fn refuse_unknown_group(&mut self, no: AskNo, group: GroupId) {
+    pub(crate) fn refuse_unknown_group(&mut self, no: AskNo, group: GroupId) {
         let hint =
             Some("`althing group ls --all` shows the known groups; a new one may take a moment to arrive");
         self.refuse(no, RefusalKind::NotFound, format!("group {group} is not known here"), hint);
@@ -378,6 +382,7 @@ impl<S: Snapshot> Engine<S> {
             invited,
             keeper: state.keeper(),
             fork: tip.fork,
+            settled: tip.settled.clone(),
             own: self.agents.iter().filter_map(role).collect(),
         })
     }

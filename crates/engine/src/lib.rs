@@ -26,6 +26,7 @@ mod event;
 mod event_id;
 mod evidence;
 mod expiry;
+mod fork;
 mod found;
 mod frame;
 mod gate;
@@ -69,7 +70,7 @@ pub use event_id::{EventId, EventIdError, Start};
 pub use found::{Explain, Find, Found, FoundAgent, MAX_FOUND, PageAsked, PeerAsked, PeerOutcome, Reached};
 pub use frame::{FrameError, RECORDS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, Request, Response};
 pub use gate::Gate;
-pub use group_ask::{Group, GroupAsk, GroupInvite, GroupMember};
+pub use group_ask::{ForkSettled, Group, GroupAsk, GroupInvite, GroupMember};
 pub use group_asks::GROUPS_MAX;
 pub use io::{
     AskNo, Deadline, Effect, Input, JobNo, Key, LookupEnd, MessageNo, Note, Now, Output, QueryNo, ReplyNo,

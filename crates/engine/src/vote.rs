@@ -503,6 +503,7 @@ impl<S: Snapshot> Engine<S> {
         if !self.tell_outcome(proposal, &outcome)? {
             return Ok(());
         }
+        self.after_outcome(proposal)?;
         let text = |index: &u32| proposal.options[*index as usize].clone();
         let option = match &outcome {
             Outcome::Undecided => return Ok(()),

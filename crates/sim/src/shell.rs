@@ -361,7 +361,9 @@ impl Sim {
                 self.nodes[node].promises.retain(|promise| !is_of(promise));
                 Promise::Retracted { agent: card.agent, revision: card.revision, until: card.expires }
             }
-            Answer::Proposed { proposal, .. } => Promise::Record(*proposal),
+            Answer::Proposed { proposal, .. } | Answer::Resolving { proposal, .. } => {
+                Promise::Record(*proposal)
+            }
             Answer::Attested(record) => Promise::Record(*record),
             Answer::Rotated(rotated) => Promise::Record(rotated.record),
             Answer::Cast { ballot, .. } => Promise::Record(*ballot),
