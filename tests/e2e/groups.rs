@@ -201,6 +201,9 @@ fn what_cannot_be_done_in_a_group_is_refused_by_name() {
         (founder, &["create", &long], 1, "1 to 64 bytes"),
         (founder, &["invite", &id, "did:web:example.org"], 2, "did:web:example.org"),
         (founder, &["create", "x", "--agent", &other], 1, "is not hosted here"),
+        (founder, &["resolve", &id, "--keep", &id], 1, "is not forked"),
+        (founder, &["resolve", &id, "--keep", "abcd"], 1, "no change here begins with"),
+        (founder, &["resolve", &id], 2, "--keep"),
     ];
     for (node, words, code, text) in wrong {
         let refused = node.run(&[&["group"], *words].concat());

@@ -29,7 +29,7 @@ pub(crate) use self::call::{How, Output, Secret, Send, Task, TaskWords, one_of};
 pub(crate) use self::card::Card;
 pub(crate) use self::docket::Docket;
 pub(crate) use self::find::Find;
-pub(crate) use self::group::{Change as GroupChange, Group, Join as GroupJoin};
+pub(crate) use self::group::{Change as GroupChange, Group, Join as GroupJoin, Resolve as GroupResolve};
 pub(crate) use self::key::Key as KeyCommand;
 pub(crate) use self::network::Network;
 pub(crate) use self::parts::{Content, Part, Parts};

@@ -1,6 +1,6 @@
 use althing_gateway::Client;
 use althing_gateway::api::{
-    self, FoundGroupRequest, GroupChange, GroupChangeRequest, GroupsQuery, JoiningRequest,
+    self, FoundGroupRequest, GroupChange, GroupChangeRequest, GroupsQuery, JoiningRequest, ResolveRequest,
 };
 use althing_record::GroupId;
 
@@ -8,6 +8,7 @@ use super::args;
 use super::failure::{Exit, Failure};
 use super::page::{Page, Text};
 use super::session::Session;
+use super::vote::{matching, whole_id};
 
 /// Shortest beginning of a group's id that is looked up, in hex digits.
 const PREFIX_MIN: usize = 4;
@@ -43,6 +44,7 @@ pub(crate) async fn group(command: args::Group, session: &Session) -> Result<Pag
         }
         args::Group::Join(join) => said(&client, join, false).await,
         args::Group::Leave(join) => said(&client, join, true).await,
+        args::Group::Resolve(resolve) => resolved(&client, resolve).await,
         args::Group::Show { group } => {
             let id = resolve(&client, &group).await?;
             group_page(&client.group(&id).await?, None)
@@ -74,6 +76,34 @@ async fn said(client: &Client, join: args::GroupJoin, leave: bool) -> Result<Pag
     let hint = format!("waits for the node of {}, who changed the group last", group.summary.keeper);
     group_page(&group, waits.then_some(&hint))
 }
+
+/// Votes on a fork, and says where the vote is to be seen.
+async fn resolved(client: &Client, given: args::GroupResolve) -> Result<Page, Failure> {
+    let id = resolve(client, &given.group).await?;
+    let keep = match whole_id(&given.keep, "change", FORK)? {
+        Some(keep) => keep,
+        None => {
+            let fork = client.group(&id).await?.summary.fork.unwrap_or_default();
+            matching(&given.keep, fork.iter().map(String::as_str), "change", FORK)?
+        }
+    };
+    let window_ms = given.window.map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX));
+    let agent = given.agent.map(|agent| agent.to_string());
+    let resolution = client.resolve_group(&id, &ResolveRequest { keep, window_ms, agent }).await?;
+    let mut text = Text::default();
+    text.pairs(&[
+        ("group", resolution.group.clone()),
+        ("keep", resolution.keep.clone()),
+        ("proposal", resolution.proposal.clone()),
+        ("voted", resolution.agent.clone()),
+    ]);
+    let how = if resolution.new { "the others vote with" } else { "others have voted already;" };
+    text.line(&format!("{how} `althing group resolve {} --keep ID`", short(&resolution.group)));
+    text.line(&format!("see `althing vote show {}`", short(&resolution.proposal)));
+    Page::new(&resolution, text)
+}
+
+const FORK: &str = "`althing group show` names the two changes that fork it";
 
 fn is_own(group: &api::Group, agent: &str) -> bool {
     group.summary.own.iter().any(|own| own.agent == agent)
@@ -114,6 +144,10 @@ fn group_page(group: &api::Group, hint: Option<&String>) -> Result<Page, Failure
     ]);
     if let Some([first, second]) = &summary.fork {
         text.line(&format!("forked: {first} and {second} both follow; it takes no proposals and no changes"));
+        text.line(&format!("settle it with `althing group resolve {} --keep ID`", short(&summary.group)));
+    }
+    for settled in &summary.settled {
+        text.line(&format!("forked after {}, settled for {} by {}", settled.at, settled.kept, settled.by));
     }
     let members = group.members.iter().map(|member| {
         let leaving = if member.leaving { ", leaving" } else { "" };

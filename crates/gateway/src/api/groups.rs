@@ -82,6 +82,53 @@ pub struct JoiningRequest {
     pub agent: Option<String>,
 }
 
+/// The body of `POST /v1/groups/{id}/resolutions`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveRequest {
+    /// A change of the branch that is to hold, by its record's id.
+    pub keep: String,
+    /// How long the vote is open, if one has to be put; one hour if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_ms: Option<u64>,
+    /// The hosted agent that votes, as a did; the node's default agent if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+}
+
+/// The answer of `POST /v1/groups/{id}/resolutions`: the ballot is on disk and offered to the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Resolution {
+    /// Always `althing.group-resolution/v1`.
+    #[schema(example = "althing.group-resolution/v1")]
+    pub schema: String,
+    /// The group.
+    pub group: String,
+    /// The change right after the fork that the agent voted for.
+    pub keep: String,
+    /// The proposal that asks the members.
+    pub proposal: String,
+    /// Whether it was put just now.
+    pub new: bool,
+    /// The agent that voted.
+    pub agent: String,
+    /// The record that carries the ballot.
+    pub ballot: String,
+}
+
+document!(Resolution, "althing.group-resolution/v1");
+
+/// A fork of a group, of which the members chose a branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SettledFork {
+    /// The record after which it was forked.
+    pub at: String,
+    /// The change right after that which holds.
+    pub kept: String,
+    /// The proposal that decided so.
+    pub by: String,
+}
+
 /// What `GET /v1/groups` takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -178,6 +225,9 @@ pub struct GroupSummary {
     /// Two changes that both follow this state, if there are: then the group takes no proposals and no changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<[String; 2]>,
+    /// The forks before this state, and how they were settled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settled: Vec<SettledFork>,
     /// What agents of this node are in it.
     pub own: Vec<OwnRole>,
 }
@@ -197,6 +247,15 @@ impl From<althing_engine::Group> for GroupSummary {
             head: group.head.to_string(),
             keeper: group.keeper.to_string(),
             fork: group.fork.map(|fork| fork.map(|record| record.to_string())),
+            settled: group
+                .settled
+                .iter()
+                .map(|settled| SettledFork {
+                    at: settled.at.to_string(),
+                    kept: settled.kept.to_string(),
+                    by: settled.by.to_string(),
+                })
+                .collect(),
             own: own.collect(),
         }
     }

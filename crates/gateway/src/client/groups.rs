@@ -1,5 +1,8 @@
 use super::{Client, ClientError, percent_encoded, with_query, written};
-use crate::api::{FoundGroupRequest, Group, GroupChangeRequest, Groups, GroupsQuery, JoiningRequest};
+use crate::api::{
+    FoundGroupRequest, Group, GroupChangeRequest, Groups, GroupsQuery, JoiningRequest, Resolution,
+    ResolveRequest,
+};
 
 impl Client {
     /// Founds a group: `POST /v1/groups`.
@@ -44,5 +47,17 @@ impl Client {
     /// See [`ClientError`].
     pub async fn join_group(&self, group: &str, request: &JoiningRequest) -> Result<Group, ClientError> {
         self.send(format!("/v1/groups/{}/joinings", percent_encoded(group)), written(request)?).await
+    }
+
+    /// Votes on which branch of a forked group holds: `POST /v1/groups/{id}/resolutions`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn resolve_group(
+        &self,
+        group: &str,
+        request: &ResolveRequest,
+    ) -> Result<Resolution, ClientError> {
+        self.send(format!("/v1/groups/{}/resolutions", percent_encoded(group)), written(request)?).await
     }
 }

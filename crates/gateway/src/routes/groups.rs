@@ -1,14 +1,15 @@
 //! Groups of agents.
 
-use althing_engine::{Answer, Ask, GroupAsk};
-use althing_record::AgentId;
+use althing_engine::{Answer, Ask, GroupAsk, Said};
+use althing_record::{AgentId, RecordId};
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use http::StatusCode;
 
 use crate::api::{
-    FoundGroupRequest, Group, GroupChangeRequest, Groups, GroupsQuery, JoiningRequest, Problem, ProblemKind,
+    DEFAULT_WINDOW_MS, Document, FoundGroupRequest, Group, GroupChangeRequest, Groups, GroupsQuery,
+    JoiningRequest, Problem, ProblemKind, Resolution, ResolveRequest,
 };
 use crate::edge::{Edge, mismatch};
 use crate::refused::Refused;
@@ -117,6 +118,44 @@ pub(super) async fn join(
     let agent = edge.agent(request.agent.as_deref()).await?;
     let said = ask(&edge, GroupAsk::Join { agent, group, leaves: request.leave }).await?;
     Ok((StatusCode::CREATED, Json(said)))
+}
+
+/// Vote on which branch of a forked group holds
+///
+/// For those who were members where it forked. Puts the vote if there is none for this branch, and casts the agent's ballot.
+#[utoipa::path(
+    post,
+    path = "/v1/groups/{id}/resolutions",
+    tag = "groups",
+    params(("id" = String, Path, description = "The group's id, 64 hex digits.")),
+    request_body = ResolveRequest,
+    responses((status = 201, description = "Durable here and offered to the network.", body = Resolution))
+)]
+pub(super) async fn resolve(
+    State(edge): State<Edge>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<(StatusCode, Json<Resolution>), Refused> {
+    let request: ResolveRequest = body::json(&edge, request).await?;
+    let group = query::id("group", &query::segment(id)?)?;
+    let keep: RecordId = query::id("keep", &request.keep)?;
+    let agent = edge.agent(request.agent.as_deref()).await?;
+    let window_ms = request.window_ms.unwrap_or(DEFAULT_WINDOW_MS);
+    let answer = edge.ask(Ask::Group(GroupAsk::Resolve { agent, group, keep, window_ms })).await?;
+    let Answer::Resolving { proposal, option, is_new } = answer else { return Err(mismatch()) };
+    let choice = Said::Option(option.clone());
+    let answer = edge.ask(Ask::Cast { agent, proposal, choice }).await?;
+    let Answer::Cast { ballot, .. } = answer else { return Err(mismatch()) };
+    let resolution = Resolution {
+        schema: Resolution::SCHEMA.to_owned(),
+        group: group.to_string(),
+        keep: option,
+        proposal: proposal.to_string(),
+        new: is_new,
+        agent: agent.to_string(),
+        ballot: ballot.to_string(),
+    };
+    Ok((StatusCode::CREATED, Json(resolution)))
 }
 
 const DIDS: &str = "name members by did; `althing status` shows the dids of a node's agents";

@@ -1,9 +1,9 @@
 use althing_ballot::{Rule, Voter};
-use althing_engine::{Ask, Find, GroupAsk, ProposalDraft, RefusalKind, ReputationAsk, Said};
+use althing_engine::{Ask, Find, GroupAsk, HoldersDraft, ProposalDraft, RefusalKind, ReputationAsk, Said};
 use althing_gateway::api::{
     AgentReach, AttestationsQuery, BallotRequest, Direction, FindQuery, FoundGroupRequest, GroupChange,
     GroupChangeRequest, GroupsQuery, HealthState, JoiningRequest, ListQuery, ProblemKind, ProposeRequest,
-    RankingQuery, RateRequest, Source, VoteState,
+    RankingQuery, RateRequest, ResolveRequest, Source, VoteState,
 };
 use althing_gateway::{Client, ClientError, DoorRequest};
 use althing_record::Change;
@@ -201,7 +201,14 @@ async fn a_group_round_trips() {
     client.join_group(&id, &leave).await.unwrap();
     assert_eq!(node.last_ask(), Ask::Group(GroupAsk::Join { agent: OTHER, group: GROUP, leaves: true }));
 
+    let resolve = ResolveRequest { keep: CARD.to_string(), ..ResolveRequest::default() };
+    let resolution = client.resolve_group(&id, &resolve).await.unwrap();
+    assert_eq!((resolution.keep, resolution.proposal), (CARD.to_string(), PROPOSAL.to_string()));
+    let choice = Said::Option(CARD.to_string());
+    assert_eq!(node.last_ask(), Ask::Cast { agent: HOSTED, proposal: PROPOSAL, choice });
+
     let group = client.group(&id).await.unwrap();
+    assert_eq!(group.summary.settled[0].by, PROPOSAL.to_string());
     assert_eq!((group.summary.size, group.members[1].role.as_str()), (2, "admin"));
     assert!(group.invited[0].joining && group.record.is_none());
     let groups = client.groups(&GroupsQuery { all: Some(true) }).await.unwrap();
@@ -211,7 +218,32 @@ async fn a_group_round_trips() {
     let request = ProposeRequest { group: Some(id), method: "majority".into(), ..ProposeRequest::default() };
     assert_eq!(request.draft().unwrap().group, Some(GROUP));
     let both = ProposeRequest { voters: vec![OTHER.to_string()], ..request.clone() };
-    assert_eq!(both.draft().unwrap_err().to_string(), "a group votes, and voters are listed besides");
+    assert_eq!(
+        both.draft().unwrap_err().to_string(),
+        "several electorates are named: voters, a group or a skill"
+    );
+    let skilled = ProposeRequest {
+        group: None,
+        skill: Some("text/translate".into()),
+        min_score: Some(400),
+        ..request.clone()
+    };
+    let draft = skilled.draft().unwrap();
+    let skill = "text/translate".parse().unwrap();
+    assert_eq!(draft.holders, Some(HoldersDraft { skill, score_min: 400 }));
+    assert!(
+        draft.closed.is_some_and(|terms| terms.by_committee),
+        "the committee closes it without being told"
+    );
+    assert!(ProposeRequest { group: request.group.clone(), ..skilled.clone() }.draft().is_err());
+    let bare = ProposeRequest { skill: None, ..skilled.clone() };
+    assert!(bare.draft().unwrap_err().to_string().contains("no skill"));
+    let proposed = client.propose(&skilled).await.unwrap();
+    assert_eq!(proposed.proposal, PROPOSAL.to_string());
+    let shown = client.vote(&PROPOSAL.to_string()).await.unwrap().holders.unwrap();
+    assert_eq!((shown.rating_epoch, shown.capped[0].mass), (7, 9));
+    let check = shown.check.unwrap();
+    assert!(!check.agrees && check.differing[0].here == 3 && check.left_out == [OTHER.to_string()]);
     let wrong = ProposeRequest { group: Some("translators".into()), ..request };
     assert!(client.propose(&wrong).await.unwrap_err().to_string().contains("group: "));
 }

@@ -74,6 +74,9 @@ impl Operation {
                 b"{\"change\":\"invite\",\"about\":\"did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp\"}"
             }
             ("POST", "/v1/groups/{id}/joinings") => b"{}",
+            ("POST", "/v1/groups/{id}/resolutions") => {
+                b"{\"keep\":\"0101010101010101010101010101010101010101010101010101010101010101\"}"
+            }
             ("POST", "/v1/store/records") => b"\x81\x41\x00",
             _ => b"",
         }
@@ -148,7 +151,7 @@ async fn every_route_answers_as_documented() {
         }
         operations += 1;
     }
-    assert_eq!(operations, 8 + 44, "a route is missing in the document, or in this test");
+    assert_eq!(operations, 8 + 45, "a route is missing in the document, or in this test");
 }
 
 #[tokio::test]

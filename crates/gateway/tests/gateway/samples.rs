@@ -174,6 +174,7 @@ pub(crate) fn group() -> engine::Group {
         }],
         keeper: OTHER,
         fork: None,
+        settled: vec![engine::ForkSettled { at: CARD, kept: BALLOT, by: PROPOSAL }],
         own: vec![(HOSTED, engine::Role::Founder)],
     }
 }
@@ -291,6 +292,9 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
         engine::Ask::Group(engine::GroupAsk::List { .. }) => engine::Answer::Groups(vec![group()]),
         engine::Ask::Group(engine::GroupAsk::Show { .. }) => {
             engine::Answer::Group { group: Box::new(group()), record: None }
+        }
+        engine::Ask::Group(engine::GroupAsk::Resolve { keep, .. }) => {
+            engine::Answer::Resolving { proposal: PROPOSAL, option: keep.to_string(), is_new: true }
         }
         engine::Ask::Group(_) => engine::Answer::Group { group: Box::new(group()), record: Some(CARD) },
         engine::Ask::Attest { .. } => engine::Answer::Attested(CARD),

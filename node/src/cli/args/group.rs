@@ -1,5 +1,9 @@
+use std::time::Duration;
+
 use althing_record::AgentId;
 use clap::Subcommand;
+
+use crate::cli::duration;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Group {
@@ -56,13 +60,25 @@ Examples:
 Examples:
   althing group promote 5f0c9a11 did:key:z6Mk…
 
-Two who change a group at the same moment fork it, and a forked group is of no more use: agree on who does.")]
+Two who change a group at the same moment fork it, and it takes no changes until its members have settled that
+(`althing group resolve`): agree on who does.")]
     Promote(Change),
     /// Make an admin a plain member
     #[command(after_help = "\
 Examples:
   althing group demote 5f0c9a11 did:key:z6Mk…")]
     Demote(Change),
+    /// Vote on which branch of a forked group holds, as one who was a member there
+    #[command(after_help = "\
+Examples:
+  althing group show 5f0c9a11
+  althing group resolve 5f0c9a11 --keep 81d4c07e
+  althing group resolve 5f0c9a11 --keep 81d4c07e --window 10m --json | jq -r .proposal
+
+Whoever runs it first puts the vote, the others find it. It is closed when all have voted or the window is over, by
+the agents that vote, or by the network's committee if they are more than 31; two thirds have to take part. Of branches
+that nobody decided on none holds.")]
+    Resolve(Resolve),
     /// Show a group: its members and invitations
     #[command(after_help = "\
 Examples:
@@ -94,6 +110,22 @@ pub(crate) struct Change {
     #[arg(value_name = "DID")]
     pub(crate) about: AgentId,
     /// The hosted agent that makes the change [default: the node's default agent]
+    #[arg(long, value_name = "DID")]
+    pub(crate) agent: Option<AgentId>,
+}
+
+/// Which branch of a fork an agent votes for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Resolve {
+    /// The group's id, or its beginning
+    pub(crate) group: String,
+    /// A change of the branch that is to hold: its record's id or, of the two that `group show` names, the beginning
+    #[arg(long, value_name = "ID")]
+    pub(crate) keep: String,
+    /// How long the vote is open, if there is none yet [default: 1h]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) window: Option<Duration>,
+    /// The hosted agent [default: the node's default agent]
     #[arg(long, value_name = "DID")]
     pub(crate) agent: Option<AgentId>,
 }
