@@ -4,7 +4,7 @@
 //! Masses are those at the end of a rating epoch that was over for a whole one, so that what raters say of it is on every
 //! node. They are computed by a job over the ledger without what came later, and asks that need them wait for it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use althing_ballot::{BallotError, Electorate, HolderTerms, Holders, Proposal, SETTLED_AFTER, VOTERS_MAX};
@@ -259,7 +259,8 @@ impl<S: Snapshot> Engine<S> {
         }))
     }
 
-    /// Who has a skill, as this node knows it now, and mass and score enough; not whoever has evidence against them.
+    /// Who has a skill, as this node knows it now, and mass and score enough; not whoever has evidence against them that
+    /// nobody forgave.
     fn holders(
         &self,
         skill: &SkillPath,
@@ -267,7 +268,7 @@ impl<S: Snapshot> Engine<S> {
         table: &MassTable,
         now: Now,
     ) -> Result<Vec<althing_ballot::Voter>, ReadError> {
-        let offenders: BTreeSet<AgentId> = self.evidence()?.into_iter().map(|row| row.agent).collect();
+        let offenders = self.slashes()?;
         let query = Query::from(Term::Skill(skill.clone()));
         let (mut holders, mut after) = (Vec::new(), None);
         loop {
@@ -275,7 +276,7 @@ impl<S: Snapshot> Engine<S> {
             for hit in &hits {
                 if let Some((mass, score)) = table.standing(hit.agent)
                     && suffices(score, score_min)
-                    && !offenders.contains(&hit.agent)
+                    && !offenders.contains_key(&hit.agent)
                 {
                     holders.push(althing_ballot::Voter { agent: hit.agent, weight: mass });
                 }

@@ -6,6 +6,7 @@ mod attacks;
 mod bounds;
 mod dockets;
 mod forgotten;
+mod forks;
 mod groups;
 mod lab;
 mod verdicts;
