@@ -88,6 +88,20 @@ pub fn acks_of(
     Ok(rows.iter().filter_map(|(key, _)| ack(key)).collect())
 }
 
+/// Whether a closer acknowledged a ballot of the voter at a place.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn has_acked(
+    store: &impl Snapshot,
+    proposal: RecordId,
+    closer: AgentId,
+    voter: u16,
+) -> Result<bool, ReadError> {
+    let prefix = [b"a", &proposal.0[..], &closer.0, &voter.to_be_bytes()].concat();
+    Ok(!store.scan_prefix(Table::VoteView, &prefix, 1)?.is_empty())
+}
+
 /// The close reports for a proposal: closers and records, ascending.
 ///
 /// # Errors

@@ -9,13 +9,12 @@
 use althing_record::{AgentId, Digest, Leaves, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot, Table};
 
-use crate::Answers;
+use crate::{Answers, PutAt};
 
 /// Adds a docket to the view.
 pub fn index_docket(docket: &Record, batch: &mut Batch) {
-    let (id, age) = (docket.id(), u64::MAX - docket.made().0);
-    batch.put(Table::VoteView, [b"p", &id.0[..]].concat(), vec![1]);
-    batch.put(Table::VoteView, [b"m", &age.to_be_bytes()[..], &id.0].concat(), Vec::new());
+    batch.put(Table::VoteView, [b"p", &docket.id().0[..]].concat(), vec![1]);
+    batch.put(Table::VoteView, PutAt::of(docket).key(b'm'), Vec::new());
 }
 
 /// Adds the answers that a record holds to the view; says whether the voter has not said the same before, with the same
@@ -53,13 +52,12 @@ pub fn has_docket(store: &impl Snapshot, docket: RecordId) -> Result<bool, ReadE
     Ok(row.is_some_and(|row| !row.is_empty()))
 }
 
-/// The known dockets, those made last first, at most `limit`.
+/// The known dockets that come after a place in the list, at most `limit`; from the beginning if there is none.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn dockets(store: &impl Snapshot, limit: usize) -> Result<Vec<RecordId>, ReadError> {
-    let rows = store.scan_prefix(Table::VoteView, b"m", limit)?;
-    Ok(rows.iter().filter_map(|(key, _)| RecordId::try_from(key.get(9..)?).ok()).collect())
+pub fn dockets(store: &impl Snapshot, after: Option<PutAt>, limit: usize) -> Result<Vec<PutAt>, ReadError> {
+    PutAt::scan(store, b'm', after, limit)
 }
 
 /// A batch that answers a docket.
@@ -73,6 +71,15 @@ pub struct AnsweredBy {
     pub root: Digest,
     /// The lowest record that answers so.
     pub batch: RecordId,
+}
+
+/// Whether a voter has answered a docket.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn has_answered(store: &impl Snapshot, docket: RecordId, voter: AgentId) -> Result<bool, ReadError> {
+    let prefix = [b"q", &docket.0[..], &voter.0].concat();
+    Ok(!store.scan_prefix(Table::VoteView, &prefix, 1)?.is_empty())
 }
 
 /// The batches that answer a docket, of one voter or of all, ascending by (voter, signing key, root). Of equal ones by one

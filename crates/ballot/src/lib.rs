@@ -34,6 +34,7 @@ mod manifest;
 mod pardon;
 mod part;
 mod proposal;
+mod put_at;
 mod report;
 mod rule;
 mod sealed;
@@ -52,13 +53,15 @@ pub use certificate::{
 pub use choice::Choice;
 pub use closing::{CLOSERS_MAX, Closing, Quorum};
 pub use closing_view::{
-    acks_of, decision_of, early_statements, forget_early_statement, index_acks, index_closing,
+    acks_of, decision_of, early_statements, forget_early_statement, has_acked, index_acks, index_closing,
     index_decision, index_early_statement, index_report, index_statement, open_closings, precommit_records,
     precommits, reports_for, reports_of, statements_at, statements_in, statements_of,
 };
 pub use count::Count;
 pub use docket::{Answers, DOCKET_QUESTIONS_MAX, Docket, DocketProof, DocketQuestion};
-pub use docket_view::{AnsweredBy, answers_to, dockets, has_docket, index_answers, index_docket, root_of};
+pub use docket_view::{
+    AnsweredBy, answers_to, dockets, has_answered, has_docket, index_answers, index_docket, root_of,
+};
 pub use electorate::{Electorate, GroupState, Snapshot, Source, VOTERS_MAX, Voter};
 pub use error::BallotError;
 pub use evidence::DoubleBallot;
@@ -69,6 +72,7 @@ pub use manifest::{Manifest, ReportSet, Unopened, reported};
 pub use pardon::{PARDONED_MAX, Pardon, pardoners};
 pub use part::AgreementBody;
 pub use proposal::{ClosedTerms, Mode, OPTIONS_MAX, Proposal, ProposalBody, QUESTION_BYTES_MAX, Question};
+pub use put_at::PutAt;
 pub use report::{ACKS_MAX, Ack, AckBody, CloseReport, ReportBody};
 pub use rule::{Rule, direct_threshold};
 pub use sealed::{BallotSeed, Occasion, Opened, SEALED_BYTES_MAX, Sealed, SealedShare, TrusteeKeys};
@@ -79,4 +83,4 @@ pub use sealing::{Privacy, Sealing, TRUSTEES_MAX};
 pub use subject::{SUBJECT_BYTES_MAX, Standing, Subject, index_subject, proposals_on, standings};
 pub use tally::{Outcome, Rejection, Tally};
 pub use trustee::{Opening, OpeningBody, Openings, TrusteeKey, TrusteeKeyBody, TrusteeSecret};
-pub use view::{CastBallot, ballots_for, has_proposal, index_ballots, index_proposal, proposals};
+pub use view::{CastBallot, ballots_for, has_proposal, has_voted, index_ballots, index_proposal, proposals};

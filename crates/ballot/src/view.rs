@@ -6,7 +6,7 @@ use althing_record::cbor::{self, Limits};
 use althing_record::{AgentId, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot, Table, prefix_end};
 
-use crate::{Ballot, Choice};
+use crate::{Ballot, Choice, PutAt};
 
 /// A ballot and the batch that carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +21,8 @@ pub struct CastBallot {
 
 /// Adds a proposal to the view.
 pub fn index_proposal(proposal: &Record, batch: &mut Batch) {
-    let (id, age) = (proposal.id(), u64::MAX - proposal.made().0);
-    batch.put(Table::VoteView, [b"p", &id.0[..]].concat(), Vec::new());
-    batch.put(Table::VoteView, [b"n", &age.to_be_bytes()[..], &id.0].concat(), Vec::new());
+    batch.put(Table::VoteView, [b"p", &proposal.id().0[..]].concat(), Vec::new());
+    batch.put(Table::VoteView, PutAt::of(proposal).key(b'n'), Vec::new());
 }
 
 /// Adds the ballots of the batch `record` to the view.
@@ -55,13 +54,27 @@ pub fn has_proposal(store: &impl Snapshot, proposal: RecordId) -> Result<bool, R
     Ok(store.get(Table::VoteView, &[b"p", &proposal.0[..]].concat())?.is_some())
 }
 
-/// The known proposals, those made last first, at most `limit`.
+/// The known proposals that come after a place in the list, at most `limit`; from the beginning if there is none.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn proposals(store: &impl Snapshot, limit: usize) -> Result<Vec<RecordId>, ReadError> {
-    let rows = store.scan_prefix(Table::VoteView, b"n", limit)?;
-    Ok(rows.iter().filter_map(|(key, _)| RecordId::try_from(key.get(9..)?).ok()).collect())
+pub fn proposals(store: &impl Snapshot, after: Option<PutAt>, limit: usize) -> Result<Vec<PutAt>, ReadError> {
+    PutAt::scan(store, b'n', after, limit)
+}
+
+/// Whether a voter has a ballot for a proposal; with a key and a choice, whether one that says just this.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn has_voted(
+    store: &impl Snapshot,
+    proposal: RecordId,
+    voter: AgentId,
+    same: Option<(&[u8; 32], &Choice)>,
+) -> Result<bool, ReadError> {
+    let said = same.map_or(Vec::new(), |(key, choice)| [&key[..], &cbor::to_vec(choice)].concat());
+    let prefix = [b"b", &proposal.0[..], &voter.0, &said].concat();
+    Ok(!store.scan_prefix(Table::VoteView, &prefix, 1)?.is_empty())
 }
 
 /// The ballots for a proposal, of one voter or of all, ascending by (voter, signing key, choice).

@@ -4,11 +4,13 @@ use althing_trust::{Accept, AttestationsBody, RatingEpoch};
 
 mod docket;
 mod holders;
+mod list;
 mod reputation;
 mod vote;
 
 pub use self::docket::*;
 pub use self::holders::*;
+pub use self::list::*;
 pub use self::reputation::*;
 pub use self::vote::*;
 use crate::{EventKind, EventsFrom, EventsPage, Find, Found, Group, GroupAsk, HostedAgent, Rotate, Rotated};
@@ -71,8 +73,25 @@ pub enum Ask {
         /// The question's number, from 1; none for a proposal that stands alone.
         question: Option<u16>,
     },
-    /// All known proposals, newest first.
-    Votes,
+    /// The known proposals, newest first, a page at a time.
+    Votes {
+        /// The proposal after which the page begins; none: from the newest on.
+        after: Option<RecordId>,
+        /// Only those of a group's members.
+        group: Option<GroupId>,
+        /// Most proposals, at most [`crate::VOTES_MAX`].
+        limit: usize,
+    },
+    /// What was decided on proposals and on questions of dockets, a page at a time: what was put last comes first, and of a
+    /// docket the first question.
+    Decisions {
+        /// After what the page begins; none: from the newest on.
+        after: Option<Decided>,
+        /// Only what a group's members decided.
+        group: Option<GroupId>,
+        /// Most decisions, at most [`crate::VOTES_MAX`].
+        limit: usize,
+    },
     /// The certificate of a decided proposal.
     Certificate {
         /// The id of the proposal or the docket.
@@ -105,8 +124,13 @@ pub enum Ask {
         /// Most questions to tell of.
         limit: u16,
     },
-    /// The known dockets, newest first, at most [`crate::DOCKETS_MAX`].
-    Dockets,
+    /// The known dockets, newest first, a page at a time.
+    Dockets {
+        /// The docket after which the page begins; none: from the newest on.
+        after: Option<RecordId>,
+        /// Most dockets, at most [`crate::DOCKETS_MAX`].
+        limit: usize,
+    },
     /// Something about groups.
     Group(GroupAsk),
     /// Sign and publish how an agent's calls of a rating epoch went. It is done once for each.
@@ -166,10 +190,11 @@ impl Ask {
             | Self::Spread { .. }
             | Self::Find(_)
             | Self::Vote { .. }
-            | Self::Votes
+            | Self::Votes { .. }
+            | Self::Decisions { .. }
             | Self::Certificate { .. }
             | Self::Docket { .. }
-            | Self::Dockets
+            | Self::Dockets { .. }
             | Self::Reputation(_)
             | Self::Evidence
             | Self::Events { .. } => false,
@@ -265,11 +290,13 @@ pub enum Answer {
     /// To [`Ask::Vote`].
     Vote(Box<Vote>),
     /// To [`Ask::Votes`].
-    Votes(Vec<Vote>),
+    Votes(VotesPage),
+    /// To [`Ask::Decisions`].
+    Decisions(DecisionsPage),
     /// To [`Ask::Docket`].
     Docket(Box<DocketState>),
     /// To [`Ask::Dockets`].
-    Dockets(Vec<DocketSummary>),
+    Dockets(DocketsPage),
     /// To [`Ask::Certificate`]: the certificate file.
     Certificate(Vec<u8>),
     /// To [`GroupAsk::Show`], and to those that change something.

@@ -17,7 +17,6 @@ use althing_ballot::{
 use althing_record::{AgentId, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot};
 
-pub use self::clients::DOCKETS_MAX;
 use self::running::RunningCount;
 use crate::closing::Judged;
 use crate::engine::Engine;

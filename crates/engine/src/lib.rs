@@ -36,6 +36,7 @@ mod group_asks;
 mod io;
 mod journal;
 mod keys;
+mod lists;
 mod masses;
 mod pardon;
 mod publish;
@@ -63,7 +64,6 @@ pub use announce::{ANNOUNCED_MAX, BURST_MAX, PLACING_MAX, PROVIDED_MAX};
 pub use ask::*;
 pub use bulk::{IMPORT_MAX, RecordPage, Taken, live_records};
 pub use config::{AGENTS_MAX, Config, GuardStatus, HostedAgent, Timing};
-pub use docket::DOCKETS_MAX;
 pub use engine::{Engine, NODE, PEERS_MAX};
 pub use event::{CardNews, EVENT_TEXT_BYTES_MAX, Event, EventKind};
 pub use event_id::{EventId, EventIdError, Start};
@@ -79,6 +79,7 @@ pub use io::{
 pub use journal::{
     EVENTS_PAGE_MAX, EventsFrom, EventsPage, JOURNAL_EVENTS_MAX, JournalEvent, Lost, NEWEST_ROWS_MAX,
 };
+pub use lists::{DOCKETS_MAX, VOTES_MAX};
 pub use quota::{
     ATTESTATION_BURST, AUTHOR_BURST, AUTHOR_PERIOD_MS, AUTHORS_MAX, EVIDENCE_BURST, EVIDENCE_PERIOD_MS,
     PROPOSAL_BURST, PROPOSAL_PERIOD_MS,
@@ -92,4 +93,3 @@ pub use search::{
     AGENT_PROVIDERS_MAX, AGENTS_FOUND_MAX, EXPLAINED_MAX, LOOKUPS_MAX, PAGES_MAX, PROVIDERS_MAX,
     READINGS_MAX, REQUESTS_MAX, SEARCHES_MAX, SPREAD_PEERS_MAX, TERMS_REMEMBERED_MAX,
 };
-pub use vote::VOTES_MAX;

@@ -39,14 +39,15 @@ impl<S: Snapshot> Engine<S> {
             Ask::Propose { agent, draft } => self.on_propose(no, agent, &draft, now),
             Ask::Cast { agent, proposal, choice } => self.on_cast(no, agent, proposal, &choice, now),
             Ask::Vote { proposal, question } => self.on_vote(no, proposal, question, now),
-            Ask::Votes => self.on_votes(no, now),
+            Ask::Votes { after, group, limit } => self.on_votes(no, after, (group, limit), now),
+            Ask::Decisions { after, group, limit } => self.on_decisions(no, after, (group, limit)),
             Ask::Certificate { proposal, question } => self.on_certificate(no, proposal, question),
             Ask::ProposeDocket { agent, draft } => self.on_propose_docket(no, agent, &draft, now),
             Ask::AnswerDocket { agent, docket, answers } => {
                 self.on_answer_docket(no, agent, docket, &answers, now)
             }
             Ask::Docket { docket, from, limit } => self.on_docket(no, docket, (from, limit), now),
-            Ask::Dockets => self.on_dockets(no, now),
+            Ask::Dockets { after, limit } => self.on_dockets(no, after, limit, now),
             Ask::Group(ask) => self.on_group_ask(no, ask, now),
             Ask::Attest { agent, body } => self.on_attest(no, agent, &body, now),
             Ask::Accuse { agent, accepts } => self.on_accuse(no, agent, &accepts, now),
@@ -131,7 +132,7 @@ impl<S: Snapshot> Engine<S> {
         Ok(Card::from_record(&record).ok().flatten().map(|card| (record, card, revision)))
     }
 
-    fn count(&self, table: Table, prefix: &[u8]) -> Result<u64, ReadError> {
+    pub(crate) fn count(&self, table: Table, prefix: &[u8]) -> Result<u64, ReadError> {
         let mut count = 0;
         self.for_each_row(table, prefix, |_, _| count += 1)?;
         Ok(count)

@@ -18,9 +18,6 @@ use crate::{
     Voter,
 };
 
-/// Most proposals that one answer lists.
-pub const VOTES_MAX: usize = 1_000;
-
 impl<S: Snapshot> Engine<S> {
     pub(crate) fn on_propose(
         &mut self,
@@ -251,19 +248,7 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    pub(crate) fn on_votes(&mut self, no: AskNo, now: Now) -> Result<(), ReadError> {
-        let mut votes = Vec::new();
-        for id in althing_ballot::proposals(&self.store, VOTES_MAX)? {
-            if let Some(proposal) = self.proposal(id)? {
-                votes.push(self.vote(&proposal, now)?);
-            }
-        }
-        votes.sort_by_key(|vote| (std::cmp::Reverse(vote.made), vote.proposal));
-        self.answer(no, Answer::Votes(votes));
-        Ok(())
-    }
-
-    fn vote(&mut self, proposal: &Proposal, now: Now) -> Result<Vote, ReadError> {
+    pub(crate) fn vote(&mut self, proposal: &Proposal, now: Now) -> Result<Vote, ReadError> {
         let id = proposal.id;
         let tally = self.tally(proposal)?;
         let count = self.closed_count(proposal)?;

@@ -18,6 +18,8 @@ mod groups;
 mod health;
 mod holders;
 mod keys;
+mod lists;
+mod once;
 mod peers;
 mod problem;
 mod propose;
@@ -36,7 +38,7 @@ pub use calls::{
 pub use cards::{AgentQuery, Card, Lease, Published, Retracted};
 pub use dockets::{
     Answer, Answered, AnswersRequest, AskedQuestion, Docket, DocketQuestion, DocketRequest, DocketSummary,
-    DocketVoter, Dockets, MAX_QUESTIONS, QuestionsQuery,
+    DocketVoter, MAX_QUESTIONS, QuestionsQuery,
 };
 pub use events::{
     CloudEvent, EVENT_TYPE_PREFIX, EVENTS_LOST, EventData, EventsQuery, LostReason, MAX_LAST,
@@ -51,6 +53,10 @@ pub use groups::{
 pub use health::{Health, HealthState, ProtocolHealth, Stopping};
 pub use holders::{CappedVoter, DifferingVoter, ElectorateCheck, Holders};
 pub use keys::KeyRotated;
+pub use lists::{
+    Decision, Decisions, DecisionsQuery, Dockets, DocketsQuery, ListQuery, MAX_LISTED, PlaceError, Votes,
+    VotesQuery,
+};
 pub use peers::{Direction, Peer, Peers};
 pub use problem::{Problem, ProblemKind};
 pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method, parse_quorum};
@@ -69,8 +75,8 @@ pub use store::{
 };
 pub use time::rfc3339;
 pub use votes::{
-    Ballot, BallotRequest, BallotRequestError, Closing, ListQuery, MAX_LISTED, OptionVotes, Proposed, Round,
-    Standing, Subject, Vote, VoteState, VoteSummary, Voter, Votes,
+    Ballot, BallotRequest, BallotRequestError, Closing, OptionVotes, Proposed, Round, Standing, Subject,
+    Vote, VoteState, VoteSummary, Voter,
 };
 pub use wait::{Until, WAIT_MAX, WaitQuery};
 

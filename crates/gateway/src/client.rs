@@ -24,10 +24,9 @@ pub use self::events::EventReader;
 pub use self::sse::SseEvent;
 use self::wire::{Reply, Upload, Wire};
 use crate::api::{
-    Ballot, BallotRequest, CallProofs, CallsQuery, Card, Document, EventsQuery, Evidence, ExposeRequest,
-    Exposed, ExposedList, Find, FindQuery, Health, KeyRotated, ListQuery, Peers, Ping, PingQuery, Problem,
-    ProblemKind, ProposeRequest, Proposed, Published, Reach, Retracted, Status, Stopping, Unexposed, Vote,
-    Votes,
+    CallProofs, CallsQuery, Card, Document, EventsQuery, Evidence, ExposeRequest, Exposed, ExposedList, Find,
+    FindQuery, Health, KeyRotated, ListQuery, Peers, Ping, PingQuery, Problem, ProblemKind, Published, Reach,
+    Retracted, Status, Stopping, Unexposed,
 };
 use crate::body::{BODY_BYTES_MAX, CARD_BYTES_MAX, card_too_large};
 use crate::files;
@@ -205,46 +204,6 @@ impl Client {
             ("explain", query.explain.map(|explain| explain.to_string())),
         ];
         self.fetch(with_query("/v1/find", &pairs)).await
-    }
-
-    /// Puts a question to an electorate: `POST /v1/votes`.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn propose(&self, request: &ProposeRequest) -> Result<Proposed, ClientError> {
-        self.send("/v1/votes".to_owned(), written(request)?).await
-    }
-
-    /// The known proposals, newest first: `GET /v1/votes`.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn votes(&self, query: &ListQuery) -> Result<Votes, ClientError> {
-        self.fetch(with_query("/v1/votes", &[("limit", query.limit.map(|limit| limit.to_string()))])).await
-    }
-
-    /// One proposal and how it stands: `GET /v1/votes/{id}`.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn vote(&self, proposal: &str) -> Result<Vote, ClientError> {
-        self.fetch(format!("/v1/votes/{}", percent_encoded(proposal))).await
-    }
-
-    /// Signs and publishes one ballot: `POST /v1/votes/{id}/ballots`.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn cast(&self, proposal: &str, request: &BallotRequest) -> Result<Ballot, ClientError> {
-        self.send(format!("/v1/votes/{}/ballots", percent_encoded(proposal)), written(request)?).await
-    }
-
-    /// The certificate file of a decided proposal: `GET /v1/votes/{id}/certificate`.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn certificate(&self, proposal: &str) -> Result<Vec<u8>, ClientError> {
-        self.certificate_at(format!("/v1/votes/{}/certificate", percent_encoded(proposal))).await
     }
 
     async fn certificate_at(&self, target: String) -> Result<Vec<u8>, ClientError> {

@@ -26,7 +26,20 @@ pub(crate) fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refu
 
 /// How many rows a list has.
 pub(crate) fn limit(query: &ListQuery) -> Result<usize, Refused> {
-    within(query.limit.unwrap_or(MAX_LISTED), MAX_LISTED)
+    limit_up_to(query.limit, MAX_LISTED)
+}
+
+/// The same for a list with another bound.
+pub(crate) fn limit_up_to(limit: Option<usize>, max: usize) -> Result<usize, Refused> {
+    within(limit.unwrap_or(max), max)
+}
+
+/// An id that the query may have.
+pub(crate) fn optional<T: FromStr<Err: Display>>(
+    name: &str,
+    text: Option<&str>,
+) -> Result<Option<T>, Refused> {
+    text.map(|text| id(name, text)).transpose()
 }
 
 /// What a search is for.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_ballot::{CloseReport, Closing, Outcome, VerifiedFile, acks_of, reports_for, verify_file};
+use althing_ballot::{CloseReport, Closing, Outcome, PutAt, VerifiedFile, acks_of, reports_for, verify_file};
 use althing_engine::Ask;
 use althing_record::{AgentId, Digest, Domain, Kind, Millis, Record, RecordId};
 use althing_store::{Snapshot, Table, prefix_end};
@@ -154,15 +154,16 @@ impl Sim {
 
     fn proposals(&self, node: usize) -> Vec<RecordId> {
         let Some(life) = &self.nodes[node].life else { return Vec::new() };
-        althing_ballot::proposals(life.engine.store(), usize::MAX).expect("memory can be read")
+        let known = althing_ballot::proposals(life.engine.store(), None, usize::MAX);
+        known.expect("memory can be read").into_iter().map(|put| put.id).collect()
     }
 
     /// The dockets that a node knows, and how many questions they have.
     fn dockets(&self, node: usize) -> Vec<(RecordId, u16)> {
         let Some(life) = &self.nodes[node].life else { return Vec::new() };
         let store = life.engine.store();
-        let known = althing_ballot::dockets(store, usize::MAX).expect("memory can be read");
-        let read = |id: RecordId| {
+        let known = althing_ballot::dockets(store, None, usize::MAX).expect("memory can be read");
+        let read = |PutAt { id, .. }| {
             let row = store.get(Table::Records, &id.0).expect("memory can be read")?;
             let record = Record::verify(row.get(8..)?, &self.network).ok()?;
             let docket = althing_ballot::Docket::from_record(&record).ok()?;

@@ -378,6 +378,7 @@ impl Sim {
             | Answer::Found(_)
             | Answer::Vote(_)
             | Answer::Votes(_)
+            | Answer::Decisions(_)
             | Answer::Group { record: None, .. }
             | Answer::Groups(_)
             | Answer::Reputation(_)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use althing_ballot::{
     Answers, BallotError, Choice, Docket, DocketQuestion, Outcome, Proposal, answers_to, decision_of,
-    dockets, reports_for,
+    reports_for,
 };
 use althing_record::{AgentId, Content, Kind, RecordId};
 use althing_store::{ReadError, Snapshot};
@@ -16,9 +16,6 @@ use crate::{
     Answer, AnswersDraft, AskNo, DocketDraft, DocketState, DocketSummary, Now, OptionTally, QuestionState,
     RefusalKind, Said,
 };
-
-/// Most dockets that one answer lists.
-pub const DOCKETS_MAX: usize = 100;
 
 impl<S: Snapshot> Engine<S> {
     /// The proposal that an id and a number name: one that stands alone, or a question of a docket.
@@ -148,18 +145,7 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    pub(crate) fn on_dockets(&mut self, no: AskNo, now: Now) -> Result<(), ReadError> {
-        let mut all = Vec::new();
-        for id in dockets(&self.store, DOCKETS_MAX)? {
-            if let Some(docket) = self.docket(id)? {
-                all.push(self.docket_summary(&docket, now)?);
-            }
-        }
-        self.answer(no, Answer::Dockets(all));
-        Ok(())
-    }
-
-    fn docket_summary(&mut self, docket: &Docket, now: Now) -> Result<DocketSummary, ReadError> {
+    pub(crate) fn docket_summary(&mut self, docket: &Docket, now: Now) -> Result<DocketSummary, ReadError> {
         let (terms, id) = (&docket.terms, docket.terms.id);
         let outcomes = self.outcomes(docket)?;
         let count = |of: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| of(outcome)).count() as u64;

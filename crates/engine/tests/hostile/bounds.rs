@@ -1,17 +1,19 @@
 //! Every queue of the engine, filled to its bound.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use althing_ballot::{Electorate, ProposalBody, Rule};
 use althing_card::DESCEND_MIN;
 use althing_engine::{
     AUTHOR_BURST, AUTHOR_PERIOD_MS, Answer, Ask, AskNo, EXPLAINED_MAX, Effect, Engine, Find, Found,
     IMPORT_MAX, Input, LOOKUPS_MAX, LookupEnd, MAX_FOUND, MessageNo, Output, PAGES_MAX, PEERS_MAX,
     PROVIDERS_MAX, QueryNo, REQUESTS_MAX, ROUNDS_MAX, RefusalKind, Request, Response, SEARCHES_MAX, Taken,
-    Timing, live_records,
+    Timing, VOTES_MAX, live_records,
 };
-use althing_record::{AgentKey, Kind, NodeId, Placement, Record, Verdict, cbor};
+use althing_record::{AgentKey, Draft, Kind, NodeId, Placement, Record, Verdict, cbor};
 use althing_store::{CommitNo, Memory};
-use althing_testkit::{MADE, agent, identity, network, sign, slot};
+use althing_testkit::{MADE, agent, chain, identity, network, sign, slot};
 
 use crate::lab::{config, now};
 
@@ -289,4 +291,39 @@ fn who_floods_by_gossip_is_ignored_while_others_get_through_and_reconciliation_b
     engine.handle(now(2 + AUTHOR_PERIOD_MS), Input::Ask { no: AskNo(1), ask });
     let effects = drain(&mut engine);
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Commit(..))), "{effects:?}");
+}
+
+#[test]
+fn lists_beyond_a_page_go_on_and_hold_every_proposal_once() {
+    let mut engine = engine();
+    let author = agent(8);
+    let electorate = Electorate::equal(vec![author.agent()]).unwrap();
+    let put = |n: u64| {
+        let rule = Rule::SuperMajority { num: 2, den: 3 };
+        let body = ProposalBody::direct("more?", &[], rule, &electorate, 1_000, n.to_be_bytes()).unwrap();
+        let draft = chain(&author, Kind::Proposal, None, cbor::to_vec(&body));
+        sign(Draft { made: MADE.plus(n / 3), ..draft }, &author)
+    };
+    let all: Vec<Record> = (0..VOTES_MAX as u64 + 30).map(put).collect();
+    all.chunks(IMPORT_MAX).for_each(|chunk| drop(import(&mut engine, chunk.to_vec())));
+    let (mut ids, mut after, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let ask = Ask::Votes { after, group: None, limit: VOTES_MAX };
+        engine.handle(now(2), Input::Ask { no: AskNo(1), ask });
+        let effects = drain(&mut engine);
+        let votes =
+            |effect| if let Effect::Reply(_, Answer::Votes(page)) = effect { Some(page) } else { None };
+        let page = effects.into_iter().find_map(votes).unwrap();
+        assert!(page.votes.len() <= VOTES_MAX && page.total == all.len() as u64);
+        ids.extend(page.votes.iter().map(|vote| vote.proposal));
+        pages += 1;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let mut expected: Vec<_> = all.iter().map(|record| (Reverse(record.made()), record.id())).collect();
+    expected.sort_unstable();
+    assert!(pages > 1);
+    assert_eq!(ids, expected.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
 }

@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
+use std::fmt;
 
 use althing_engine::{AnswersDraft, DocketDraft};
 use althing_record::RecordId;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::votes::vote_state;
@@ -52,7 +55,7 @@ impl DocketRequest {
 #[serde(deny_unknown_fields)]
 pub struct AnswersRequest {
     /// Answers by the questions' numbers, from 1; those without one get `others`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "super::once::map")]
     pub answers: BTreeMap<u16, Answer>,
     /// The answer to all other questions; absent: abstain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,7 +66,7 @@ pub struct AnswersRequest {
 }
 
 /// An answer to one question: an option's text or "abstain", or a ballot as for one proposal, without `agent`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Answer {
     /// One of the question's options, or "abstain".
@@ -79,6 +82,32 @@ impl Answer {
             Self::Ballot(ballot) if ballot.agent.is_some() => Err(BallotRequestError::Agent),
             Self::Ballot(ballot) => ballot.said(),
         }
+    }
+}
+
+// By hand, because what is wrong inside a ballot would not be named otherwise.
+impl<'de> Deserialize<'de> for Answer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnswerVisitor)
+    }
+}
+
+struct AnswerVisitor;
+
+impl<'de> Visitor<'de> for AnswerVisitor {
+    type Value = Answer;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an option's text, or an object with one of rank, approve, score and delegate")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Answer, E> {
+        Ok(Answer::Option(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Answer, A::Error> {
+        let ballot = BallotRequest::deserialize(MapAccessDeserializer::new(entries))?;
+        Ok(Answer::Ballot(Box::new(ballot)))
     }
 }
 
@@ -294,27 +323,6 @@ impl From<althing_engine::QuestionState> for AskedQuestion {
             conflicting,
             options: options.map(|option| OptionVotes { text: option.text, votes: option.votes }).collect(),
             abstentions: asked.abstentions,
-        }
-    }
-}
-
-/// The answer of `GET /v1/dockets`: the known dockets, newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Dockets {
-    /// Always `althing.dockets/v1`.
-    #[schema(example = "althing.dockets/v1")]
-    pub schema: String,
-    /// The dockets, at most 100.
-    pub dockets: Vec<DocketSummary>,
-}
-
-document!(Dockets, "althing.dockets/v1");
-
-impl From<Vec<althing_engine::DocketSummary>> for Dockets {
-    fn from(dockets: Vec<althing_engine::DocketSummary>) -> Self {
-        Self {
-            schema: Self::SCHEMA.to_owned(),
-            dockets: dockets.into_iter().map(DocketSummary::from).collect(),
         }
     }
 }

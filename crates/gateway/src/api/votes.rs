@@ -3,12 +3,9 @@ use std::collections::BTreeMap;
 use althing_engine::Said;
 use althing_record::{AgentId, IdError, RecordId};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{Document, Holders, Sealed, document, rfc3339};
-
-/// Most rows in one list answer.
-pub const MAX_LISTED: usize = 1_000;
 
 /// The answer of `POST /v1/votes`: the proposal is durable here and offered to the network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -58,7 +55,7 @@ pub struct BallotRequest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approve: Vec<String>,
     /// Scores from 0 to 5 of options: a ballot of `star`. Options without one have 0.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "super::once::map")]
     pub score: BTreeMap<String, u8>,
     /// Another voter, as a did, whose ballot is to count with this voter's weight too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -214,32 +211,6 @@ impl From<althing_engine::Vote> for Vote {
                 })
                 .collect(),
             summary: vote.into(),
-        }
-    }
-}
-
-/// The answer of `GET /v1/votes`: the known proposals, newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Votes {
-    /// Always `althing.votes/v1`.
-    #[schema(example = "althing.votes/v1")]
-    pub schema: String,
-    /// How many proposals the node knows; more than `votes` when the list was cut to `limit`.
-    pub total: u64,
-    /// The proposals, without their electorates.
-    pub votes: Vec<VoteSummary>,
-}
-
-document!(Votes, "althing.votes/v1");
-
-impl Votes {
-    /// The first `limit` of the node's proposals.
-    #[must_use]
-    pub fn new(votes: Vec<althing_engine::Vote>, limit: usize) -> Self {
-        Self {
-            schema: Self::SCHEMA.to_owned(),
-            total: votes.len() as u64,
-            votes: votes.into_iter().take(limit).map(VoteSummary::from).collect(),
         }
     }
 }
@@ -505,14 +476,4 @@ pub struct Round {
     pub eliminated: Vec<String>,
     /// Options that were equal where that mattered.
     pub tied: Vec<String>,
-}
-
-/// The query of the list routes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListQuery {
-    /// Most rows to return, 1 to 1,000; 1,000 if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
 }

@@ -1,5 +1,7 @@
 use super::{Client, ClientError, percent_encoded, with_query, written};
-use crate::api::{Answered, AnswersRequest, Docket, DocketRequest, Dockets, Proposed, QuestionsQuery, Vote};
+use crate::api::{
+    Answered, AnswersRequest, Docket, DocketRequest, Dockets, DocketsQuery, Proposed, QuestionsQuery, Vote,
+};
 use crate::body::DOCKET_BYTES_MAX;
 
 impl Client {
@@ -15,8 +17,9 @@ impl Client {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn dockets(&self) -> Result<Dockets, ClientError> {
-        self.fetch("/v1/dockets".to_owned()).await
+    pub async fn dockets(&self, query: &DocketsQuery) -> Result<Dockets, ClientError> {
+        let pairs = [("limit", query.limit.map(|limit| limit.to_string())), ("after", query.after.clone())];
+        self.fetch(with_query("/v1/dockets", &pairs)).await
     }
 
     /// One docket and how it stands: `GET /v1/dockets/{id}`.

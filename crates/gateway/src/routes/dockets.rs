@@ -1,6 +1,6 @@
 //! Dockets: many questions that are put and answered at once.
 
-use althing_engine::{Answer, Ask};
+use althing_engine::{Answer, Ask, DOCKETS_MAX};
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
@@ -9,8 +9,8 @@ use http::StatusCode;
 
 use super::votes::{certificate_file, look_for_holders};
 use crate::api::{
-    Answered, AnswersRequest, Docket, DocketRequest, Dockets, Problem, ProblemKind, Proposed, QuestionsQuery,
-    Vote,
+    Answered, AnswersRequest, Docket, DocketRequest, Dockets, DocketsQuery, Problem, ProblemKind, Proposed,
+    QuestionsQuery, Vote,
 };
 use crate::edge::{Edge, mismatch};
 use crate::refused::Refused;
@@ -47,11 +47,20 @@ pub(super) async fn propose(
     get,
     path = "/v1/dockets",
     tag = "votes",
-    responses((status = 200, description = "The dockets, at most 100.", body = Dockets))
+    params(DocketsQuery),
+    responses((status = 200, description = "The dockets.", body = Dockets))
 )]
-pub(super) async fn list(State(edge): State<Edge>) -> Result<Json<Dockets>, Refused> {
-    let Answer::Dockets(dockets) = edge.ask(Ask::Dockets).await? else { return Err(mismatch()) };
-    Ok(Json(dockets.into()))
+pub(super) async fn list(
+    State(edge): State<Edge>,
+    query: Result<Query<DocketsQuery>, QueryRejection>,
+) -> Result<Json<Dockets>, Refused> {
+    let DocketsQuery { limit, after } = query::read(query)?;
+    let after = query::optional("after", after.as_deref())?;
+    let limit = query::limit_up_to(limit, DOCKETS_MAX)?;
+    let Answer::Dockets(page) = edge.ask(Ask::Dockets { after, limit }).await? else {
+        return Err(mismatch());
+    };
+    Ok(Json(page.into()))
 }
 
 /// One docket and how it stands, as this node sees it

@@ -10,7 +10,8 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::api::{
-    Ballot, BallotRequest, ListQuery, Problem, ProblemKind, ProposeRequest, Proposed, Vote, Votes, WaitQuery,
+    Ballot, BallotRequest, Decisions, DecisionsQuery, MAX_LISTED, Problem, ProblemKind, ProposeRequest,
+    Proposed, Vote, Votes, VotesQuery, WaitQuery,
 };
 use crate::awaited;
 use crate::edge::{Edge, mismatch};
@@ -58,16 +59,47 @@ pub(super) async fn look_for_holders(edge: &Edge, draft: &ProposalDraft) -> Resu
     get,
     path = "/v1/votes",
     tag = "votes",
-    params(ListQuery),
+    params(VotesQuery),
     responses((status = 200, description = "The proposals, without their electorates.", body = Votes))
 )]
 pub(super) async fn list(
     State(edge): State<Edge>,
-    query: Result<Query<ListQuery>, QueryRejection>,
+    query: Result<Query<VotesQuery>, QueryRejection>,
 ) -> Result<Json<Votes>, Refused> {
-    let limit = query::limit(&query::read(query)?)?;
-    let Answer::Votes(votes) = edge.ask(Ask::Votes).await? else { return Err(mismatch()) };
-    Ok(Json(Votes::new(votes, limit)))
+    let VotesQuery { limit, after, group } = query::read(query)?;
+    let ask = Ask::Votes {
+        after: query::optional("after", after.as_deref())?,
+        group: query::optional("group", group.as_deref())?,
+        limit: query::limit_up_to(limit, MAX_LISTED)?,
+    };
+    let Answer::Votes(page) = edge.ask(ask).await? else { return Err(mismatch()) };
+    Ok(Json(page.into()))
+}
+
+/// What was decided, a page at a time
+///
+/// Decided and rejected proposals and questions of dockets, each of which has a certificate. What was put last comes
+/// first, by its author's clock, and of what was put in the same millisecond the lower id; of a docket the first question.
+/// Nodes with the same records answer the same.
+#[utoipa::path(
+    get,
+    path = "/v1/decisions",
+    tag = "votes",
+    params(DecisionsQuery),
+    responses((status = 200, description = "The decisions.", body = Decisions))
+)]
+pub(super) async fn decisions(
+    State(edge): State<Edge>,
+    query: Result<Query<DecisionsQuery>, QueryRejection>,
+) -> Result<Json<Decisions>, Refused> {
+    let query = query::read(query)?;
+    let after = query.place().map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
+    let group = query::optional("group", query.group.as_deref())?;
+    let limit = query::limit_up_to(query.limit, MAX_LISTED)?;
+    let Answer::Decisions(page) = edge.ask(Ask::Decisions { after, group, limit }).await? else {
+        return Err(mismatch());
+    };
+    Ok(Json(page.into()))
 }
 
 /// One proposal and how it stands, as this node sees it

@@ -1,12 +1,14 @@
 use althing_ballot::{Rule, Voter};
-use althing_engine::{Ask, Find, GroupAsk, HoldersDraft, ProposalDraft, RefusalKind, ReputationAsk, Said};
+use althing_engine::{
+    Ask, Decided, Find, GroupAsk, HoldersDraft, ProposalDraft, RefusalKind, ReputationAsk, Said,
+};
 use althing_gateway::api::{
-    AgentReach, AttestationsQuery, BallotRequest, Direction, FindQuery, FoundGroupRequest, GroupChange,
-    GroupChangeRequest, GroupsQuery, HealthState, JoiningRequest, ListQuery, ProblemKind, ProposeRequest,
-    RankingQuery, RateRequest, ResolveRequest, Source, VoteState,
+    AgentReach, AttestationsQuery, BallotRequest, DecisionsQuery, Direction, DocketsQuery, FindQuery,
+    FoundGroupRequest, GroupChange, GroupChangeRequest, GroupsQuery, HealthState, JoiningRequest, ListQuery,
+    ProblemKind, ProposeRequest, RankingQuery, RateRequest, ResolveRequest, Source, VoteState, VotesQuery,
 };
 use althing_gateway::{Client, ClientError, DoorRequest};
-use althing_record::Change;
+use althing_record::{Change, GroupId};
 
 use crate::samples::{BALLOT, CARD, CARD_JSON, CERTIFICATE, GROUP, HOSTED, NOON, NOON_TEXT, OTHER, PROPOSAL};
 use crate::scripted::{Node, Script, private_dir};
@@ -286,9 +288,12 @@ async fn a_vote_round_trips() {
     assert_eq!((vote.summary.state, vote.summary.decided.as_deref()), (VoteState::Decided, Some("yes")));
     assert_eq!((vote.summary.electorate, vote.summary.voted, vote.voters.len()), (2, 1, 2));
 
-    let votes = client.votes(&ListQuery { limit: Some(1) }).await.unwrap();
-    assert_eq!((votes.total, votes.votes.len()), (2, 1));
+    let query = VotesQuery { limit: Some(1), after: Some(id.clone()), group: Some("ab".repeat(32)) };
+    let votes = client.votes(&query).await.unwrap();
+    assert_eq!((votes.total, votes.votes.len(), votes.next), (2, 1, Some(id.clone())));
     assert_eq!(votes.votes[0], vote.summary);
+    let group = Some(GroupId([0xab; 32]));
+    assert_eq!(node.last_ask(), Ask::Votes { after: Some(PROPOSAL), group, limit: 1 });
 
     assert_eq!(client.certificate(&id).await.unwrap(), CERTIFICATE);
     let evidence = client.evidence(&ListQuery::default()).await.unwrap();
@@ -439,4 +444,27 @@ async fn a_door_is_asked_for_its_own_paths_alone() {
     let answer = client.door(DoorRequest::post("/a2a/agents/", b"{}".to_vec())).await.unwrap();
     assert_eq!((answer.status(), answer.header("althing-error")), (400, Some("target")));
     assert!(answer.bytes().await.unwrap().starts_with(b"{\"error\""));
+}
+
+#[tokio::test]
+async fn decisions_are_asked_for_and_told_page_by_page() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    let after = format!("{PROPOSAL}/6");
+    let query = DecisionsQuery { after: Some(after), limit: Some(3), ..DecisionsQuery::default() };
+    let page = client.decisions(&query).await.unwrap();
+    let after = Some(Decided { id: PROPOSAL, question: Some(6) });
+    assert_eq!(node.last_ask(), Ask::Decisions { after, group: None, limit: 3 });
+    assert_eq!(page.next, Some(format!("{PROPOSAL}/7")));
+    let decision = &page.decisions[0];
+    assert_eq!((decision.number, decision.decided.as_deref()), (Some(7), Some("yes")));
+
+    let wrong = DecisionsQuery { after: Some("5f0c".into()), ..DecisionsQuery::default() };
+    let refused = client.decisions(&wrong).await.unwrap_err();
+    assert!(refused.to_string().contains("found \"5f0c\""), "{refused}");
+
+    let dockets = client.dockets(&DocketsQuery { limit: Some(1), after: Some(PROPOSAL.to_string()) }).await;
+    assert_eq!(dockets.unwrap().total, 1);
+    assert_eq!(node.last_ask(), Ask::Dockets { after: Some(PROPOSAL), limit: 1 });
+    assert!(client.dockets(&DocketsQuery { limit: Some(101), after: None }).await.is_err());
 }

@@ -151,7 +151,18 @@ async fn every_route_answers_as_documented() {
         }
         operations += 1;
     }
-    assert_eq!(operations, 8 + 45, "a route is missing in the document, or in this test");
+    assert_eq!(operations, 8 + 46, "a route is missing in the document, or in this test");
+}
+
+#[tokio::test]
+async fn a_score_that_is_given_twice_is_refused_by_name() {
+    let node = Node::start().await;
+    let line = format!("POST /v1/votes/{PROPOSAL}/ballots");
+    let body = r#"{"score":{"Oslo":5,"Turku":1,"Oslo":4}}"#;
+    let answer = raw::authorized(&node, &line, &[JSON], body).await;
+    assert_eq!(answer.status, 400);
+    let problem = answer.problem();
+    assert!(problem.detail.contains("\"Oslo\" is given twice"), "{problem:?}");
 }
 
 #[tokio::test]

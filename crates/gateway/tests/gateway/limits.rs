@@ -186,7 +186,7 @@ async fn a_forgotten_or_mistaken_ask_is_the_nodes_fault() {
     node.play(Script::Drop);
     let ClientError::Problem(problem) = client.status().await.unwrap_err() else { panic!() };
     assert_eq!(problem.kind(), Some(ProblemKind::Stopping));
-    node.play(Script::Say(Answer::Votes(Vec::new())));
+    node.play(Script::Say(Answer::Evidence(Vec::new())));
     let ClientError::Problem(problem) = client.status().await.unwrap_err() else { panic!() };
     assert_eq!(problem.kind(), Some(ProblemKind::Internal));
 }

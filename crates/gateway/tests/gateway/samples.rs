@@ -280,10 +280,27 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
         }
         engine::Ask::AnswerDocket { .. } => engine::Answer::Cast { ballot: BALLOT, repeated: false },
         engine::Ask::Docket { .. } => engine::Answer::Docket(Box::new(docket())),
-        engine::Ask::Dockets => engine::Answer::Dockets(vec![docket().summary]),
+        engine::Ask::Dockets { .. } => engine::Answer::Dockets(engine::DocketsPage {
+            dockets: vec![docket().summary],
+            total: 1,
+            next: None,
+        }),
         engine::Ask::Cast { .. } => engine::Answer::Cast { ballot: BALLOT, repeated: false },
         engine::Ask::Vote { .. } => engine::Answer::Vote(Box::new(vote())),
-        engine::Ask::Votes => engine::Answer::Votes(vec![vote(), vote()]),
+        engine::Ask::Votes { limit, .. } => engine::Answer::Votes(engine::VotesPage {
+            votes: vec![vote(), vote()].into_iter().take(*limit).collect(),
+            total: 2,
+            next: (*limit < 2).then_some(PROPOSAL),
+        }),
+        engine::Ask::Decisions { .. } => engine::Answer::Decisions(engine::DecisionsPage {
+            decisions: vec![engine::Decision {
+                on: engine::Decided { id: PROPOSAL, question: Some(7) },
+                made: NOON,
+                text: "merge?".into(),
+                outcome: engine::VoteState::Decided { option: "yes".into() },
+            }],
+            next: Some(engine::Decided { id: PROPOSAL, question: Some(7) }),
+        }),
         engine::Ask::Import { records } => engine::Answer::Imported(vec![engine::Taken::New; records.len()]),
         engine::Ask::Certificate { .. } => engine::Answer::Certificate(CERTIFICATE.to_vec()),
         engine::Ask::Events { from, kinds, limit } => {
