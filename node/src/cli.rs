@@ -25,6 +25,7 @@ mod logs;
 mod network;
 mod node;
 mod page;
+mod patience;
 mod ping;
 mod rep;
 mod send;
@@ -37,6 +38,7 @@ mod usage;
 mod verify;
 mod vote;
 mod wait;
+mod words;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -113,10 +115,10 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
         Command::Find(args) if args.watch => session.block_on(find::watch(args, &session, screen)),
         Command::Find(args) => session.ask(find::find(args, &session)),
         Command::Group { command } => session.ask(group::group(command, &session)),
-        // What they wait for may take longer than an answer.
-        Command::Vote { command: command @ (args::Vote::Result { .. } | args::Vote::Watch { .. }) } => {
-            session.block_on(vote::vote(command, &session, screen))
-        }
+        // What they wait for, or read, may take longer than an answer.
+        Command::Vote {
+            command: command @ (args::Vote::Result { .. } | args::Vote::Watch { .. } | args::Vote::Audit(_)),
+        } => session.block_on(vote::vote(command, &session, screen)),
         Command::Vote { command } => session.ask(vote::vote(command, &session, screen)),
         Command::Docket { command: command @ args::Docket::Result { .. } } => {
             session.block_on(docket::docket(command, &session, screen))

@@ -292,6 +292,32 @@ fn every_method_decides_or_rejects_the_same_on_every_node() {
     assert!(audited.iter().all(|vote| vote["valid"] == true), "{audit}");
 }
 
+#[test]
+fn an_option_with_a_comma_can_be_ranked_approved_of_and_scored() {
+    let home = Home::new();
+    let nodes = nodes(&home, 1);
+    let agent = nodes[0].agent();
+    let options = ["--option", "Paris, Texas", "--option", "Oslo", "--option", "a \"b\", c"];
+    let cases: [(&str, &[&str], &str); 4] = [
+        ("ranked", &["--rank", "\"Paris, Texas\",Oslo"], "Paris, Texas > Oslo"),
+        ("schulze", &["--rank", "Oslo", "--rank", "\"Paris, Texas\""], "Oslo > Paris, Texas"),
+        ("approval", &["--approve", "\"a \"\"b\"\", c\""], "a \"b\", c"),
+        ("star", &["--score", "\"Paris, Texas\"=5,Oslo=1"], "Oslo=1, Paris, Texas=5"),
+    ];
+    for (method, said, choice) in cases {
+        let id = propose(&nodes, &[&options[..], &["--method", method, "--voters", &agent]].concat());
+        let words = [&["--json", "vote", "cast", &id], said].concat();
+        let ballot = nodes[0].run(&words).expect(0).json("althing.ballot/v1");
+        assert_eq!(ballot["choice"], choice, "{method}");
+        let _ = nodes[0].run(&["vote", "result", &id, "--wait"]).expect(0);
+    }
+    let id = propose(&nodes, &[&options[..], &["--method", "ranked", "--voters", &agent]].concat());
+    for (said, says) in [("Paris, Texas", "option \"Paris\""), ("\"Paris", "a quote is not closed")] {
+        let refused = nodes[0].run(&["vote", "cast", &id, "--rank", said]);
+        assert!(refused.stderr.contains(says), "{refused:?}");
+    }
+}
+
 /// Holds a vote's outcome on all nodes, the exit code of its result, and its certificate against what it should be.
 fn check(nodes: &[Node], id: &str, words: &[&str], expected: Result<&str, &str>) {
     let vote = decided(nodes, id);

@@ -92,6 +92,24 @@ fn five_nodes_decide_three_hundred_questions_with_one_ballot_each() {
     assert!(events.contains("300 of 300 questions decided"), "{events}");
     assert_eq!(events.matches("docket.answered").count(), 5, "{events}");
 
+    let audit = |node: &Node, words: &[&str]| {
+        node.ask("althing.audit/v1", &[&["vote", "audit"], words].concat())["votes"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    // Every page but the last is full, and what comes after question 148 begins with 149.
+    let audited = audit(&nodes[3], &["--limit", "148"]);
+    let rest = audit(&nodes[1], &["--after", &format!("{}/148", &id[..12])]);
+    assert_eq!((audited.len(), rest.len()), (148, 152));
+    for (number, row) in (1..).zip(audited.iter().chain(&rest)) {
+        assert_eq!((&row["proposal"], &row["number"]), (&json!(id), &json!(number)));
+        assert_eq!((&row["valid"], row["outcome"].as_str()), (&json!(true), Some(outcomes[number - 1])));
+    }
+    let text = nodes[2].run(&["vote", "audit", "--limit", "2"]).expect(0).stdout;
+    assert!(text.contains("where?: Turku"), "{text}");
+    assert!(text.contains(&format!("there are older ones: --after {id}/2")), "{text}");
+
     // The nodes come back with all of it.
     let home_of_last = nodes[4].home().to_owned();
     let addresses: Vec<String> = nodes[..4].iter().map(Node::address).collect();

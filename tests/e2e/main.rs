@@ -40,3 +40,4 @@ mod shells;
 mod store;
 mod testnet;
 mod votes;
+mod waiting;

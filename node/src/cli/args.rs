@@ -37,7 +37,7 @@ pub(crate) use self::rep::Rep;
 pub(crate) use self::sealed::Sealed;
 pub(crate) use self::store::Store;
 pub(crate) use self::testnet::{Testnet, TestnetDir};
-pub(crate) use self::vote::{Propose, Vote};
+pub(crate) use self::vote::{Audit, Propose, Vote};
 use super::{completions, duration, events, logs, ping, wait};
 use crate::settings::Key;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use althing_gateway::Client;
 use althing_gateway::api::{
-    self, Answer, AnswersRequest, DocketQuestion, DocketRequest, MAX_QUESTIONS, QuestionsQuery, VoteState,
+    self, Answer, AnswersRequest, DocketQuestion, DocketRequest, DocketsQuery, MAX_QUESTIONS, QuestionsQuery,
+    VoteState,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -14,6 +15,7 @@ use super::args;
 use super::failure::{Exit, Failure};
 use super::network::write_new;
 use super::page::{Page, Screen, Text};
+use super::patience::Patience;
 use super::session::Session;
 use super::vote;
 
@@ -81,7 +83,14 @@ pub(crate) async fn docket(
                 None => docket_page(&client.docket(&id, &QuestionsQuery::default()).await?),
             }
         }
-        args::Docket::Ls => dockets_page(&session.client().await?.dockets().await?),
+        args::Docket::Ls { limit, after } => {
+            let client = session.client().await?;
+            let mut query = DocketsQuery { limit: limit.map(usize::from), after: None };
+            if let Some(after) = &after {
+                query.after = Some(resolve(&client, after).await?);
+            }
+            dockets_page(&client.dockets(&query).await?)
+        }
         args::Docket::Certificate { id, question, out } => {
             let to_stdout = out == Path::new("-");
             if to_stdout {
@@ -107,14 +116,15 @@ pub(crate) async fn docket(
 }
 
 async fn result(id: &str, wait: bool, session: &Session) -> Result<Page, Failure> {
-    let client = session.client().await?;
-    let id = resolve(&client, id).await?;
     let deadline = Instant::now() + session.timeout_or(WAIT);
+    let mut node = Patience::new(session, wait.then_some(deadline))?;
+    let id = resolve(&node.client().await?, id).await?;
     loop {
         let none = QuestionsQuery { from: None, limit: Some(0) };
-        let summary = client.docket(&id, &none).await?.summary;
+        let summary = node.ask(async |client| client.docket(&id, &none).await).await?.summary;
         if summary.state == VoteState::Decided {
-            return docket_page(&client.docket(&id, &QuestionsQuery::default()).await?);
+            let all = QuestionsQuery::default();
+            return docket_page(&node.ask(async |client| client.docket(&id, &all).await).await?);
         }
         let open = summary.questions - summary.decided - summary.rejected;
         let cause =
@@ -186,8 +196,21 @@ async fn resolve(client: &Client, id: &str) -> Result<String, Failure> {
     if let Some(id) = vote::whole_id(id, "docket", LIST)? {
         return Ok(id);
     }
-    let dockets = client.dockets().await?.dockets;
-    vote::matching(id, dockets.iter().map(|docket| docket.docket.as_str()), "docket", LIST)
+    let known = dockets(client).await?;
+    vote::matching(id, known.iter().map(String::as_str), "docket", LIST)
+}
+
+/// The ids of all known dockets.
+pub(super) async fn dockets(client: &Client) -> Result<Vec<String>, Failure> {
+    let (mut ids, mut query) = (Vec::new(), DocketsQuery::default());
+    loop {
+        let page = client.dockets(&query).await?;
+        ids.extend(page.dockets.into_iter().map(|docket| docket.docket));
+        query.after = page.next;
+        if query.after.is_none() {
+            return Ok(ids);
+        }
+    }
 }
 
 fn docket_page(docket: &api::Docket) -> Result<Page, Failure> {
@@ -244,6 +267,9 @@ fn dockets_page(dockets: &api::Dockets) -> Result<Page, Failure> {
         };
         let rows: Vec<Vec<String>> = dockets.dockets.iter().map(row).collect();
         text.table(&["DOCKET", "STATE", "METHOD", "TITLE"], &rows);
+    }
+    if let Some(next) = &dockets.next {
+        text.line(&format!("there are older ones: --after {}", vote::short(next)));
     }
     Page::new(dockets, text)
 }

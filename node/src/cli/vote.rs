@@ -8,16 +8,18 @@ use std::io::Read;
 use std::path::Path;
 
 use althing_gateway::Client;
-use althing_gateway::api::{self, BallotRequest, ListQuery, ProposeRequest, VoteState};
+use althing_gateway::api::{self, BallotRequest, ProposeRequest, VoteState, VotesQuery};
 use althing_record::{AgentId, RecordId};
 use serde_json::json;
 
 use super::args;
+use super::docket;
 use super::failure::{Exit, Failure};
 use super::group;
 use super::network::write_new;
 use super::page::{Page, Screen, Text};
 use super::session::Session;
+use super::words::{Options, Scores};
 
 /// Shortest beginning of a proposal's id that is looked up, in hex digits.
 const PREFIX_MIN: usize = 4;
@@ -43,16 +45,16 @@ pub(crate) async fn vote(command: args::Vote, session: &Session, screen: Screen)
         args::Vote::Result { id, wait, on_pass } => {
             result::result(&id, wait, on_pass.as_deref(), session, screen).await
         }
-        args::Vote::Audit => audit::audit(session).await,
+        args::Vote::Audit(listed) => audit::audit(listed, session, screen).await,
         args::Vote::Watch { id } => result::watch(&id, session, screen).await,
         args::Vote::Cast { id, said, agent } => {
-            let score = scores(said.score)?;
+            let score = scores(Scores::all(said.score))?;
             let client = session.client().await?;
             let id = resolve(&client, &id).await?;
             let request = BallotRequest {
                 choice: said.choice.unwrap_or_default(),
-                rank: said.rank,
-                approve: said.approve,
+                rank: Options::all(said.rank),
+                approve: Options::all(said.approve),
                 score,
                 delegate: said.delegate.map(|to| to.to_string()),
                 agent: agent.map(|agent| agent.to_string()),
@@ -71,7 +73,17 @@ pub(crate) async fn vote(command: args::Vote, session: &Session, screen: Screen)
             let id = resolve(&client, &id).await?;
             vote_page(&client.vote(&id).await?)
         }
-        args::Vote::Ls => votes_page(&session.client().await?.votes(&ListQuery::default()).await?),
+        args::Vote::Ls(listed) => {
+            let client = session.client().await?;
+            let mut query = VotesQuery { limit: listed.limit.map(usize::from), ..VotesQuery::default() };
+            if let Some(after) = &listed.after {
+                query.after = Some(resolve(&client, after).await?);
+            }
+            if let Some(group) = &listed.group {
+                query.group = Some(group::resolve(&client, group).await?);
+            }
+            votes_page(&client.votes(&query).await?)
+        }
         args::Vote::Certificate { id, out } => {
             let to_stdout = out == Path::new("-");
             if to_stdout {
@@ -188,8 +200,35 @@ async fn resolve(client: &Client, id: &str) -> Result<String, Failure> {
     if let Some(id) = whole_id(id, "proposal", LIST)? {
         return Ok(id);
     }
-    let votes = client.votes(&ListQuery::default()).await?.votes;
-    matching(id, votes.iter().map(|vote| vote.proposal.as_str()), "proposal", LIST)
+    let known = proposals(client).await?;
+    matching(id, known.iter().map(String::as_str), "proposal", LIST)
+}
+
+/// The ids of all known proposals.
+async fn proposals(client: &Client) -> Result<Vec<String>, Failure> {
+    let (mut ids, mut query) = (Vec::new(), VotesQuery::default());
+    loop {
+        let page = client.votes(&query).await?;
+        ids.extend(page.votes.into_iter().map(|vote| vote.proposal));
+        query.after = page.next;
+        if query.after.is_none() {
+            return Ok(ids);
+        }
+    }
+}
+
+/// A place among the decisions: the id of a proposal or a docket, all or the beginning, and perhaps a question's number.
+async fn after(client: &Client, place: &str) -> Result<String, Failure> {
+    let (id, number) = place.split_once('/').map_or((place, None), |(id, number)| (id, Some(number)));
+    let id = match whole_id(id, "decision", LIST)? {
+        Some(id) => id,
+        None => {
+            let mut known = proposals(client).await?;
+            known.extend(docket::dockets(client).await?);
+            matching(id, known.iter().map(String::as_str), "decision", LIST)?
+        }
+    };
+    Ok(number.map_or(id.clone(), |number| format!("{id}/{number}")))
 }
 
 /// An id if it is given whole, none if only its beginning is; `what` it is of.
@@ -343,9 +382,8 @@ fn votes_page(votes: &api::Votes) -> Result<Page, Failure> {
             .collect();
         text.table(&["PROPOSAL", "STATE", "VOTED", "METHOD", "QUESTION"], &rows);
     }
-    let shown = votes.votes.len() as u64;
-    if votes.total > shown {
-        text.line(&format!("{} older ones are not shown", votes.total - shown));
+    if let Some(next) = &votes.next {
+        text.line(&format!("there are older ones: --after {}", short(next)));
     }
     Page::new(votes, text)
 }

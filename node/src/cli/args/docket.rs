@@ -59,8 +59,18 @@ Examples:
     #[command(after_help = "\
 Examples:
   althing docket ls
-  althing docket ls --json | jq -r '.dockets[].docket'")]
-    Ls,
+  althing docket ls --limit 20 --after 5f0c9a11
+  althing docket ls --json | jq -r '.dockets[].docket'
+
+A list has at most 100 of them; --after goes on behind the last one.")]
+    Ls {
+        /// List at most so many
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+        limit: Option<u16>,
+        /// Only what comes after this docket: its id, or the beginning
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
+    },
     /// Write the certificate of a decided question to a file
     #[command(after_help = "\
 Examples:

@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::Sealed;
 use crate::cli::duration;
+use crate::cli::words::{self, Options, Scores};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Vote {
@@ -44,10 +46,12 @@ Examples:
   althing vote cast 5f0c9a11 yes
   althing vote cast 5f0c9a11 abstain --agent did:key:z6Mk…
   althing vote cast 5f0c9a11 --rank Oslo,Turku
+  althing vote cast 5f0c9a11 --rank '\"Paris, Texas\",Turku'
   althing vote cast 5f0c9a11 --approve Oslo --approve Turku
   althing vote cast 5f0c9a11 --score Oslo=5,Turku=2
   althing vote cast 5f0c9a11 --delegate did:key:z6Mk…
 
+An option with a comma, or one that begins with a quote, stands in double quotes, with each quote in it doubled.
 A ballot is final: the same one may be cast again, another one is refused. A sealed one waits some seconds for the
 keys of trustees that have not published theirs.")]
     Cast {
@@ -82,14 +86,18 @@ environment. Of yes and no only yes is a pass.")]
         #[arg(long, value_name = "COMMAND")]
         on_pass: Option<String>,
     },
-    /// Verify the certificate of every decided vote, in the order in which they were put
+    /// Verify the certificate of every decision, of dockets too, the newest first
     #[command(after_help = "\
 Examples:
   althing vote audit
+  althing vote audit --group 5f0c9a11 --limit 20
+  althing vote audit --after 5f0c9a11
   althing vote audit --json | jq '.votes[] | select(.valid | not)'
 
+The order is the same on every node: what was put last comes first, by the clock of who put it, of what was put in the
+same millisecond the lower id, and of a docket the first question. Each is printed as soon as it is verified.
 Exit code 6: one of them is not what this node shows.")]
-    Audit,
+    Audit(Audit),
     /// Follow a vote until it is decided: who has voted, and where it stands
     #[command(after_help = "\
 Examples:
@@ -112,8 +120,11 @@ Examples:
     #[command(after_help = "\
 Examples:
   althing vote ls
-  althing vote ls --json | jq -r '.votes[].proposal'")]
-    Ls,
+  althing vote ls --group 5f0c9a11 --limit 20
+  althing vote ls --json | jq -r '.votes[].proposal'
+
+A list has at most 1,000 of them; --after goes on behind the last one.")]
+    Ls(Listed),
     /// Write the certificate of a decided proposal to a file
     #[command(after_help = "\
 Examples:
@@ -160,6 +171,34 @@ rank2, …), or one ranking a row (`ranking`, such as Ann>Bob) with a column `co
         #[arg(value_name = "BALLOTS")]
         ballots: PathBuf,
     },
+}
+
+/// Which proposals are listed.
+#[derive(Debug, Args)]
+pub(crate) struct Listed {
+    /// List at most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(crate) limit: Option<u16>,
+    /// Only what comes after this proposal: its id, or the beginning
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<String>,
+    /// Only what was put to the members of this group: its id, or the beginning
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Option<String>,
+}
+
+/// Which decisions are audited.
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Audit at most so many
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<NonZeroUsize>,
+    /// Only what comes after this one: the id of a proposal or a docket, or the beginning; ID/N for a question of a docket
+    #[arg(long, value_name = "ID[/N]")]
+    pub(crate) after: Option<String>,
+    /// Only what the members of this group decided: its id, or the beginning
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Option<String>,
 }
 
 /// What is put to the vote, and how it is decided.
@@ -229,24 +268,18 @@ pub(crate) struct Propose {
 pub(crate) struct Said {
     /// One of the proposal's options, or abstain
     pub(crate) choice: Option<String>,
-    /// Options, the best first
-    #[arg(long, value_name = "OPTION,…", value_delimiter = ',')]
-    pub(crate) rank: Vec<String>,
-    /// All options that are approved of
-    #[arg(long, value_name = "OPTION,…", value_delimiter = ',')]
-    pub(crate) approve: Vec<String>,
-    /// Scores from 0 to 5; options without one have 0
-    #[arg(long, value_name = "OPTION=N,…", value_delimiter = ',', value_parser = score)]
-    pub(crate) score: Vec<(String, u8)>,
+    /// Options, the best first; may be given several times
+    #[arg(long, value_name = "OPTION,…", value_parser = words::options)]
+    pub(crate) rank: Vec<Options>,
+    /// All options that are approved of; may be given several times
+    #[arg(long, value_name = "OPTION,…", value_parser = words::options)]
+    pub(crate) approve: Vec<Options>,
+    /// Scores from 0 to 5; options without one have 0; may be given several times
+    #[arg(long, value_name = "OPTION=N,…", value_parser = words::scores)]
+    pub(crate) score: Vec<Scores>,
     /// Another voter, whose ballot counts with this voter's weight too
     #[arg(long, value_name = "DID")]
     pub(crate) delegate: Option<AgentId>,
-}
-
-fn score(text: &str) -> Result<(String, u8), String> {
-    let (option, score) = text.rsplit_once('=').ok_or("expected OPTION=N")?;
-    let score = score.parse().ok().filter(|score| *score <= 5);
-    Ok((option.to_owned(), score.ok_or("expected a score from 0 to 5")?))
 }
 
 /// A method that the node will take, so that a wrong one is a usage error.

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use althing_gateway::Client;
 use althing_gateway::api::{self, VoteState};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -14,6 +13,7 @@ use super::sealed::is_shut;
 use super::{resolve, short, standing, state};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::page::{Page, Screen, Text, clean, line, note, print};
+use crate::cli::patience::Patience;
 use crate::cli::session::Session;
 use crate::cli::store::sync_dir;
 
@@ -30,11 +30,11 @@ pub(super) async fn result(
     session: &Session,
     screen: Screen,
 ) -> Result<Page, Failure> {
-    let client = session.client().await?;
-    let id = resolve(&client, id).await?;
     let deadline = Instant::now() + session.timeout_or(WAIT);
+    let mut node = Patience::new(session, wait.then_some(deadline))?;
+    let id = resolve(&node.client().await?, id).await?;
     let vote = loop {
-        let vote = client.vote(&id).await?;
+        let vote = node.ask(async |client| client.vote(&id).await).await?;
         let state_now = vote.summary.state;
         let is_open = match state_now {
             VoteState::Open
@@ -79,7 +79,8 @@ pub(super) async fn result(
         return Err(Failure::new(Exit::Failed, cause));
     }
     if let Some(command) = on_pass.filter(|_| is_pass) {
-        match act(&client, (&id, &option), command, session, screen).await? {
+        let certificate = node.ask(async |client| client.certificate(&id).await).await?;
+        match act(&certificate, (&id, &option), command, session, screen).await? {
             true => text.line("the command was run"),
             false => text.line("the command had been run before"),
         };
@@ -89,19 +90,18 @@ pub(super) async fn result(
 
 /// Runs a command for a vote that passed, once on this node. Gives whether it was run now.
 async fn act(
-    client: &Client,
+    certificate: &[u8],
     (id, option): (&str, &str),
     command: &str,
     session: &Session,
     screen: Screen,
 ) -> Result<bool, Failure> {
-    let certificate = client.certificate(id).await?;
     let dir = session.home()?.join("passed");
     std::fs::create_dir_all(&dir).map_err(|error| Failure::file("make", &dir, &error))?;
     let of: String =
         Sha256::digest(command.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let file = dir.join(format!("{id}.cbor"));
-    keep(&file, &certificate)?;
+    keep(&file, certificate)?;
     // Whoever makes the mark runs the command; a crash in between leaves it not run rather than run twice.
     let mark = dir.join(format!("{id}-{of}"));
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&mark) {
@@ -157,12 +157,12 @@ fn keep(file: &Path, certificate: &[u8]) -> Result<(), Failure> {
 
 /// Shows a vote each time that it has changed, until it is decided.
 pub(super) async fn watch(id: &str, session: &Session, screen: Screen) -> Result<Page, Failure> {
-    let client = session.client().await?;
-    let id = resolve(&client, id).await?;
     let deadline = Instant::now() + session.timeout_or(WAIT);
+    let mut node = Patience::new(session, Some(deadline))?;
+    let id = resolve(&node.client().await?, id).await?;
     let mut last: Option<api::Vote> = None;
     loop {
-        let vote = client.vote(&id).await?;
+        let vote = node.ask(async |client| client.vote(&id).await).await?;
         if last.as_ref() != Some(&vote) {
             let bytes = if screen.json {
                 line(&serde_json::to_value(&vote).unwrap_or_default())
