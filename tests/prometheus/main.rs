@@ -17,6 +17,7 @@ const DASHBOARD: [&str; 23] = [
     "althing_calls_total",
     "althing_calls_under_way",
     "althing_clock_offset_seconds",
+    "althing_closings_put_off_total",
     "althing_commit_duration_seconds_bucket",
     "althing_commit_failures_total",
     "althing_commit_number",

@@ -25,6 +25,7 @@ pub(super) struct Instruments {
     commit_failures: Counter,
     durable: Gauge<u64, AtomicU64>,
     decided: Counter,
+    not_closed: Counter,
     misbehaviour: Counter,
     signing_stopped: Gauge,
     clock_offset: Gauge<f64, AtomicU64>,
@@ -73,6 +74,7 @@ impl Instruments {
             commit_failures: Counter::default(),
             durable: Gauge::default(),
             decided: Counter::default(),
+            not_closed: Counter::default(),
             misbehaviour: Counter::default(),
             signing_stopped: Gauge::default(),
             clock_offset: Gauge::default(),
@@ -106,6 +108,11 @@ impl Instruments {
         );
         registry.register("commit_number", "The last durable commit", own.durable.clone());
         registry.register("votes_decided", "Proposals that got an outcome", own.decided.clone());
+        registry.register(
+            "closings_put_off",
+            "Times that an agent here could not say its part in closing a vote, and will try again",
+            own.not_closed.clone(),
+        );
         registry.register("misbehaviour_proofs", "Proofs of misbehaviour found", own.misbehaviour.clone());
         registry.register("signing_stopped", "1 while this node signs no votes", own.signing_stopped.clone());
         registry.register_with_unit(
@@ -175,7 +182,10 @@ impl Instruments {
             Note::SigningStopped { .. } => {
                 self.signing_stopped.set(1);
             }
-            Note::NotClosed { .. } | Note::DiskFull { .. } => {}
+            Note::NotClosed { .. } => {
+                self.not_closed.inc();
+            }
+            Note::DiskFull { .. } => {}
             Note::Clock { offset_ms, .. } => {
                 #[expect(clippy::cast_precision_loss, reason = "a clock offset in seconds, for a graph")]
                 self.clock_offset.set(*offset_ms as f64 / 1_000.0);
@@ -206,5 +216,26 @@ fn verdict_name(verdict: Verdict) -> &'static str {
         Verdict::Accept => "accept",
         Verdict::Ignore => "ignore",
         Verdict::Reject => "reject",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_closing_that_is_put_off_is_counted_and_none_is_zero() {
+        let mut registry = Registry::default();
+        let own = Instruments::register(&mut registry);
+        let shown = |registry: &Registry| {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+            text.lines().find(|line| line.starts_with("althing_closings_put_off_total")).map(str::to_owned)
+        };
+        assert_eq!(shown(&registry).as_deref(), Some("althing_closings_put_off_total 0"));
+        for cause in ["the guard cannot be read", "the disk is full"] {
+            own.note(&Note::NotClosed { cause: cause.to_owned() });
+        }
+        assert_eq!(shown(&registry).as_deref(), Some("althing_closings_put_off_total 2"));
     }
 }
