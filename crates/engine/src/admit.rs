@@ -127,11 +127,9 @@ impl<S: Snapshot> Engine<S> {
             (_, Body::Proposal(Some(electorate))) if source != Source::Guard => {
                 self.weigh_electorate(record, electorate)?
             }
-            (_, Body::Acks(acks)) if source != Source::Guard => {
-                self.weigh_closer(record.agent(), acks.iter().map(|ack| ack.proposal))?
-            }
+            (_, Body::Acks(acks)) if source != Source::Guard => self.weigh_acks(record.agent(), acks)?,
             (_, Body::Report(report)) if source != Source::Guard => {
-                self.weigh_closer(record.agent(), [report.proposal])?
+                self.weigh_closer(record.agent(), report.proposal)?
             }
             (_, Body::TrusteeKey(said)) if source != Source::Guard => self.weigh_trustee_key(said)?,
             (_, Body::Opening(opening)) if source != Source::Guard => self.weigh_opening(opening)?,
@@ -143,6 +141,9 @@ impl<S: Snapshot> Engine<S> {
             Some(admission) => Err(admission),
             None if self.is_over_quota(record, source, now) => {
                 Err(Admission::Early("over its author's quota"))
+            }
+            None if self.is_over_surplus(record, &body, source, now)? => {
+                Err(Admission::Early("over what its author may say about one vote"))
             }
             None => Ok((body, until)),
         })

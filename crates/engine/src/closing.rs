@@ -152,6 +152,12 @@ impl Closings {
         self.open.values().map(OpenVote::next_deadline).chain(ask).min()
     }
 
+    /// The latest values of an open vote of which something is missing here, at most so many a seat.
+    pub(crate) fn judged(&self, vote: RecordId, limit: usize) -> impl Iterator<Item = Vec<u8>> {
+        let seats = self.open.get(&vote).into_iter().flat_map(|open| open.seats.values());
+        seats.flat_map(move |seat| seat.judging.iter().rev().take(limit)).map(|value| value.bytes().to_vec())
+    }
+
     /// Forgets all: what they knew may not be on disk.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

@@ -21,6 +21,7 @@ use crate::restored::{INCARNATION, is_restored};
 use crate::rows::StoredRecord;
 use crate::sealed::SealedVotes;
 use crate::search::{Memory, Search};
+use crate::surplus::Surpluses;
 use crate::{
     Answer, AskNo, Config, Deadline, Effect, GuardStatus, HostedAgent, Input, Note, Now, Output, Refusal,
     RefusalKind, RequestNo, Source, Timing,
@@ -86,6 +87,7 @@ pub struct Engine<S> {
     pub(crate) reconciler: Reconciler,
     pub(crate) searches: BTreeMap<u64, Search>,
     pub(crate) authors: Authors,
+    pub(crate) surpluses: Surpluses,
     /// Lookups under way, and for which search.
     pub(crate) lookups: BTreeMap<u64, u64>,
     pub(crate) memory: Memory,
@@ -179,6 +181,7 @@ impl<S: Snapshot> Engine<S> {
             reconciler: Reconciler::default(),
             searches: BTreeMap::new(),
             authors: Authors::default(),
+            surpluses: Surpluses::default(),
             lookups: BTreeMap::new(),
             memory: Memory::default(),
             closings: Closings::default(),

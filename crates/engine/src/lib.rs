@@ -53,6 +53,7 @@ mod serve_cards;
 mod serve_clients;
 mod signing;
 mod subject;
+mod surplus;
 mod tell;
 mod vote;
 
@@ -92,4 +93,7 @@ pub use sealed::{SealedTerms, Trustee};
 pub use search::{
     AGENT_PROVIDERS_MAX, AGENTS_FOUND_MAX, EXPLAINED_MAX, LOOKUPS_MAX, PAGES_MAX, PROVIDERS_MAX,
     READINGS_MAX, REQUESTS_MAX, SEARCHES_MAX, SPREAD_PEERS_MAX, TERMS_REMEMBERED_MAX,
+};
+pub use surplus::{
+    FAR_BURST, FAR_PERIOD_MS, KEYS_BURST, KEYS_PERIOD_MS, ROUNDS_FREE, SURPLUS_BURST, SURPLUS_PERIOD_MS,
 };

@@ -2,7 +2,7 @@
 
 use althing_agree::{Entry, Step};
 use althing_ballot::{
-    AgreementBody, Ballot, Choice, CloseReport, Closing, TrusteeKey, ballots_for, decision_of,
+    Ack, AgreementBody, Ballot, Choice, CloseReport, Closing, TrusteeKey, ballots_for, decision_of,
     early_statements, forget_early_statement, index_decision, instance, precommits, reports_of,
     statements_at,
 };
@@ -131,26 +131,39 @@ impl<S: Snapshot> Engine<S> {
         })
     }
 
-    /// A closer's word is taken if it closes one of the votes that it is about.
+    /// A closer's word is taken if it closes the vote that it is about.
     pub(crate) fn weigh_closer(
         &mut self,
         closer: AgentId,
-        proposals: impl IntoIterator<Item = RecordId>,
+        vote: RecordId,
     ) -> Result<Option<Admission>, ReadError> {
-        let mut all_known = true;
-        for id in proposals {
-            match self.proposal(id)? {
-                Some(proposal) => {
-                    let closing = proposal.closing();
-                    if closing.is_some_and(|closing| closing.closers(&self.network).contains(&closer)) {
-                        return Ok(None);
-                    }
-                }
-                None => all_known = false,
+        let Some(proposal) = self.proposal(vote)? else { return Ok(Some(Admission::Early(UNKNOWN))) };
+        let closes = |closing: &Closing| closing.closers(&self.network).contains(&closer);
+        let stranger = || Admission::Unwanted("its author does not close this vote".into());
+        Ok((!proposal.closing().is_some_and(closes)).then(stranger))
+    }
+
+    /// Acknowledgements are taken if their author closes every vote that they are about, and there are these voters: so they
+    /// are no more than there can be ballots.
+    pub(crate) fn weigh_acks(
+        &mut self,
+        closer: AgentId,
+        acks: &[Ack],
+    ) -> Result<Option<Admission>, ReadError> {
+        let mut early = None;
+        for ack in acks {
+            match self.weigh_closer(closer, ack.proposal)? {
+                Some(Admission::Early(cause)) => early = Some(Admission::Early(cause)),
+                Some(refused) => return Ok(Some(refused)),
+                None => {}
+            }
+            let proposal = self.proposal(ack.proposal)?;
+            let voters = proposal.map(|proposal| proposal.electorate.voters().len());
+            if voters.is_some_and(|voters| usize::from(ack.voter) >= voters) {
+                return Ok(Some(Admission::Unwanted("it acknowledges a ballot of nobody".into())));
             }
         }
-        let stranger = || Admission::Unwanted("its author closes none of these votes".into());
-        Ok(Some(if all_known { stranger() } else { Admission::Early(UNKNOWN) }))
+        Ok(early)
     }
 
     /// A statement of an agreement came and is in the view.

@@ -1,6 +1,6 @@
 //! Ballots of this node's agents on sealed proposals.
 
-use althing_ballot::{BallotSeed, Choice, Occasion, Proposal, Sealed, TrusteeKeys};
+use althing_ballot::{BallotSeed, Choice, Occasion, Proposal, Sealed, TrusteeKeys, keys_of};
 use althing_record::{AgentId, RecordId};
 use althing_store::{ReadError, Snapshot};
 
@@ -40,13 +40,23 @@ impl<S: Snapshot> Engine<S> {
     ) -> Result<Option<Choice>, ReadError> {
         let Some(sealing) = proposal.sealing() else { return Ok(Some(choice.clone())) };
         let (mut keys, mut missing) = (TrusteeKeys::new(), Vec::new());
+        let mut doubtful = Vec::new();
         for (place, trustee) in (0..).zip(sealing.trustees()) {
             match self.trustee_key(proposal.id, *trustee)? {
                 Some(key) => {
                     keys.insert(place, key);
+                    if keys_of(&self.store, proposal.id, *trustee, 2)?.len() > 1 {
+                        doubtful.push(place);
+                    }
                 }
                 None => missing.push(*trustee),
             }
+        }
+        // Others may not have the same of the keys of a trustee that published several, and nobody is needed.
+        while keys.len() > sealing.keys_needed()
+            && let Some(place) = doubtful.pop()
+        {
+            keys.remove(&place);
         }
         let is_enough = keys.len() >= sealing.keys_needed();
         let is_late = is_enough && now.wall >= proposal.made.plus(KEYS_LATE_MS);

@@ -9,4 +9,5 @@ mod forgotten;
 mod forks;
 mod groups;
 mod lab;
+mod surplus;
 mod verdicts;
