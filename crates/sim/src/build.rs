@@ -1,5 +1,5 @@
 use althing_ballot::{ClosedTerms, Rule, Sealing, Voter};
-use althing_engine::ProposalDraft;
+use althing_engine::{ProposalDraft, Said};
 use althing_record::{AgentId, AgentKey, NodeKey};
 use sha2::{Digest as _, Sha256};
 
@@ -66,4 +66,16 @@ pub fn sealed(draft: ProposalDraft, trustees: &[AgentId], threshold: Option<u64>
     let sealing = Some(Sealing::new(trustees.to_vec(), threshold).expect("trustees"));
     let terms = draft.closed.clone().unwrap_or_default();
     ProposalDraft { closed: Some(ClosedTerms { sealing, ..terms }), ..draft }
+}
+
+/// A simple majority for red or blue, closed by its voters.
+#[must_use]
+pub fn red_or_blue(voters: &[AgentId], window_ms: u64) -> ProposalDraft {
+    closed(Rule::Majority, &["red", "blue"], voters, window_ms)
+}
+
+/// A ballot for an option.
+#[must_use]
+pub fn option(text: &str) -> Said {
+    Said::Option(text.into())
 }

@@ -41,8 +41,9 @@ mod sim;
 mod snapshot;
 mod terms;
 mod villain;
+mod voting;
 
-pub use build::{agent_key, card, closed, motion, sealed};
+pub use build::{agent_key, card, closed, motion, option, red_or_blue, sealed};
 pub use client::Client;
 pub use links::Links;
 pub use load::{Load, Traffic};

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use althing_ballot::{Answers, Choice, Rule, VerifiedFile, leaf, verify_file};
-use althing_engine::{Answer, AnswersDraft, Ask, DocketDraft, DocketState, Said, Vote, VoteState};
+use althing_ballot::{Answers, Choice, VerifiedFile, leaf, verify_file};
+use althing_engine::{Answer, AnswersDraft, Ask, DocketDraft, DocketState, Vote, VoteState};
 use althing_record::{Kind, RecordId};
-use althing_sim::{Sim, Villain, WALL_START, closed, motion};
+use althing_sim::{Sim, Villain, WALL_START, motion, option, red_or_blue};
 
 fn docket(count: usize, terms: althing_engine::ProposalDraft) -> DocketDraft {
     DocketDraft { terms, questions: (1..=count).map(|n| (format!("question {n}?"), Vec::new())).collect() }
@@ -32,10 +32,6 @@ fn certificate(net: &mut Sim, node: usize, docket: RecordId, number: u16) -> Opt
     if let Answer::Certificate(bytes) = net.answer(no) { Some(bytes) } else { None }
 }
 
-fn option(text: &str) -> Said {
-    Said::Option(text.into())
-}
-
 fn answers(net: &mut Sim, node: usize, docket: RecordId, each: &[(u16, &str)], others: Option<&str>) {
     let each = each.iter().map(|(number, text)| (*number, option(text))).collect();
     let no = net.node(node).answers(docket, AnswersDraft { each, others: others.map(option) });
@@ -49,10 +45,9 @@ fn decided(option: &str) -> VoteState {
 
 #[test]
 fn each_question_of_a_closed_docket_has_its_outcome_and_its_certificate() {
-    let mut net = Sim::seed(1).nodes(5);
-    net.run_for(1_000);
+    let mut net = Sim::settled(1, 5);
     let voters = net.agents(0..5);
-    let mut draft = docket(40, closed(Rule::Majority, &["red", "blue"], &voters, 600_000));
+    let mut draft = docket(40, red_or_blue(&voters, 600_000));
     draft.questions[2].1 = vec!["Oslo".into(), "Turku".into(), "Riga".into()];
     let id = net.node(0).proposes_docket(draft);
     net.run_for(1_000);
@@ -91,14 +86,12 @@ fn each_question_of_a_closed_docket_has_its_outcome_and_its_certificate() {
     assert!(refusal.cause.contains("is a docket of 40 questions"), "{}", refusal.cause);
     let Answer::Refused(refusal) = net.answer(asked) else { panic!("there is no such question") };
     assert!(refusal.cause.contains("has no question 41"), "{}", refusal.cause);
-    assert!(net.run_until_quiet());
-    net.check_converged();
+    net.settle();
 }
 
 #[test]
 fn a_direct_docket_is_decided_question_by_question_as_answers_come() {
-    let mut net = Sim::seed(2).nodes(5);
-    net.run_for(1_000);
+    let mut net = Sim::settled(2, 5);
     let voters = net.agents(0..5);
     let id = net.node(0).proposes_docket(docket(3, motion("June", &voters)));
     net.run_for(1_000);
@@ -122,20 +115,17 @@ fn a_direct_docket_is_decided_question_by_question_as_answers_come() {
     let no = net.node(4).answers(id, AnswersDraft { each: Vec::new(), ..again });
     let Answer::Refused(refusal) = net.answer(no) else { panic!("answered otherwise before") };
     assert!(refusal.cause.contains("already answered"), "{}", refusal.cause);
-    assert!(net.run_until_quiet());
-    net.check_converged();
+    net.settle();
 }
 
 #[test]
 fn a_voter_who_answers_twice_is_void_where_the_answers_differ_and_proved_everywhere() {
     for seed in 0..10 {
-        let mut net = Sim::seed(40 + seed).nodes(3);
-        net.run_for(1_000);
+        let mut net = Sim::settled(40 + seed, 3);
         let mut villain = Villain::new(0);
         let mut voters = net.agents(0..3);
         voters.push(villain.agent());
-        let id =
-            net.node(0).proposes_docket(docket(4, closed(Rule::Majority, &["red", "blue"], &voters, 8_000)));
+        let id = net.node(0).proposes_docket(docket(4, red_or_blue(&voters, 8_000)));
         net.run_for(2_000);
         answers(&mut net, 0, id, &[], Some("red"));
         answers(&mut net, 1, id, &[(1, "blue")], Some("red"));
@@ -160,19 +150,17 @@ fn a_voter_who_answers_twice_is_void_where_the_answers_differ_and_proved_everywh
             let third = question(&mut net, node, id, 3);
             assert!(third.voters.iter().all(|voter| !voter.void), "seed {seed}: equal answers are one");
         }
-        assert!(net.run_until_quiet());
-        net.check_converged();
+        net.settle();
     }
 }
 
 #[test]
 fn answers_that_are_not_whole_count_for_nothing() {
-    let mut net = Sim::seed(3).nodes(3);
-    net.run_for(1_000);
+    let mut net = Sim::settled(3, 3);
     let mut villain = Villain::new(0);
     let mut voters = net.agents(0..3);
     voters.push(villain.agent());
-    let terms = closed(Rule::Majority, &["red", "blue"], &voters, 6_000);
+    let terms = red_or_blue(&voters, 6_000);
     let id = net.node(0).proposes_docket(docket(3, terms.clone()));
     let alone = net.node(0).proposes(terms);
     net.run_for(1_000);
@@ -196,36 +184,21 @@ fn answers_that_are_not_whole_count_for_nothing() {
         let said = vote.voters.iter().find(|voter| voter.agent == villain.agent()).unwrap();
         assert!(said.choices.is_empty() && !said.void, "{said:?}");
     }
-    assert!(net.run_until_quiet());
-    net.check_converged();
+    net.settle();
 }
 
 #[test]
 fn a_docket_is_decided_though_nodes_crash_and_links_lose() {
     for seed in 0..15 {
-        let mut net = Sim::seed(700 + seed).nodes(4);
-        net.run_for(1_000);
+        let mut net = Sim::settled(700 + seed, 4);
         let voters = net.agents(0..4);
-        let id =
-            net.node(0).proposes_docket(docket(25, closed(Rule::Majority, &["red", "blue"], &voters, 4_000)));
+        let id = net.node(0).proposes_docket(docket(25, red_or_blue(&voters, 4_000)));
         net.run_for(500);
         for node in 0..4 {
             let others = Some(option(if node == 3 { "blue" } else { "red" }));
             net.node(node).answers(id, AnswersDraft { each: Vec::new(), others });
         }
-        for _ in 0..8 {
-            let node = usize::try_from(net.below(4)).unwrap();
-            match net.below(3) {
-                0 => net.crash_after_next_guard(node),
-                1 => net.lose_power(node),
-                _ => net.crash(node),
-            }
-            let pause = net.below(1_500);
-            net.run_for(pause);
-            (0..4).for_each(|node| net.restart(node));
-            let pause = net.below(1_500);
-            net.run_for(pause);
-        }
+        net.crash_often(8);
         net.run_for(40_000);
         let first = states(&mut net, 0, id);
         assert!(
@@ -234,7 +207,6 @@ fn a_docket_is_decided_though_nodes_crash_and_links_lose() {
         );
         (1..4).for_each(|node| assert_eq!(states(&mut net, node, id), first, "seed {seed}"));
         (0..4).for_each(|node| assert!(net.accused(node).is_empty(), "seed {seed}"));
-        assert!(net.run_until_quiet());
-        net.check_converged();
+        net.settle();
     }
 }

@@ -2,27 +2,13 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-use althing_ballot::{
-    Choice, OpeningBody, Rule, Sealed, TrusteeKeyBody, TrusteeSecret, VerifiedFile, verify_file,
-};
-use althing_engine::{Answer, Ask, RefusalKind, Said, Vote, VoteState};
+use althing_ballot::{Choice, OpeningBody, Sealed, TrusteeKeyBody, TrusteeSecret, VerifiedFile, verify_file};
+use althing_engine::{Answer, Ask, RefusalKind, VoteState};
 use althing_record::{AgentKey, Kind, Millis, NetworkId, RecordId, cbor};
-use althing_sim::{Sim, Villain, WALL_START, agent_key, closed, sealed};
-
-fn vote(net: &mut Sim, node: usize, proposal: RecordId) -> Vote {
-    let no = net.node(node).ask(Ask::Vote { proposal, question: None });
-    let Answer::Vote(vote) = net.answer(no) else { panic!("node {node} does not know the vote") };
-    *vote
-}
-
-fn say(net: &mut Sim, node: usize, proposal: RecordId, text: &str) {
-    let no = net.node(node).say(proposal, Said::Option(text.into()));
-    let answer = net.answer(no);
-    assert!(matches!(answer, Answer::Cast { repeated: false, .. }), "node {node}: {answer:?}");
-}
+use althing_sim::{Sim, Villain, WALL_START, agent_key, option, red_or_blue, sealed};
 
 fn decided(net: &mut Sim, node: usize, proposal: RecordId) -> Option<String> {
-    match vote(net, node, proposal).state {
+    match net.vote(node, proposal).state {
         VoteState::Decided { option } => Some(option),
         VoteState::Rejected { cause } => Some(cause),
         VoteState::Open
@@ -36,10 +22,9 @@ fn decided(net: &mut Sim, node: usize, proposal: RecordId) -> Option<String> {
 
 /// Five nodes that vote for red or blue, of which the last four are trustees: any two of them open.
 fn proposed(seed: u64, window_ms: u64) -> (Sim, RecordId) {
-    let mut net = Sim::seed(seed).nodes(5);
-    net.run_for(1_000);
+    let mut net = Sim::settled(seed, 5);
     let (voters, trustees) = (net.agents(0..5), net.agents(1..5));
-    let draft = sealed(closed(Rule::Majority, &["red", "blue"], &voters, window_ms), &trustees, Some(2));
+    let draft = sealed(red_or_blue(&voters, window_ms), &trustees, Some(2));
     let proposal = net.node(0).proposes(draft);
     net.run_for(1_000);
     (net, proposal)
@@ -48,26 +33,24 @@ fn proposed(seed: u64, window_ms: u64) -> (Sim, RecordId) {
 #[test]
 fn there_is_no_tally_before_all_have_voted_and_trustees_have_opened() {
     let (mut net, proposal) = proposed(1, 600_000);
-    let terms = vote(&mut net, 0, proposal).sealed.unwrap();
+    let terms = net.vote(0, proposal).sealed.unwrap();
     assert_eq!((terms.threshold, terms.trustees.len()), (2, 4));
     assert!(terms.trustees.iter().all(|trustee| trustee.has_key && !trustee.has_opened), "{terms:?}");
-    for (node, choice) in ["red", "blue", "red", "abstain"].into_iter().enumerate() {
-        say(&mut net, node, proposal, choice);
-    }
+    net.all_say(proposal, ["red", "blue", "red", "abstain"]);
     net.run_for(2_000);
     for node in 0..5 {
-        let vote = vote(&mut net, node, proposal);
+        let vote = net.vote(node, proposal);
         assert_eq!(vote.state, VoteState::Open);
         assert!(vote.options.iter().all(|option| option.votes == 0) && vote.abstentions == 0, "{vote:?}");
         let voted: Vec<_> = vote.voters.iter().flat_map(|voter| voter.choices.clone()).collect();
         assert_eq!(voted, ["sealed"; 4]);
         assert_eq!(net.node(node).certificate(proposal), None);
     }
-    say(&mut net, 4, proposal, "red");
+    net.says(4, proposal, option("red"));
     net.run_for(5_000);
     for node in 0..5 {
         assert_eq!(decided(&mut net, node, proposal).as_deref(), Some("red"));
-        let vote = vote(&mut net, node, proposal);
+        let vote = net.vote(node, proposal);
         assert_eq!(vote.options.iter().map(|option| option.votes).collect::<Vec<_>>(), [3, 1]);
         assert_eq!(vote.abstentions, 1);
         assert!(vote.voters.iter().all(|voter| voter.choices != ["sealed"]), "{vote:?}");
@@ -77,14 +60,13 @@ fn there_is_no_tally_before_all_have_voted_and_trustees_have_opened() {
         };
         assert_eq!((verified.manifest.choices.len(), verified.manifest.invalid.len()), (5, 0));
     }
-    assert!(net.run_until_quiet());
-    net.check_converged();
+    net.settle();
 }
 
 #[test]
 fn the_same_ballot_is_known_again_and_another_one_is_refused() {
     let (mut net, proposal) = proposed(2, 600_000);
-    say(&mut net, 1, proposal, "red");
+    net.says(1, proposal, option("red"));
     let no = net.node(1).cast(proposal, "red");
     assert!(matches!(net.answer(no), Answer::Cast { repeated: true, .. }));
     let no = net.node(1).cast(proposal, "blue");
@@ -100,47 +82,43 @@ fn the_same_ballot_is_known_again_and_another_one_is_refused() {
 #[test]
 fn a_trustee_that_never_comes_does_not_hold_up_the_others() {
     for seed in 0..10 {
-        let mut net = Sim::seed(40 + seed).nodes(5);
-        net.run_for(1_000);
+        let mut net = Sim::settled(40 + seed, 5);
         let (voters, trustees) = (net.agents(0..5), net.agents(1..5));
         net.crash(4);
-        let draft = sealed(closed(Rule::Majority, &["red", "blue"], &voters, 20_000), &trustees, Some(2));
+        let draft = sealed(red_or_blue(&voters, 20_000), &trustees, Some(2));
         let proposal = net.node(0).proposes(draft);
         net.run_for(1_000);
-        (0..4).for_each(|node| say(&mut net, node, proposal, if node == 1 { "blue" } else { "red" }));
+        net.all_say(proposal, ["red", "blue", "red", "red"]);
         net.run_for(60_000);
         for node in 0..4 {
             assert_eq!(decided(&mut net, node, proposal).as_deref(), Some("red"), "seed {seed}");
         }
-        let vote = vote(&mut net, 0, proposal).sealed.unwrap();
+        let vote = net.vote(0, proposal).sealed.unwrap();
         let silent = vote.trustees.iter().find(|trustee| trustee.agent == trustees[3]).unwrap();
         assert!(!silent.has_key && !silent.has_opened);
         net.restart(4);
-        assert!(net.run_until_quiet(), "seed {seed}");
-        net.collect_certificates();
-        net.check_converged();
+        net.settle();
     }
 }
 
 #[test]
 fn too_few_openings_are_an_outcome_of_their_own_until_more_come() {
-    let mut net = Sim::seed(3).nodes(8);
-    net.run_for(1_000);
+    let mut net = Sim::settled(3, 8);
     // The trustees do not vote, so that the vote is closed without them.
     let (voters, trustees) = (net.agents(0..4), net.agents(4..8));
-    let draft = sealed(closed(Rule::Majority, &["red", "blue"], &voters, 20_000), &trustees, Some(2));
+    let draft = sealed(red_or_blue(&voters, 20_000), &trustees, Some(2));
     let proposal = net.node(0).proposes(draft);
     net.run_for(2_000);
     (5..8).for_each(|node| net.crash(node));
-    (0..4).for_each(|node| say(&mut net, node, proposal, "blue"));
+    net.all_say(proposal, ["blue"; 4]);
     net.run_for(10_000);
-    assert_eq!(vote(&mut net, 0, proposal).state, VoteState::Opening { opened: 1, threshold: 2 });
+    assert_eq!(net.vote(0, proposal).state, VoteState::Opening { opened: 1, threshold: 2 });
     assert_eq!(net.node(0).certificate(proposal), None);
     net.run_for(70_000);
     let mut missing = trustees[1..].to_vec();
     missing.sort_unstable();
     for node in 0..5 {
-        assert_eq!(vote(&mut net, node, proposal).state, VoteState::Unopened { missing: missing.clone() });
+        assert_eq!(net.vote(node, proposal).state, VoteState::Unopened { missing: missing.clone() });
     }
     net.restart(6);
     net.run_for(60_000);
@@ -148,19 +126,16 @@ fn too_few_openings_are_an_outcome_of_their_own_until_more_come() {
         assert_eq!(decided(&mut net, node, proposal).as_deref(), Some("blue"));
     }
     (5..8).for_each(|node| net.restart(node));
-    assert!(net.run_until_quiet());
-    net.collect_certificates();
-    net.check_converged();
+    net.settle();
 }
 
 #[test]
 fn a_ballot_waits_for_keys_and_says_whose_are_missing() {
-    let mut net = Sim::seed(4).nodes(5);
-    net.run_for(1_000);
+    let mut net = Sim::settled(4, 5);
     let (voters, trustees) = (net.agents(0..2), net.agents(2..5));
     net.crash(3);
     net.crash(4);
-    let draft = sealed(closed(Rule::Majority, &["red", "blue"], &voters, 120_000), &trustees, Some(2));
+    let draft = sealed(red_or_blue(&voters, 120_000), &trustees, Some(2));
     let proposal = net.node(0).proposes(draft);
     let no = net.node(0).cast(proposal, "red");
     let Answer::Refused(refusal) = net.answer(no) else { panic!("there are too few keys") };
@@ -178,11 +153,10 @@ fn a_ballot_waits_for_keys_and_says_whose_are_missing() {
 
 #[test]
 fn so_many_ballots_wait_for_keys_and_no_more() {
-    let mut net = Sim::seed(7).nodes(2);
-    net.run_for(1_000);
+    let mut net = Sim::settled(7, 2);
     let (voters, trustees) = (net.agents(0..1), net.agents(1..2));
     net.crash(1);
-    let draft = sealed(closed(Rule::Majority, &["red", "blue"], &voters, 120_000), &trustees, None);
+    let draft = sealed(red_or_blue(&voters, 120_000), &trustees, None);
     let proposal = net.node(0).proposes(draft);
     let waiting: Vec<_> = (0..256).map(|_| net.node(0).cast(proposal, "red")).collect();
     let no = net.node(0).cast(proposal, "red");
@@ -197,10 +171,9 @@ fn so_many_ballots_wait_for_keys_and_no_more() {
 
 #[test]
 fn a_stranger_takes_so_many_places_with_a_trustee_and_no_more() {
-    let mut net = Sim::seed(8).nodes(3);
-    net.run_for(1_000);
+    let mut net = Sim::settled(8, 3);
     let (voters, trustees) = (net.agents(0..1), net.agents(1..2));
-    let draft = sealed(closed(Rule::Majority, &["red", "blue"], &voters, 600_000), &trustees, None);
+    let draft = sealed(red_or_blue(&voters, 600_000), &trustees, None);
     let proposals: Vec<_> = (0..70).map(|_| net.node(0).proposes(draft.clone())).collect();
     net.run_for(20_000);
     assert_eq!(net.records(0, Kind::TrusteeKey).len(), 64);
@@ -214,10 +187,10 @@ fn a_stranger_takes_so_many_places_with_a_trustee_and_no_more() {
     net.run_for(30_000);
     assert_eq!(net.records(0, Kind::TrusteeKey).len(), 70);
     // Another one's is served all the while.
-    let own = sealed(closed(Rule::Majority, &["red", "blue"], &net.agents(2..3), 600_000), &trustees, None);
+    let own = sealed(red_or_blue(&net.agents(2..3), 600_000), &trustees, None);
     let proposal = net.node(2).proposes(own);
     net.run_for(1_000);
-    assert!(vote(&mut net, 2, proposal).sealed.unwrap().trustees[0].has_key);
+    assert!(net.vote(2, proposal).sealed.unwrap().trustees[0].has_key);
 }
 
 #[test]
@@ -227,27 +200,11 @@ fn trustees_and_voters_that_crash_at_any_moment_say_everything_once() {
         for node in 0..5 {
             net.node(node).cast(proposal, if node % 2 == 0 { "red" } else { "blue" });
         }
-        for _ in 0..12 {
-            let node = usize::try_from(net.below(5)).unwrap();
-            match net.below(3) {
-                0 => net.crash_after_next_guard(node),
-                1 => net.lose_power(node),
-                _ => net.crash(node),
-            }
-            let pause = net.below(1_500);
-            net.run_for(pause);
-            (0..5).for_each(|node| net.restart(node));
-            let pause = net.below(1_500);
-            net.run_for(pause);
-            net.check();
-        }
-        (0..5).for_each(|node| net.restart(node));
+        net.crash_often(12);
         net.run_for(60_000);
-        assert!(net.run_until_quiet(), "seed {seed}");
-        net.collect_certificates();
-        net.check_converged();
+        net.settle();
         let outcome = decided(&mut net, 0, proposal);
-        assert!(outcome.is_some(), "seed {seed}: {:?}", vote(&mut net, 0, proposal).state);
+        assert!(outcome.is_some(), "seed {seed}: {:?}", net.vote(0, proposal).state);
     }
 }
 
@@ -260,11 +217,10 @@ fn villains_secret(proposal: RecordId, n: usize) -> TrusteeSecret {
 #[test]
 fn a_trustee_with_two_keys_is_accused_and_one_that_opens_early_is_seen() {
     let mut villain = Villain::new(0);
-    let mut net = Sim::seed(5).nodes(4);
-    net.run_for(1_000);
+    let mut net = Sim::settled(5, 4);
     let voters = net.agents(0..4);
     let trustees = [net.agents(1..4), vec![villain.agent()]].concat();
-    let draft = sealed(closed(Rule::Majority, &["red", "blue"], &voters, 600_000), &trustees, Some(2));
+    let draft = sealed(red_or_blue(&voters, 600_000), &trustees, Some(2));
     let proposal = net.node(0).proposes(draft);
     net.run_for(1_000);
     let made = Millis(WALL_START.0 + net.time());
@@ -275,7 +231,7 @@ fn a_trustee_with_two_keys_is_accused_and_one_that_opens_early_is_seen() {
     let early = villain.any(Kind::Opening, cbor::to_vec(&body(&secrets[0])), made);
     villain.tell(&mut net, &nodes, Kind::Opening, early.bytes());
     net.run_for(1_000);
-    assert!(!vote(&mut net, 0, proposal).sealed.unwrap().trustees.iter().any(|trustee| trustee.has_opened));
+    assert!(!net.vote(0, proposal).sealed.unwrap().trustees.iter().any(|trustee| trustee.has_opened));
     for secret in &secrets {
         let key: TrusteeKeyBody = secret.key_body(proposal);
         let key = villain.any(Kind::TrusteeKey, cbor::to_vec(&key), made);
@@ -290,7 +246,7 @@ fn a_trustee_with_two_keys_is_accused_and_one_that_opens_early_is_seen() {
     stranger.tell(&mut net, &nodes, Kind::TrusteeKey, key.bytes());
     net.run_for(1_000);
     assert!(net.records(0, Kind::TrusteeKey).iter().all(|record| record.agent() != stranger.agent()));
-    let shown = vote(&mut net, 0, proposal);
+    let shown = net.vote(0, proposal);
     assert_eq!(shown.state, VoteState::Open);
     let opened = shown.sealed.unwrap().trustees.into_iter().filter(|trustee| trustee.has_opened);
     assert_eq!(opened.map(|trustee| trustee.agent).collect::<Vec<_>>(), [villain.agent()]);
@@ -298,24 +254,22 @@ fn a_trustee_with_two_keys_is_accused_and_one_that_opens_early_is_seen() {
     let Answer::Evidence(rows) = net.answer(no) else { panic!("evidence") };
     assert!(rows.iter().any(|row| row.agent == villain.agent() && row.offence == "double trustee key"));
 
-    (0..4).for_each(|node| say(&mut net, node, proposal, "red"));
+    net.all_say(proposal, ["red"; 4]);
     net.run_for(5_000);
     assert_eq!(decided(&mut net, 3, proposal).as_deref(), Some("red"));
-    assert!(net.run_until_quiet());
-    net.check_converged();
+    net.settle();
 }
 
 #[test]
 fn a_copied_ballot_counts_for_nothing_and_one_with_keys_that_nobody_has_is_not_taken() {
     let mut villain = Villain::new(0);
-    let mut net = Sim::seed(6).nodes(3);
-    net.run_for(1_000);
+    let mut net = Sim::settled(6, 3);
     let voters = [net.agents(0..3), vec![villain.agent()]].concat();
     let trustees = net.agents(0..3);
-    let draft = sealed(closed(Rule::Majority, &["red", "blue"], &voters, 20_000), &trustees, None);
+    let draft = sealed(red_or_blue(&voters, 20_000), &trustees, None);
     let proposal = net.node(0).proposes(draft);
     net.run_for(1_000);
-    (0..3).for_each(|node| say(&mut net, node, proposal, "blue"));
+    net.all_say(proposal, ["blue"; 3]);
     net.run_for(1_000);
     let ballots = net.records(0, Kind::BallotBatch);
     let copied = althing_ballot::ballots_of(&ballots[0]).unwrap().remove(0).choice;
@@ -335,12 +289,10 @@ fn a_copied_ballot_counts_for_nothing_and_one_with_keys_that_nobody_has_is_not_t
     }
     net.run_for(40_000);
     for node in 0..3 {
-        let vote = vote(&mut net, node, proposal);
+        let vote = net.vote(node, proposal);
         assert_eq!(vote.state, VoteState::Decided { option: "blue".into() });
         let invalid = vote.voters.iter().filter(|voter| voter.invalid).map(|voter| voter.agent);
         assert_eq!(invalid.collect::<Vec<_>>(), [villain.agent()], "{vote:?}");
     }
-    assert!(net.run_until_quiet());
-    net.collect_certificates();
-    net.check_converged();
+    net.settle();
 }
