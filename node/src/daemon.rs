@@ -20,6 +20,7 @@ mod expose;
 pub(crate) mod home;
 mod inbound;
 mod instruments;
+mod leaves;
 mod places;
 mod reaching;
 mod receipts;
@@ -324,8 +325,16 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     let announcing = tokio::spawn(service.clone().follow(readiness.clone(), net.watch()));
     let inbound = Inbound::new(network.clone(), net.clone(), inputs, instruments.clone());
     let mut inbound = tokio::spawn(inbound.run(net_events));
-    let event_loop =
-        EventLoop::new(engine, opened.committer, net.clone(), clock, instruments, missing, journaled);
+    let shower = leaves::Shower::new(rocks.clone(), network.clone(), net.clone());
+    let event_loop = EventLoop::new(
+        engine,
+        opened.committer,
+        (net.clone(), shower),
+        clock,
+        instruments,
+        missing,
+        journaled,
+    );
     let mut running = tokio::spawn(event_loop.run(input_queue, ask_queue, stop.clone(), service.watchdog()));
 
     let stopped_early = tokio::select! {

@@ -7,6 +7,7 @@
 use althing_ballot::{Answers, Ballot, CastBallot};
 use althing_record::{AgentId, Kind, Millis, Placement, Record, RecordId, TimeError, Verdict, deadline};
 use althing_store::{Batch, ReadError, Snapshot, Table};
+use althing_trust::{Accusation, Attestations};
 
 use crate::body::{Body, read_body};
 use crate::engine::Engine;
@@ -65,6 +66,11 @@ impl<S: Snapshot> Engine<S> {
             Err(admission) => admission,
         };
         let kind = record.kind();
+        if let Admission::Wrong(_) = &admission
+            && let Some(reason) = self.refused_rating(record)
+        {
+            self.note(Note::RatingRefused { reason });
+        }
         let cause = match &admission {
             Admission::New => {
                 self.note(Note::Admitted { kind, source });
@@ -76,6 +82,17 @@ impl<S: Snapshot> Engine<S> {
         };
         self.note(Note::NotAdmitted { kind, source, verdict: admission.verdict(), cause });
         Ok(admission)
+    }
+
+    /// For what a wrong record of reputation is refused.
+    fn refused_rating(&self, record: &Record) -> Option<&'static str> {
+        if record.kind() == Kind::Attestations {
+            Attestations::from_record(record, self.network.genesis()).err().map(|error| error.name())
+        } else if record.kind() == Kind::Evidence {
+            Accusation::from_record(record, &self.network).err().map(|error| error.name())
+        } else {
+            None
+        }
     }
 
     /// Everything that is asked of a record before it is written: its body and its deadline, or why not.

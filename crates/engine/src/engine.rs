@@ -14,6 +14,7 @@ use crate::docket::Dockets;
 use crate::group::Groups;
 use crate::journal::Journal;
 use crate::masses::Masses;
+use crate::proofs::Proofs;
 use crate::quota::Authors;
 use crate::reconcile::Reconciler;
 use crate::reputation::Ratings;
@@ -24,7 +25,7 @@ use crate::search::{Memory, Search};
 use crate::surplus::Surpluses;
 use crate::{
     Answer, AskNo, Config, Deadline, Effect, GuardStatus, HostedAgent, Input, Note, Now, Output, Refusal,
-    RefusalKind, RequestNo, Source, Timing,
+    RefusalKind, Request, RequestNo, Source, Timing,
 };
 
 /// Most parsed proposals that are kept in memory.
@@ -97,6 +98,7 @@ pub struct Engine<S> {
     pub(crate) sealed: SealedVotes,
     pub(crate) ratings: Ratings,
     pub(crate) masses: Masses,
+    pub(crate) proofs: Proofs,
     /// When this engine began, on its wall clock.
     pub(crate) began: Millis,
     pub(crate) next_number: u64,
@@ -190,6 +192,7 @@ impl<S: Snapshot> Engine<S> {
             sealed: SealedVotes::default(),
             ratings: Ratings::default(),
             masses: Masses::default(),
+            proofs: Proofs::default(),
             began: now.wall,
             next_number: 0,
             due: Due {
@@ -226,6 +229,7 @@ impl<S: Snapshot> Engine<S> {
         let pumped = stepped.and_then(|()| self.pump_votes(now));
         let pumped = pumped.and_then(|()| self.keep_groups(now)).and_then(|()| self.pump_ratings(now));
         let pumped = pumped.and_then(|()| self.pump_masses(now));
+        let pumped = pumped.and_then(|()| self.pump_proofs(now));
         if let Err(error) = pumped {
             self.halt(error.to_string());
             return;
@@ -311,6 +315,9 @@ impl<S: Snapshot> Engine<S> {
                 self.seek_rest(&admission, from, now);
                 self.effect(Effect::Verdict(message, admission.verdict()));
             }
+            Input::Request { reply, request: Request::Prove { record, checkpoint, rows }, .. } => {
+                self.on_prove(reply, (record, checkpoint), &rows)?;
+            }
             Input::Request { reply, request, .. } => {
                 let response = self.serve(&request, now)?;
                 // It may hold something that was signed here a moment ago and is not on disk yet.
@@ -333,6 +340,9 @@ impl<S: Snapshot> Engine<S> {
             Input::CommitFailed { no, cause } => self.on_disk_full(no, &cause)?,
             Input::Writable => self.on_writable(now)?,
             Input::JobDone(no, table) => self.on_job_done(no, table, now)?,
+            // The rater is asked again after a restart.
+            Input::Checked(..) if self.read_only => {}
+            Input::Checked(no, rows) => self.on_checked(no, &rows, now)?,
             Input::Wake if self.read_only => {
                 self.woken_at = None;
                 self.due.postpone(now.ticks + 1_000);
@@ -357,6 +367,7 @@ impl<S: Snapshot> Engine<S> {
         self.resume_groups()?;
         self.resume_sealed()?;
         self.resume_ratings()?;
+        self.resume_proofs()?;
         self.resume_closings(now)?;
         self.pump_ratings(now)
     }
@@ -416,6 +427,7 @@ impl<S: Snapshot> Engine<S> {
             .chain(self.sealed.next_deadline().filter(|_| !self.read_only))
             .chain(self.ratings.next_deadline())
             .chain(self.masses.next_deadline())
+            .chain(self.proofs.next_deadline().filter(|_| !self.read_only))
             .min()
             .map(|ticks| Deadline(ticks.max(now.ticks + 1)));
         if let Some(next) = next

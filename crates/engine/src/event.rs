@@ -202,6 +202,15 @@ pub enum Event {
         /// What proves it: two records, or one that holds two statements.
         records: Vec<RecordId>,
     },
+    /// A rater did not show receipts that were demanded of it.
+    RatingUnproved {
+        /// Who.
+        rater: AgentId,
+        /// Under which attestation.
+        record: RecordId,
+        /// How many of its rows that are.
+        rows: u64,
+    },
     /// Proven misbehaviour was forgiven.
     AgentPardoned {
         /// Whose.
@@ -302,6 +311,7 @@ kinds! {
     VoteOpened 30 "vote.opened",
     AgentPardoned 34 "agent.pardoned",
     ElectorateDiffers 38 "vote.electorate-differs",
+    RatingUnproved 35 "rating.unproved",
 }
 
 cbor_map! {
@@ -409,6 +419,9 @@ impl Event {
                 (row.agent, row.text) = (Some(*agent), Some(cut(offence)));
                 (row.record, row.other) = (records.first().copied(), records.get(1).copied());
             }
+            Self::RatingUnproved { rater, record, rows } => {
+                (row.agent, row.record, row.number) = (Some(*rater), Some(*record), Some(*rows));
+            }
             Self::AgentPardoned { agent, proposal, cases } => {
                 (row.agent, row.record, row.number) = (Some(*agent), Some(*proposal), Some(*cases));
             }
@@ -510,6 +523,9 @@ impl Event {
                 let records = [row.record, row.other].into_iter().flatten().collect();
                 Self::EvidenceFound { agent: row.agent?, offence: text?, records }
             }
+            EventKind::RatingUnproved => {
+                Self::RatingUnproved { rater: row.agent?, record: row.record?, rows: row.number? }
+            }
             EventKind::AgentPardoned => {
                 Self::AgentPardoned { agent: row.agent?, proposal: row.record?, cases: row.number? }
             }
@@ -579,6 +595,7 @@ mod tests {
             Event::VoteOpened { proposal: ID, trustee: AGENT, record: RecordId([8; 32]) },
             Event::EvidenceFound { agent: AGENT, offence: "chain fork".into(), records: vec![ID; 2] },
             Event::EvidenceFound { agent: AGENT, offence: "double accept".into(), records: vec![ID] },
+            Event::RatingUnproved { rater: AGENT, record: ID, rows: 2 },
             Event::AgentPardoned { agent: AGENT, proposal: ID, cases: 2 },
             Event::SigningStopped { cause: "copied".into() },
             Event::DiskWritable { full_since: Millis(9), cause: "full".into() },

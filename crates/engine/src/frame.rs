@@ -12,6 +12,9 @@ pub const RESPONSE_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 /// Most records of one response.
 pub const RECORDS_MAX: usize = 512;
 
+/// Most rows of an attestation that one request asks to prove: an answer of 16 KiB each.
+pub const ROWS_ASKED_MAX: usize = 16;
+
 const LIMITS: Limits = Limits { depth: 4, items: 2 * RECORDS_MAX };
 
 /// What one node asks another: docs/spec/wire.md, protocol "engine".
@@ -55,6 +58,15 @@ pub enum Request {
         /// The agent.
         agent: AgentId,
     },
+    /// The receipts behind rows of an attestation, as a checkpoint draws them. Since version 2.
+    Prove {
+        /// The attestation.
+        record: RecordId,
+        /// The checkpoint.
+        checkpoint: RecordId,
+        /// The rows, by their places, ascending; at most [`ROWS_ASKED_MAX`].
+        rows: Vec<u16>,
+    },
 }
 
 /// What the other answers.
@@ -85,6 +97,11 @@ pub enum Response {
         /// Why others in the answer are no records of this network.
         invalid: Vec<VerifyError>,
     },
+    /// To [`Request::Prove`].
+    Proofs {
+        /// For each row, in the order asked, an [`althing_trust::RowProof`]; none where the peer shows nothing.
+        proofs: Vec<Option<Vec<u8>>>,
+    },
     /// The peer will not answer that now.
     Busy,
 }
@@ -114,11 +131,13 @@ const PROVIDERS: u64 = 2;
 const AGENT: u64 = 3;
 const CARDS: u64 = 4;
 const KNOWN: u64 = 5;
+const PROVE: u64 = 6;
 const SKILL_TERM: u64 = 0;
 const TAG_TERM: u64 = 1;
 const RECORDS: u64 = 1;
 const BUSY: u64 = 2;
 const CARDS_ANSWER: u64 = 3;
+const PROOFS: u64 = 4;
 
 fn domain_code(domain: Domain) -> u64 {
     match domain {
@@ -172,6 +191,13 @@ impl Request {
                 to.uint(AGENT);
                 agent.encode(&mut to);
             }
+            Self::Prove { record, checkpoint, rows } => {
+                to.array(4);
+                to.uint(PROVE);
+                record.encode(&mut to);
+                checkpoint.encode(&mut to);
+                to.bytes(&rows.iter().flat_map(|row| row.to_be_bytes()).collect::<Vec<u8>>());
+            }
         }
         to.into_bytes()
     }
@@ -184,7 +210,7 @@ impl Request {
             Self::Cards { term: Term::Skill(skill), .. } => {
                 Some(Self::Providers { skill: skill.clone() }.to_bytes())
             }
-            Self::Cards { term: Term::Tag(_), .. } => None,
+            Self::Cards { term: Term::Tag(_), .. } | Self::Prove { .. } => None,
             Self::Known { query } => {
                 query.plan().skill().map(|skill| Self::Providers { skill: skill.clone() }.to_bytes())
             }
@@ -258,6 +284,18 @@ impl Request {
                 let query: Query =
                     query.parse().map_err(|error: QueryError| DecodeError::Invalid(error.to_string()))?;
                 Self::Known { query: Box::new(query) }
+            }
+            (PROVE, 4) => {
+                let (record, checkpoint) = (Decode::decode(&mut from)?, Decode::decode(&mut from)?);
+                let (rows, rest) = from.bytes()?.as_chunks();
+                let rows: Vec<_> = rows.iter().map(|row| u16::from_be_bytes(*row)).collect();
+                if rows.len() > ROWS_ASKED_MAX {
+                    return Err(FrameError::TooLong(rows.len()));
+                }
+                if !rest.is_empty() || !rows.is_sorted_by(|one, other| one < other) {
+                    return Err(DecodeError::Invalid("rows are not in order".to_owned()).into());
+                }
+                Self::Prove { record, checkpoint, rows }
             }
             (AGENT, 2) => Self::Agent { agent: Decode::decode(&mut from)? },
             (value, _) => return Err(newer("request", value).into()),
@@ -335,6 +373,12 @@ impl Response {
             Self::Records { served, records, .. } => {
                 return records_response(*served, &records.iter().map(Record::bytes).collect::<Vec<_>>());
             }
+            Self::Proofs { proofs } => {
+                to.array(2);
+                to.uint(PROOFS);
+                to.array(proofs.len());
+                proofs.iter().for_each(|proof| to.bytes(proof.as_deref().unwrap_or_default()));
+            }
             Self::Busy => {
                 to.array(1);
                 to.uint(BUSY);
@@ -380,6 +424,18 @@ impl Response {
                 let next = agent_or_none(from.bytes()?)?;
                 let (records, invalid) = read_records(&mut from, &mut verify)?;
                 Ok(Self::Cards { next, records, invalid })
+            }
+            (PROOFS, 2) => {
+                let count = from.array()?;
+                if count > ROWS_ASKED_MAX {
+                    return Err(FrameError::TooLong(count));
+                }
+                let mut proofs = Vec::with_capacity(count);
+                for _ in 0..count {
+                    let proof = from.bytes()?;
+                    proofs.push((!proof.is_empty()).then(|| proof.to_vec()));
+                }
+                Ok(Self::Proofs { proofs })
             }
             (BUSY, 1) => Ok(Self::Busy),
             (value, _) => Err(newer("response", value).into()),

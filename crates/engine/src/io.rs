@@ -1,7 +1,7 @@
 use althing_record::{Domain, Kind, Millis, NodeId, Record, RecordId, Verdict};
 use althing_store::{Batch, CommitNo};
 
-use crate::{Answer, Ask, Request, Response, ScoreJob, ScoreTable};
+use crate::{Answer, Ask, CheckedRow, ProofCheck, ReceiptsDemanded, Request, Response, ScoreJob, ScoreTable};
 
 /// The two clocks of the shell at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +101,8 @@ pub enum Input {
     },
     /// A job is done.
     JobDone(JobNo, ScoreTable),
+    /// What a rater shows was checked.
+    Checked(JobNo, Vec<CheckedRow>),
     /// A deadline passed.
     Wake,
     /// A local client wants something.
@@ -154,6 +156,13 @@ pub enum Effect {
     Reply(AskNo, Answer),
     /// Run a job, elsewhere if there are threads; answered by [`Input::JobDone`]. There is one at a time.
     Job(JobNo, ScoreJob),
+    /// Show a peer receipts that are kept beside the commits, in a [`Response::Proofs`].
+    Prove(ReplyNo, Box<ReceiptsDemanded>),
+    /// Check what a rater shows, elsewhere if there are threads; answered by [`Input::Checked`]. At most
+    /// [`crate::PROOFS_RUNNING_MAX`] at a time.
+    Check(JobNo, Box<ProofCheck>),
+    /// Let a peer pay for what it sent: it is wrong from its bytes alone.
+    Blame(NodeId),
     /// Wake the engine then; replaces an earlier deadline.
     Wake(Deadline),
     /// The journal holds every event below this sequence number: whoever waits for events may ask for them.
@@ -207,6 +216,11 @@ pub enum Note {
     NotClosed {
         /// Why.
         cause: String,
+    },
+    /// A receipt, an attestation or evidence about an Accept was refused.
+    RatingRefused {
+        /// For what.
+        reason: &'static str,
     },
     /// A proposal has an outcome.
     Decided {

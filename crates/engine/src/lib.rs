@@ -39,6 +39,7 @@ mod keys;
 mod lists;
 mod masses;
 mod pardon;
+mod proofs;
 mod publish;
 mod quota;
 mod reconcile;
@@ -69,7 +70,9 @@ pub use engine::{Engine, NODE, PEERS_MAX};
 pub use event::{CardNews, EVENT_TEXT_BYTES_MAX, Event, EventKind};
 pub use event_id::{EventId, EventIdError, Start};
 pub use found::{Explain, Find, Found, FoundAgent, MAX_FOUND, PageAsked, PeerAsked, PeerOutcome, Reached};
-pub use frame::{FrameError, RECORDS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, Request, Response};
+pub use frame::{
+    FrameError, RECORDS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, ROWS_ASKED_MAX, Request, Response,
+};
 pub use gate::Gate;
 pub use group_ask::{ForkSettled, Group, GroupAsk, GroupInvite, GroupMember};
 pub use group_asks::GROUPS_MAX;
@@ -81,6 +84,9 @@ pub use journal::{
     EVENTS_PAGE_MAX, EventsFrom, EventsPage, JOURNAL_EVENTS_MAX, JournalEvent, Lost, NEWEST_ROWS_MAX,
 };
 pub use lists::{DOCKETS_MAX, VOTES_MAX};
+pub use proofs::{
+    CheckedRow, PROOF_TRIES_MAX, PROOFS_RUNNING_MAX, PROOFS_WAITING_MAX, ProofCheck, ReceiptsDemanded,
+};
 pub use quota::{
     ATTESTATION_BURST, AUTHOR_BURST, AUTHOR_PERIOD_MS, AUTHORS_MAX, EVIDENCE_BURST, EVIDENCE_PERIOD_MS,
     PROPOSAL_BURST, PROPOSAL_PERIOD_MS,

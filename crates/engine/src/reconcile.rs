@@ -303,6 +303,8 @@ impl<S: Snapshot> Engine<S> {
             Request::Cards { term, query, after } => self.serve_cards(term, query.as_deref(), *after, now),
             Request::Known { query } => self.serve_known(query, now),
             Request::Providers { skill } => self.serve_known(&Query::from(Term::Skill(skill.clone())), now),
+            // The shell shows receipts: see proofs/show.rs.
+            Request::Prove { .. } => Ok(Response::Busy.to_bytes()),
             Request::Agent { agent } => {
                 let rows = self.agent_rows(*agent, now)?;
                 Ok(records_response(rows.len() as u64, &rows))
@@ -362,7 +364,10 @@ impl<S: Snapshot> Engine<S> {
             self.on_round_response(running, response, now)?;
             return self.pump_sync(now);
         }
-        self.on_search_response(no, response, now)
+        match self.on_proofs(no, response, now)? {
+            Some(response) => self.on_search_response(no, response, now),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn on_request_failed(&mut self, no: RequestNo, now: Now) -> Result<(), ReadError> {
@@ -370,7 +375,7 @@ impl<S: Snapshot> Engine<S> {
             self.fail_round(&running, "no answer".into());
             return self.pump_sync(now);
         }
-        self.on_search_failure(no, now)
+        if self.on_proofs_failed(no, now)? { Ok(()) } else { self.on_search_failure(no, now) }
     }
 
     fn fail_round(&mut self, running: &Running, cause: String) {
@@ -436,6 +441,8 @@ impl<S: Snapshot> Engine<S> {
                         Admission::Unwanted(_) => self.reconciler.remember_unwanted(record.id()),
                         Admission::Wrong(cause) => {
                             self.reconciler.remember_unwanted(record.id());
+                            // Who holds it has weighed it as this node does.
+                            self.effect(Effect::Blame(running.peer));
                             self.fail_round(&running, format!("the peer sent a wrong record: {cause}"));
                             return Ok(());
                         }
@@ -444,7 +451,10 @@ impl<S: Snapshot> Engine<S> {
                 self.fetch_page(running, now);
             }
             Response::Busy => self.fail_round(&running, "the peer is busy".into()),
-            Response::Reconcile { .. } | Response::Records { .. } | Response::Cards { .. } => {
+            Response::Reconcile { .. }
+            | Response::Records { .. }
+            | Response::Cards { .. }
+            | Response::Proofs { .. } => {
                 self.fail_round(&running, "the peer answered something else".into());
             }
         }

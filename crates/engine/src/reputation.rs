@@ -251,7 +251,7 @@ impl<S: Snapshot> Engine<S> {
             self.prove(said.rater, DOUBLE_ATTESTATION, &said.epoch.0.to_be_bytes(), [first, second])?;
         }
         self.take_ratings(said);
-        Ok(())
+        self.await_proofs(said)
     }
 
     /// Has scores computed if there are newer ones to be had.

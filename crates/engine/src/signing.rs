@@ -32,6 +32,7 @@ impl<S: Snapshot> Engine<S> {
         // What peers told since the start may be among what is lost.
         self.reconciler.forget_all();
         self.resume_ratings()?;
+        self.resume_proofs()?;
         self.journal_falls_back(cause)
     }
 

@@ -24,7 +24,13 @@ fn requests() -> Vec<Request> {
         cards("tag:lang:fr", None, None),
         Request::Known { query: Box::new("tag:lang:fr AND skill:text/translate".parse().unwrap()) },
         Request::Known { query: Box::new("tag:lang:fr".parse().unwrap()) },
+        prove((0..16).map(|row| 60 * row).collect()),
+        prove(Vec::new()),
     ]
+}
+
+fn prove(rows: Vec<u16>) -> Request {
+    Request::Prove { record: RecordId([1; 32]), checkpoint: RecordId([2; 32]), rows }
 }
 
 fn cards(term: &str, query: Option<String>, after: Option<AgentId>) -> Request {
@@ -45,6 +51,8 @@ fn responses() -> Vec<Response> {
         Response::Cards { next: None, records: Vec::new(), invalid: Vec::new() },
         Response::Records { served: 128, records, invalid: Vec::new() },
         Response::Records { served: 0, records: Vec::new(), invalid: Vec::new() },
+        Response::Proofs { proofs: vec![Some(vec![7; 16 * 1_024]), None] },
+        Response::Proofs { proofs: Vec::new() },
         Response::Busy,
     ]
 }
@@ -73,7 +81,7 @@ fn version_1_says_of_a_request_what_it_can() {
                 let superset = Request::Providers { skill: "text/translate".parse().unwrap() };
                 assert_eq!(Request::parse(&old.unwrap()), Ok(superset));
             }
-            Request::Known { .. } => assert_eq!(old, None),
+            Request::Known { .. } | Request::Prove { .. } => assert_eq!(old, None),
             Request::Reconcile { .. }
             | Request::Fetch { .. }
             | Request::Providers { .. }
@@ -108,6 +116,11 @@ fn invalid_record_is_told_apart_from_an_invalid_frame() {
 fn more_than_a_frame_may_hold_is_refused() {
     let long = Request::Fetch { ids: vec![RecordId([1; 32]); 129] };
     assert!(Request::parse(&long.to_bytes()).is_err());
+    for rows in [(0..17).collect(), vec![2, 1], vec![1, 1]] {
+        assert!(Request::parse(&prove(rows).to_bytes()).is_err());
+    }
+    let long = Response::Proofs { proofs: vec![None; 17] };
+    assert!(Response::parse(&long.to_bytes(), &network()).is_err());
     let long = Request::Reconcile { domain: Domain::Ledger, cut: MADE, message: vec![7; 48 * 1_024 + 65] };
     assert!(Request::parse(&long.to_bytes()).is_err());
     // 513 records.

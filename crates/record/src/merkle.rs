@@ -59,6 +59,48 @@ fn path_of(hashes: &[Digest], index: usize, path: &mut Vec<Digest>) {
     }
 }
 
+/// A tree whose inner nodes are kept, for many paths over the same leaves.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// The hashes of the leaves, and above them of the nodes, up to the root alone.
+    levels: Vec<Vec<Digest>>,
+}
+
+impl Tree {
+    /// The tree over leaves of these hashes, in order.
+    #[must_use]
+    pub fn new(hashes: Vec<Digest>) -> Self {
+        let mut levels = vec![hashes];
+        while let Some(level) = levels.last().filter(|level| level.len() > 1) {
+            // The last of an odd number stands for itself one level up: so the left subtree is the largest power of two.
+            let above = level.chunks(2).map(|pair| match pair {
+                [left, right] => node_hash(*left, *right),
+                alone => alone[0],
+            });
+            levels.push(above.collect());
+        }
+        Self { levels }
+    }
+
+    /// The root, as [`root`] gives it.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        self.levels.last().and_then(|level| level.first()).copied().unwrap_or_else(|| root_of(&[]))
+    }
+
+    /// The audit path of leaf `index`, as [`path`] gives it.
+    #[must_use]
+    pub fn path(&self, mut index: usize) -> Option<Vec<Digest>> {
+        self.levels[0].get(index)?;
+        let mut path = Vec::new();
+        for level in &self.levels {
+            path.extend(level.get(index ^ 1));
+            index >>= 1;
+        }
+        Some(path)
+    }
+}
+
 /// Whether `path` leads from `leaf` at `index` of `count` leaves to `root` (RFC 9162, section 2.1.3.2).
 #[must_use]
 pub fn verify(leaf: &[u8], index: u64, count: u64, path: &[Digest], root: Digest) -> bool {
@@ -125,8 +167,11 @@ mod tests {
         for count in 1..=17_u8 {
             let leaves: Vec<[u8; 1]> = (0..count).map(|leaf| [leaf]).collect();
             let root = root(&leaves);
+            let tree = Tree::new(leaves.iter().map(|leaf| leaf_hash(leaf)).collect());
+            assert_eq!((tree.root(), tree.path(count.into())), (root, None));
             for index in 0..count {
                 let path = path(&leaves, index.into()).unwrap();
+                assert_eq!(tree.path(index.into()), Some(path.clone()));
                 let check = |leaf: u8, index: u8, path: &[Digest]| {
                     verify(&[leaf], index.into(), count.into(), path, root)
                 };
@@ -141,5 +186,6 @@ mod tests {
             }
         }
         assert_eq!(path(&[[0_u8]], 1), None);
+        assert_eq!(Tree::new(Vec::new()).root(), root::<Vec<u8>>(&[]));
     }
 }

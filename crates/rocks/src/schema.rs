@@ -34,7 +34,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { to: 7, rewrite: |_, _| Ok(()) },
     // What raters publish, whose records an older version did not keep.
     Step { to: 8, rewrite: |_, _| Ok(()) },
-    // Evidence about Accepts, whose records an older version did not keep.
+    // Evidence about Accepts, whose records an older version did not keep, and what receipts proved.
     Step { to: 9, rewrite: |_, _| Ok(()) },
 ];
 

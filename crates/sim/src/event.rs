@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use althing_engine::{JobNo, LookupEnd, QueryNo, RequestNo, ScoreJob};
+use althing_engine::{JobNo, LookupEnd, ProofCheck, QueryNo, RequestNo, ScoreJob};
 use althing_record::{Domain, NodeId};
 
 /// A gossip message on its way.
@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Commit { node: usize, run: u64 },
     /// A job is done.
     Job { node: usize, run: u64, no: JobNo, job: ScoreJob },
+    /// What a rater shows is checked.
+    Checked { node: usize, run: u64, no: JobNo, check: Box<ProofCheck> },
     /// A deadline.
     Wake { node: usize, run: u64, at: u64 },
 }

@@ -36,6 +36,7 @@ mod load;
 mod memo;
 mod node;
 mod oracle;
+mod receipts;
 mod shell;
 mod sim;
 mod snapshot;

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use althing_engine::{AskNo, Engine, Gate, HostedAgent, Key, RequestNo};
 use althing_record::{AgentId, Millis, NodeId, NodeKey, RecordId};
 use althing_store::Memory;
+use althing_trust::{Demand, RowProof};
 
 use crate::disk::Disk;
 
@@ -29,9 +30,14 @@ pub(crate) struct Node {
     pub(crate) neighbours: BTreeSet<usize>,
     /// Whether its directory runs twice: what it signs may contradict itself.
     pub(crate) is_copied: bool,
+    /// What it shows of the receipts under its agents' attestations.
+    pub(crate) receipts: BTreeMap<RecordId, Shown>,
     /// What its clients were told is done.
     pub(crate) promises: Vec<Promise>,
 }
+
+/// What is shown for a demand.
+pub(crate) type Shown = Box<dyn Fn(&Demand) -> Option<RowProof>>;
 
 /// What ends with a crash.
 pub(crate) struct Life {

@@ -60,6 +60,11 @@ impl Sim {
                     self.handle(node, Input::JobDone(no, job.run()));
                 }
             }
+            Event::Checked { node, run, no, check } => {
+                if self.lives(node, run) {
+                    self.handle(node, Input::Checked(no, check.run()));
+                }
+            }
             Event::Wake { node, run, at } => {
                 let is_next = self.nodes[node].life.as_ref().is_some_and(|life| life.wake_at == at);
                 if self.lives(node, run) && is_next {
@@ -141,6 +146,12 @@ impl Sim {
                 let after = self.between(self.links.commit_ms);
                 self.schedule(after, Event::Job { node, run, no, job });
             }
+            Effect::Prove(reply, demanded) => self.show_receipts(node, reply, &demanded),
+            Effect::Check(no, check) => {
+                let after = self.between(self.links.commit_ms);
+                self.schedule(after, Event::Checked { node, run, no, check });
+            }
+            Effect::Blame(peer) => self.blame(node, peer),
             Effect::Journaled(_) => {}
             Effect::Note(note) => self.take_note(node, &note),
             Effect::Halt(cause) => self.violations.push(format!("node {node} halted: {cause}")),
@@ -226,7 +237,7 @@ impl Sim {
         self.handle(to, Input::Request { reply, from, request });
     }
 
-    fn respond(&mut self, node: usize, reply: ReplyNo, mut bytes: Vec<u8>) {
+    pub(crate) fn respond(&mut self, node: usize, reply: ReplyNo, mut bytes: Vec<u8>) {
         let Some((to, run, no)) = self.replies.remove(&reply) else {
             return self.violations.push(format!("node {node} answered a request twice"));
         };
@@ -339,6 +350,9 @@ impl Sim {
         {
             self.news_at = self.time;
         }
+        if let Note::RatingRefused { reason } = note {
+            *self.refusals.entry((node, *reason)).or_default() += 1;
+        }
         let is_shown = matches!(
             note,
             Note::Misbehaviour { .. }
@@ -429,6 +443,9 @@ impl Sim {
             Effect::Note(note) => (10, format!("{note:?}").into_bytes()),
             Effect::Journaled(next) => (13, next.to_be_bytes().to_vec()),
             Effect::Job(no, job) => (14, format!("{no:?} {job:?}").into_bytes()),
+            Effect::Prove(no, demanded) => (15, format!("{no:?} {:?}", demanded.demands).into_bytes()),
+            Effect::Check(no, check) => (16, format!("{no:?} {check:?}").into_bytes()),
+            Effect::Blame(peer) => (17, peer.0.to_vec()),
             Effect::Halt(cause) => (11, cause.clone().into_bytes()),
         };
         self.trace.update(self.time.to_be_bytes());

@@ -60,6 +60,10 @@ pub struct Sim {
     /// The certificates of closed votes, by proposal and question.
     pub(crate) closed: BTreeMap<(RecordId, Option<u16>), althing_ballot::ClosedVerified>,
     pub(crate) violations: Vec<String>,
+    /// How often a node refused something of reputation for this reason.
+    pub(crate) refusals: BTreeMap<(usize, &'static str), u64>,
+    /// Which node blamed which.
+    pub(crate) blamed: BTreeSet<(usize, NodeId)>,
     pub(crate) log: Vec<String>,
     /// Whether nodes have neighbours: without, nothing is gossiped or reconciled.
     pub(crate) is_meshed: bool,
@@ -95,6 +99,8 @@ impl Sim {
             certified: BTreeMap::new(),
             closed: BTreeMap::new(),
             violations: Vec::new(),
+            refusals: BTreeMap::new(),
+            blamed: BTreeSet::new(),
             log: Vec::new(),
             is_meshed: true,
             traffic: Traffic::default(),
@@ -218,6 +224,7 @@ impl Sim {
             garbles: false,
             side: 0,
             neighbours,
+            receipts: BTreeMap::new(),
             promises: Vec::new(),
             is_copied: false,
         });

@@ -138,6 +138,7 @@ fn what_proves_nothing_is_refused_by_name_and_blames_nobody() {
     let no = net.ask(0, Ask::Accuse { agent: agent_key(0).agent(), accepts: Box::new([next.clone(), next]) });
     let Answer::Refused(refusal) = net.answer(no) else { panic!("it was told") };
     assert_eq!(refusal.kind, RefusalKind::Invalid);
+    assert_eq!(net.refusals(0), [("forged", 1), ("no_conflict", 2), ("future", 1)].into());
     assert!(net.run_until_quiet());
     assert_eq!(net.rows(0, Table::EvidenceView) + net.rows(2, Table::EvidenceView), 0);
     net.check();

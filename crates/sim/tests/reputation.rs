@@ -158,6 +158,7 @@ fn what_is_wrong_is_refused_by_name() {
     }
     assert_eq!(told(&fine), Taken::New);
     assert_eq!(told(&fine), Taken::Known);
+    assert_eq!(net.refusals(0), [("future", 1), ("self_call", 1), ("quality", 1)].into());
 }
 
 /// What the node of agent 0 thinks of agent 4.

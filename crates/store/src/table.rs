@@ -19,6 +19,8 @@ pub enum Table {
     GroupView,
     /// Which records say how whose calls went: (rater, rating epoch, id) → empty.
     TrustView,
+    /// Which receipts are to be demanded of raters, and what came of it; not derived from records.
+    ProofView,
     /// (agent, id) of every identity record → empty.
     IdentityView,
     /// (domain, made, id) → deadline: what set reconciliation runs over.
@@ -37,7 +39,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Records,
         Self::Chain,
         Self::Slot,
@@ -47,6 +49,7 @@ impl Table {
         Self::VoteView,
         Self::GroupView,
         Self::TrustView,
+        Self::ProofView,
         Self::IdentityView,
         Self::SyncView,
         Self::EvidenceView,
@@ -68,6 +71,7 @@ impl Table {
             Self::VoteView => "view/vote",
             Self::GroupView => "view/group",
             Self::TrustView => "view/trust",
+            Self::ProofView => "view/proof",
             Self::IdentityView => "view/identity",
             Self::SyncView => "view/sync",
             Self::EvidenceView => "view/evidence",

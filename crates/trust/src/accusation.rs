@@ -72,6 +72,18 @@ impl AccusationError {
             Self::Kind(_) | Self::Contradiction(_) | Self::Attestations | Self::Future { .. } => false,
         }
     }
+
+    /// A short name for metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Kind(_) | Self::Attestations => "other_kind",
+            Self::Contradiction(ContradictionError::Accept(_)) => "forged",
+            Self::Contradiction(ContradictionError::NoConflict) => "no_conflict",
+            Self::Malformed(_) | Self::Contradiction(_) => "malformed",
+            Self::Future { .. } => "future",
+        }
+    }
 }
 
 impl DoubleAccept {

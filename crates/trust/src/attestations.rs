@@ -141,6 +141,21 @@ impl AttestationsError {
     pub fn is_newer(&self) -> bool {
         matches!(self, Self::Malformed(error) if error.is_newer())
     }
+
+    /// A short name for metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Kind(_) => "other_kind",
+            Self::Malformed(_) => "malformed",
+            Self::Rule(_) => "rule",
+            Self::Future { .. } => "future",
+            Self::SelfCall => "self_call",
+            Self::Counts { error: CountsError::Quality { .. }, .. } => "quality",
+            Self::Counts { .. } => "counts",
+            Self::AboveAccepts { .. } => "no_accept",
+        }
+    }
 }
 
 impl Attestations {

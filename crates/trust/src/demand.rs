@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use althing_record::cbor::{Blob, List};
+use althing_record::cbor::{Blob, DecodeError, List};
 use althing_record::{AgentId, Digest, Genesis, Network, cbor_map, merkle};
 use sha2::{Digest as _, Sha256};
 
@@ -52,6 +52,9 @@ pub enum Unproven {
     /// There is no such row.
     #[error("the attestation has no row {0}")]
     NoRow(usize),
+    /// What is shown does not decode.
+    #[error("what is shown is malformed: {0}")]
+    Malformed(DecodeError),
     /// Not all that was demanded is there.
     #[error("{expected} receipts were demanded, {found} are there")]
     Missing {
@@ -118,6 +121,33 @@ pub enum Unproven {
         /// The highest.
         top: u64,
     },
+}
+
+impl Unproven {
+    /// A short name for metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NoRow(_) => "no_row",
+            Self::Malformed(_) => "malformed",
+            Self::Missing { .. } => "missing",
+            Self::ForgedTop(_) => "forged",
+            Self::OtherTop => "other_top",
+            Self::Receipt { error, .. } => error.name(),
+            Self::Path { .. } => "merkle_path",
+            Self::OtherRow { .. } => "other_row",
+            Self::Epoch { .. } => "epoch",
+            Self::Future { .. } => "future",
+            Self::Replayed { .. } => "replayed",
+            Self::AboveTop { .. } => "above_top",
+        }
+    }
+
+    /// Whether something is only not there, and what there is is not wrong.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::NoRow(_))
+    }
 }
 
 impl Attestations {

@@ -93,6 +93,21 @@ pub enum ReceiptError {
     },
 }
 
+impl ReceiptError {
+    /// A short name for metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Forged(_) => "forged",
+            Self::SelfCall => "self_call",
+            Self::Quality => "quality",
+            Self::NoAccept { .. } => "no_accept",
+            Self::Caller { .. } => "other_caller",
+        }
+    }
+}
+
 const QUALITY_RULE: &str = "quality is not between 0 and 100";
 const SELF_RULE: &str = "caller and callee are one agent";
 

@@ -267,6 +267,7 @@ fn what(kind: &str, data: &Value) -> String {
         }
         "group.changed" => format!("{} {} {}", id("group"), text("change"), text("agent")),
         "evidence.found" => format!("{} by {}", text("offence"), text("agent")),
+        "rating.unproved" => format!("{} rows in {} by {}", data["rows"], id("record"), text("rater")),
         "agent.pardoned" => format!("{} by {}", text("agent"), id("proposal")),
         "signing.stopped" => text("cause").to_owned(),
         "disk.writable" => format!("full since {}: {}", text("full_since"), text("cause")),

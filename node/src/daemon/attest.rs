@@ -12,7 +12,7 @@ use althing_store::ReadError;
 use althing_trust::{CLOCK_ERROR_MS_MAX, RatingEpoch, Summary};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::{Clock, receipts};
+use super::{Clock, leaves, receipts};
 
 /// How many rating epochs are looked back on: those that ended while the node was down.
 const EPOCHS_BACK: u64 = 7;
@@ -72,6 +72,15 @@ async fn attest(
     for (epoch, summary) in summaries {
         if let Some(summary) = summary {
             let (calls, left_out) = (summary.leaves.len(), summary.left_out);
+            let rocks = attesting.rocks.clone();
+            let kept = tokio::task::spawn_blocking(move || leaves::keep(&rocks, epoch, &summary.leaves))
+                .await
+                .ok()?;
+            if let Err(error) = kept {
+                // A root whose receipts cannot be shown is better not published.
+                tracing::warn!(%epoch, %error, "receipts are not kept, and how calls went is not told");
+                continue;
+            }
             let (reply, answer) = oneshot::channel();
             let ask = Ask::Attest { agent: attesting.agent, body: Box::new(summary.body) };
             asks.send((ask, reply)).await.ok()?;

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use althing_engine::{
-    Answer, AskNo, Deadline, Effect, Engine, Gate, Input, JobNo, LookupEnd, Note, Now, Refusal, RefusalKind,
-    ReplyNo, Response, ScoreTable,
+    Answer, AskNo, Deadline, Effect, Engine, Gate, Input, LookupEnd, Note, Now, Refusal, RefusalKind,
+    ReplyNo, Response,
 };
 use althing_gateway::Asked;
 use althing_net::{Net, ReplyTo, RequestForms};
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::inbound::{AnswerTo, Arrival, topic_of};
 use super::instruments::Instruments;
+use super::leaves::Shower;
 use super::service::Watchdog;
 use super::{Clock, RunError};
 
@@ -39,15 +40,16 @@ pub(super) struct EventLoop {
     submitted: VecDeque<(CommitNo, Instant)>,
     /// Failed commits that were dealt with.
     failures: u64,
-    /// Jobs of the engine, one at a time.
-    jobs: JoinSet<(JobNo, ScoreTable)>,
+    /// Jobs of the engine: one for scores, and some that check receipts.
+    jobs: JoinSet<Input>,
+    shower: Shower,
 }
 
 impl EventLoop {
     pub(super) fn new(
         engine: Engine<Rocks>,
         committer: Committer,
-        net: Net,
+        (net, shower): (Net, Shower),
         clock: Clock,
         instruments: Arc<Instruments>,
         missing: watch::Sender<Vec<String>>,
@@ -71,6 +73,7 @@ impl EventLoop {
             submitted: VecDeque::new(),
             failures: 0,
             jobs: JoinSet::new(),
+            shower,
         }
     }
 
@@ -107,8 +110,8 @@ impl EventLoop {
                     self.step(Input::Ask { no, ask }, AnswerTo::Nobody).await
                 }
                 Some(done) = self.jobs.join_next() => match done {
-                    Ok((no, scores)) => self.step(Input::JobDone(no, scores), AnswerTo::Nobody).await,
-                    Err(error) => Err(RunError::Halted(format!("scores cannot be computed: {error}"))),
+                    Ok(done) => self.step(done, AnswerTo::Nobody).await,
+                    Err(error) => Err(RunError::Halted(format!("a job of the engine failed: {error}"))),
                 },
                 Some(arrival) = inputs.recv() => self.step(arrival.input, arrival.answer_to).await,
             };
@@ -259,7 +262,19 @@ impl EventLoop {
             }
             Effect::Reply(no, answer) => self.reply(no, answer),
             Effect::Job(no, job) => {
-                self.jobs.spawn_blocking(move || (no, job.run()));
+                self.jobs.spawn_blocking(move || Input::JobDone(no, job.run()));
+            }
+            Effect::Check(no, check) => {
+                self.jobs.spawn_blocking(move || Input::Checked(no, check.run()));
+            }
+            Effect::Prove(no, demanded) => {
+                if let Some(reply) = self.requests.remove(&no) {
+                    self.shower.show(reply, *demanded);
+                }
+            }
+            Effect::Blame(peer) => {
+                // The swarm is too busy to hear of it: the next time, then.
+                let _ = self.net.blame(peer);
             }
             Effect::Wake(deadline) => self.wake = Some(deadline),
             Effect::Journaled(next) => {
@@ -312,6 +327,7 @@ impl EventLoop {
             Note::Clock { offset_ms, off: true } => {
                 tracing::warn!(offset_ms, "this clock differs from its peers' by more than a minute");
             }
+            Note::RatingRefused { reason } => tracing::debug!(reason, "refused"),
             Note::Clock { .. } => {}
         }
     }

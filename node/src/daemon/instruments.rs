@@ -14,6 +14,10 @@ use prometheus_client::registry::{Registry, Unit};
 /// The queues that drop what finds them full.
 const DROPPING: [&str; 6] = ["request", "response", "verdict", "publish", "provide", "lookup"];
 
+/// What attacks on reputation are refused for.
+const REFUSALS: [&str; 8] =
+    ["forged", "replayed", "self_call", "future", "merkle_path", "epoch", "quality", "no_accept"];
+
 /// The node's own metrics. No label carries a peer, an agent or a record.
 pub(super) struct Instruments {
     records: Family<RecordLabels, Counter>,
@@ -27,6 +31,7 @@ pub(super) struct Instruments {
     decided: Counter,
     not_closed: Counter,
     misbehaviour: Counter,
+    refused: Family<CauseLabels, Counter>,
     signing_stopped: Gauge,
     clock_offset: Gauge<f64, AtomicU64>,
     queues: Family<QueueLabels, Gauge>,
@@ -76,6 +81,7 @@ impl Instruments {
             decided: Counter::default(),
             not_closed: Counter::default(),
             misbehaviour: Counter::default(),
+            refused: Family::default(),
             signing_stopped: Gauge::default(),
             clock_offset: Gauge::default(),
             queues: Family::default(),
@@ -84,6 +90,9 @@ impl Instruments {
         // What has not happened is 0, not absent.
         for queue in DROPPING {
             own.dropped.get_or_create(&QueueLabels { queue }).inc_by(0);
+        }
+        for cause in REFUSALS {
+            own.refused.get_or_create(&CauseLabels { cause }).inc_by(0);
         }
         let registry = registry.sub_registry_with_prefix("althing");
         registry.register("records", "Verified records offered to the store", own.records.clone());
@@ -114,6 +123,11 @@ impl Instruments {
             own.not_closed.clone(),
         );
         registry.register("misbehaviour_proofs", "Proofs of misbehaviour found", own.misbehaviour.clone());
+        registry.register(
+            "ratings_refused",
+            "Receipts, attestations and evidence about Accepts that were refused",
+            own.refused.clone(),
+        );
         registry.register("signing_stopped", "1 while this node signs no votes", own.signing_stopped.clone());
         registry.register_with_unit(
             "clock_offset",
@@ -179,6 +193,9 @@ impl Instruments {
             Note::Misbehaviour { .. } => {
                 self.misbehaviour.inc();
             }
+            Note::RatingRefused { reason } => {
+                self.refused.get_or_create(&CauseLabels { cause: reason }).inc();
+            }
             Note::SigningStopped { .. } => {
                 self.signing_stopped.set(1);
             }
@@ -237,5 +254,28 @@ mod tests {
             own.note(&Note::NotClosed { cause: cause.to_owned() });
         }
         assert_eq!(shown(&registry).as_deref(), Some("althing_closings_put_off_total 2"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_counted_by_name_and_0_before() {
+        let mut registry = Registry::default();
+        let instruments = Instruments::register(&mut registry);
+        let counted = |registry: &Registry, cause: &str| {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+            let name = format!("althing_ratings_refused_total{{cause=\"{cause}\"}} ");
+            text.lines().find_map(|line| line.strip_prefix(&name)).map(|count| count.parse::<u64>().unwrap())
+        };
+        assert_eq!(REFUSALS.map(|cause| counted(&registry, cause)), [Some(0); REFUSALS.len()]);
+        for cause in REFUSALS {
+            instruments.note(&Note::RatingRefused { reason: cause });
+            instruments.note(&Note::RatingRefused { reason: cause });
+        }
+        assert_eq!(REFUSALS.map(|cause| counted(&registry, cause)), [Some(2); REFUSALS.len()]);
     }
 }

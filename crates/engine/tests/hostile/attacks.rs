@@ -124,6 +124,7 @@ fn ballot_that_comes_before_its_proposal_is_known_before_the_agent_votes_again()
                 Request::Providers { .. }
                 | Request::Known { .. }
                 | Request::Cards { .. }
+                | Request::Prove { .. }
                 | Request::Agent { .. } => {
                     panic!("{request:?}")
                 }

@@ -135,6 +135,7 @@ impl Held {
             Request::Providers { .. }
             | Request::Known { .. }
             | Request::Cards { .. }
+            | Request::Prove { .. }
             | Request::Agent { .. } => {
                 panic!("{request:?}")
             }

@@ -255,6 +255,16 @@ pub enum EventData {
         /// What proves it: two records, or one that holds two statements.
         records: Vec<String>,
     },
+    /// `io.althing.rating.unproved`: a rater did not show receipts that were demanded of it. Only nodes of the committee tell.
+    #[schema(title = "rating.unproved")]
+    RatingUnproved {
+        /// Who.
+        rater: String,
+        /// Under which attestation.
+        record: String,
+        /// How many of its rows that are.
+        rows: u64,
+    },
     /// `io.althing.agent.pardoned`: proven misbehaviour was forgiven.
     #[schema(title = "agent.pardoned")]
     AgentPardoned {
@@ -440,6 +450,10 @@ fn data_of(node: NodeId, event: &Event) -> (String, EventData) {
         Event::EvidenceFound { agent, offence, records } => {
             let (agent, records) = (agent.to_string(), records.iter().map(ToString::to_string).collect());
             (agent.clone(), EventData::EvidenceFound { agent, offence: offence.clone(), records })
+        }
+        Event::RatingUnproved { rater, record, rows } => {
+            let (rater, record, rows) = (rater.to_string(), record.to_string(), *rows);
+            (rater.clone(), EventData::RatingUnproved { rater, record, rows })
         }
         Event::AgentPardoned { agent, proposal, cases } => {
             let (agent, proposal, cases) = (agent.to_string(), proposal.to_string(), *cases);

@@ -1,0 +1,330 @@
+//! Demands: members of the committee ask raters for the receipts behind their attestations, once a checkpoint that nobody
+//! could know before says which. A row whose receipts are not shown, at several times, is unproved.
+//!
+//! What is known of a record is a row of [`Table::ProofView`], so that a restart asks for nothing twice. Nodes that host no
+//! member ask for nothing and keep none.
+
+mod check;
+mod rows;
+mod show;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use althing_record::{AgentId, Digest, Kind, NodeId, Record, RecordId};
+use althing_store::{ReadError, Snapshot, Table};
+use althing_trust::{Attestations, RatingEpoch};
+
+pub use self::check::{CheckedRow, ProofCheck};
+use self::rows::{Place, Waiting, checkpoint_key, place_of, verdict_key, verdict_prefix, waiting_key};
+pub use self::show::ReceiptsDemanded;
+use crate::engine::Engine;
+use crate::rows::{SlotHead, slot_key};
+use crate::{Effect, Event, JobNo, Note, Now, ROWS_ASKED_MAX, Request, RequestNo, Response};
+
+/// How often a rater that shows nothing, or not all, is asked again before a row counts as unproved.
+pub const PROOF_TRIES_MAX: u8 = 5;
+
+/// Most records whose receipts are to be demanded; of more, the later ones are not asked for.
+pub const PROOFS_WAITING_MAX: usize = 65_536;
+
+/// Most demands under way at once.
+pub const PROOFS_RUNNING_MAX: usize = 4;
+
+/// How long nobody is asked again, in milliseconds: an eighth of a rating epoch within these.
+const PAUSE_MS_MIN: u64 = 1_000;
+const PAUSE_MS_MAX: u64 = 3_600_000;
+
+/// Most leases of a rater that are looked at.
+const LEASES_MAX: usize = 8;
+
+/// A demand that waits for its answer.
+#[derive(Debug)]
+struct Asked {
+    place: Place,
+    peer: NodeId,
+    rows: Vec<u16>,
+}
+
+/// What this node demands of raters.
+#[derive(Debug, Default)]
+pub(crate) struct Proofs {
+    waiting: BTreeMap<Place, Waiting>,
+    /// Records after whose rating epoch no checkpoint is known.
+    unready: BTreeSet<Place>,
+    /// When the others that nobody is asked for now are asked for, on the clock of [`Now::ticks`].
+    due: BTreeSet<(u64, Place)>,
+    asked: BTreeMap<RequestNo, Asked>,
+    checked: BTreeMap<JobNo, Asked>,
+    /// Whether a checkpoint or an attestation came.
+    is_news: bool,
+}
+
+impl Proofs {
+    /// When the engine wants to look at it again.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        if self.asked.len() + self.checked.len() >= PROOFS_RUNNING_MAX {
+            return None;
+        }
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    fn wait(&mut self, place: Place, waiting: Waiting) {
+        if self.waiting.len() < PROOFS_WAITING_MAX {
+            self.waiting.insert(place, waiting);
+            self.unready.insert(place);
+            self.is_news = true;
+        }
+    }
+}
+
+impl<S: Snapshot> Engine<S> {
+    /// Whether an agent of this node decides on checkpoints.
+    fn demands_proofs(&self) -> bool {
+        self.network.genesis().committee.iter().any(|member| self.hosted(*member).is_some())
+    }
+
+    /// The first decided checkpoint after a rating epoch, if one is known: receipts under the attestations of the rating
+    /// epoch are demanded by it.
+    #[must_use]
+    pub fn next_checkpoint(&self, epoch: RatingEpoch) -> Option<RecordId> {
+        let row = self.store.get(Table::ProofView, &checkpoint_key(epoch)).ok()??;
+        RecordId::try_from(&row[..]).ok()
+    }
+
+    /// The committee decided on a checkpoint, the first after a rating epoch.
+    pub fn checkpoint_decided(&mut self, epoch: RatingEpoch, checkpoint: RecordId) {
+        if self.next_checkpoint(epoch).is_none() {
+            self.put(Table::ProofView, checkpoint_key(epoch), checkpoint.0.to_vec());
+            self.proofs.is_news = true;
+        }
+    }
+
+    /// The rows of attestations of a rating epoch that were demanded and not proved, by rater and place, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn unproved(&self, epoch: RatingEpoch, limit: usize) -> Result<Vec<(AgentId, u32)>, ReadError> {
+        let mut unproved = BTreeSet::new();
+        self.for_each_row(Table::ProofView, &verdict_prefix(epoch), |key, rows| {
+            let Some(place) = place_of(key) else { return };
+            let rows = rows.as_chunks().0.iter().map(|row| (place.rater, u32::from_be_bytes(*row)));
+            unproved.extend(rows);
+        })?;
+        Ok(unproved.into_iter().take(limit).collect())
+    }
+
+    /// Reads what is still to be demanded.
+    pub(crate) fn resume_proofs(&mut self) -> Result<(), ReadError> {
+        self.proofs = Proofs::default();
+        let mut waiting = Vec::new();
+        self.for_each_row(Table::ProofView, &waiting_key(None), |key, row| {
+            waiting.extend(place_of(key).map(|place| (place, Waiting::read(row))));
+        })?;
+        waiting.into_iter().for_each(|(place, state)| self.proofs.wait(place, state));
+        Ok(())
+    }
+
+    /// Attestations were taken in. What this node's own agents say, others ask for.
+    pub(crate) fn await_proofs(&mut self, said: &Attestations) -> Result<(), ReadError> {
+        if !self.demands_proofs() || self.hosted(said.rater).is_some() || said.rows.is_empty() {
+            return Ok(());
+        }
+        let place = Place { epoch: said.epoch, rater: said.rater, record: said.id };
+        if self.store.get(Table::ProofView, &verdict_key(place))?.is_none() {
+            self.put(Table::ProofView, waiting_key(Some(place)), Waiting::default().to_row());
+            self.proofs.wait(place, Waiting::default());
+        }
+        Ok(())
+    }
+
+    /// Demands what is due.
+    pub(crate) fn pump_proofs(&mut self, now: Now) -> Result<(), ReadError> {
+        if self.read_only {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.proofs.is_news) {
+            self.find_demandable(now);
+        }
+        while self.proofs.asked.len() + self.proofs.checked.len() < PROOFS_RUNNING_MAX
+            && let Some((due, place)) = self.proofs.due.first().copied()
+            && due <= now.ticks
+        {
+            self.proofs.due.remove(&(due, place));
+            self.demand(place, now)?;
+        }
+        Ok(())
+    }
+
+    /// Finds the records that a checkpoint has come for.
+    fn find_demandable(&mut self, now: Now) {
+        let mut after = None;
+        loop {
+            let next = self.proofs.unready.range((
+                after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded),
+                std::ops::Bound::Unbounded,
+            ));
+            let Some(place) = next.copied().next() else { return };
+            let last = Place::last_of(place.epoch);
+            if self.next_checkpoint(place.epoch).is_some() {
+                let ready: Vec<_> = self.proofs.unready.range(place..=last).copied().collect();
+                for place in ready {
+                    self.proofs.unready.remove(&place);
+                    self.proofs.due.insert((now.ticks, place));
+                }
+            }
+            after = Some(last);
+        }
+    }
+
+    /// Asks for the next rows of a record.
+    fn demand(&mut self, place: Place, now: Now) -> Result<(), ReadError> {
+        let Some(said) = self.attestations(place.record)? else {
+            self.proofs.waiting.remove(&place);
+            self.delete(Table::ProofView, waiting_key(Some(place)));
+            return Ok(());
+        };
+        let Some(state) = self.proofs.waiting.get(&place) else { return Ok(()) };
+        let tries = usize::from(state.tries);
+        let rows = state.missing(said.rows.len(), ROWS_ASKED_MAX);
+        let nodes = self.nodes_of(place.rater, now)?;
+        let checkpoint = self.next_checkpoint(place.epoch);
+        match (rows.is_empty(), nodes.get(tries % nodes.len().max(1)), checkpoint) {
+            (false, Some(peer), Some(checkpoint)) => {
+                let (no, peer) = (self.request_no(), *peer);
+                let request = Request::Prove { record: place.record, checkpoint, rows: rows.clone() };
+                self.effect(Effect::Request(no, peer, request));
+                self.proofs.asked.insert(no, Asked { place, peer, rows });
+                Ok(())
+            }
+            (_, _, _) => self.end_try(place, &said, now),
+        }
+    }
+
+    /// The nodes that serve a rater, by their ids.
+    fn nodes_of(&self, rater: AgentId, now: Now) -> Result<Vec<NodeId>, ReadError> {
+        let prefix = slot_key(rater, Kind::Lease, "");
+        let mut nodes = Vec::new();
+        for (key, row) in self.store.scan_prefix(Table::Slot, &prefix, LEASES_MAX)? {
+            let name = key.get(prefix.len()..).and_then(|name| std::str::from_utf8(name).ok());
+            if let (Some(head), Some(Ok(node))) = (SlotHead::read(&row), name.map(str::parse))
+                && head.deadline > now.wall
+                && node != self.node()
+            {
+                nodes.push(node);
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn attestations(&self, id: RecordId) -> Result<Option<Attestations>, ReadError> {
+        let read = |record: Record| Attestations::from_record(&record, self.network.genesis()).ok();
+        Ok(self.record(id)?.and_then(read))
+    }
+
+    /// The answer to a demand, if the request was one; otherwise the response comes back.
+    pub(crate) fn on_proofs(
+        &mut self,
+        no: RequestNo,
+        response: Response,
+        now: Now,
+    ) -> Result<Option<Response>, ReadError> {
+        let Some(asked) = self.proofs.asked.remove(&no) else { return Ok(Some(response)) };
+        let said = self.attestations(asked.place.record)?;
+        let (Some(said), Some(checkpoint)) = (said, self.next_checkpoint(asked.place.epoch)) else {
+            return Ok(None);
+        };
+        match response {
+            Response::Proofs { proofs } if proofs.len() == asked.rows.len() => {
+                let job = JobNo(self.number());
+                let shown = asked.rows.iter().copied().zip(proofs).collect();
+                let check = ProofCheck::new(self.network.clone(), said, Digest(checkpoint.0), shown);
+                self.proofs.checked.insert(job, asked);
+                self.effect(Effect::Check(job, Box::new(check)));
+            }
+            Response::Proofs { .. }
+            | Response::Reconcile { .. }
+            | Response::Records { .. }
+            | Response::Cards { .. }
+            | Response::Busy => self.end_try(asked.place, &said, now)?,
+        }
+        Ok(None)
+    }
+
+    /// Nobody answered a demand; gives whether the request was one.
+    pub(crate) fn on_proofs_failed(&mut self, no: RequestNo, now: Now) -> Result<bool, ReadError> {
+        let Some(asked) = self.proofs.asked.remove(&no) else { return Ok(false) };
+        if let Some(said) = self.attestations(asked.place.record)? {
+            self.end_try(asked.place, &said, now)?;
+        }
+        Ok(true)
+    }
+
+    /// What was shown is checked.
+    pub(crate) fn on_checked(&mut self, no: JobNo, rows: &[CheckedRow], now: Now) -> Result<(), ReadError> {
+        let Some(asked) = self.proofs.checked.remove(&no) else { return Ok(()) };
+        let mut is_wrong = false;
+        let mut proved = Vec::new();
+        for checked in rows {
+            let refused = match &checked.outcome {
+                Ok(keys) => match self.who_does_not_speak(keys)? {
+                    None => {
+                        proved.push(checked.row);
+                        continue;
+                    }
+                    Some(_) => "unknown_key",
+                },
+                Err(reason) => reason.name(),
+            };
+            is_wrong |= checked.outcome.as_ref().is_err_and(|reason| !reason.is_silence());
+            self.note(Note::RatingRefused { reason: refused });
+        }
+        if is_wrong {
+            self.effect(Effect::Blame(asked.peer));
+        }
+        let Some(said) = self.attestations(asked.place.record)? else { return Ok(()) };
+        let Some(state) = self.proofs.waiting.get_mut(&asked.place) else { return Ok(()) };
+        state.proved.extend(proved);
+        state.cursor = asked.rows.last().map_or(0, |row| row.saturating_add(1));
+        let row = state.to_row();
+        if state.missing(said.rows.len(), 1).is_empty() {
+            return self.end_try(asked.place, &said, now);
+        }
+        self.put(Table::ProofView, waiting_key(Some(asked.place)), row);
+        self.proofs.due.insert((now.ticks, asked.place));
+        Ok(())
+    }
+
+    /// The first agent whose key is not known to speak for it.
+    fn who_does_not_speak(&self, keys: &[(AgentId, [u8; 32])]) -> Result<Option<AgentId>, ReadError> {
+        for (agent, key) in keys {
+            if !self.key_history(*agent)?.speaks(key) {
+                return Ok(Some(*agent));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A rater was asked for all that was missing, or did not answer. Settles the record if that was often enough.
+    fn end_try(&mut self, place: Place, said: &Attestations, now: Now) -> Result<(), ReadError> {
+        let Some(state) = self.proofs.waiting.get_mut(&place) else { return Ok(()) };
+        state.cursor = 0;
+        state.tries += 1;
+        let unproved = state.missing(said.rows.len(), usize::MAX);
+        if !unproved.is_empty() && state.tries < PROOF_TRIES_MAX {
+            let row = state.to_row();
+            let pause = (self.network.genesis().rating_epoch_ms / 8).clamp(PAUSE_MS_MIN, PAUSE_MS_MAX);
+            self.put(Table::ProofView, waiting_key(Some(place)), row);
+            self.proofs.due.insert((now.ticks.saturating_add(pause), place));
+            return Ok(());
+        }
+        self.proofs.waiting.remove(&place);
+        self.delete(Table::ProofView, waiting_key(Some(place)));
+        let row = unproved.iter().flat_map(|row| u32::from(*row).to_be_bytes()).collect();
+        self.put(Table::ProofView, verdict_key(place), row);
+        if !unproved.is_empty() {
+            let (rater, record, rows) = (place.rater, place.record, unproved.len() as u64);
+            self.tell(&Event::RatingUnproved { rater, record, rows });
+        }
+        Ok(())
+    }
+}
