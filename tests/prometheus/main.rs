@@ -12,7 +12,7 @@ use althing_tests::{Home, Node, Reply, get, poll};
 use serde_json::Value;
 
 /// What a dashboard of a node needs.
-const DASHBOARD: [&str; 23] = [
+const DASHBOARD: [&str; 24] = [
     "althing_build_info",
     "althing_calls_total",
     "althing_calls_under_way",

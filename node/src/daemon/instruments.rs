@@ -255,11 +255,6 @@ mod tests {
         }
         assert_eq!(shown(&registry).as_deref(), Some("althing_closings_put_off_total 2"));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn what_is_refused_is_counted_by_name_and_0_before() {

@@ -91,8 +91,10 @@ impl Operation {
         let (line, body, of) = (self.line(), self.body(), self.content_type());
         let refuse = |kind| node.play(Script::Refuse(kind));
         match status {
-            // The engine says what is wrong with a card.
-            400 if line.starts_with("POST /v1/cards") => refuse(RefusalKind::Invalid),
+            // The engine says what is wrong with a card, and the keystore with a name.
+            400 if line.starts_with("POST /v1/cards") || line.ends_with("/rotation") => {
+                refuse(RefusalKind::Invalid)
+            }
             400 if !body.is_empty() => return raw::authorized(node, &line, &[of], "{").await,
             400 if self.path.contains('{') => {
                 let line =

@@ -336,6 +336,7 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
             epoch: Some(engine::RatingEpoch(7)),
             agents: vec![engine::Ranked { agent: OTHER, standing: standing(), network: None }],
         },
+        engine::Ask::Reputation(engine::ReputationAsk::Experience { .. }) => engine::Answer::Experienced,
         engine::Ask::Reputation(engine::ReputationAsk::Rows { .. }) => engine::Answer::Ratings {
             rows: vec![engine::RatingRow {
                 record: CARD,
