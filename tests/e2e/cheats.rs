@@ -22,6 +22,9 @@ fn rate(node: &Node, quality: &str) {
         || node.ask("althing.receipts/v1", &["rep", "receipts", "--limit", "3"]).to_string(),
     );
     let task = kept["calls"][0]["task"].as_str().unwrap();
+    let callee = kept["calls"][0]["callee"].as_str().unwrap();
+    let shown = node.ask("althing.reputation/v1", &["rep", "show", callee]);
+    println!("rating {callee} {quality}: {} {}", shown["seen"]["service"], shown["seen"]["evidence"]);
     let _ = node.run(&["rep", "rate", task, "--quality", quality]);
 }
 

@@ -285,7 +285,7 @@ pub(super) fn rate(
             althing_trust::Outcome::Bad
         }
         althing_trust::Outcome::Ok | althing_trust::Outcome::Bad => althing_trust::Outcome::Ok,
-        other => other,
+        other @ (althing_trust::Outcome::Timeout | althing_trust::Outcome::Invalid) => other,
     };
     let body = ReceiptBody { outcome, quality, made: now, ..(*receipt).clone() };
     let signed = Receipt::sign(body, &rater.key()).map_err(|error| Refusal {
