@@ -164,7 +164,7 @@ kinds! {
     /// How one rater's calls of one rating epoch went.
     Attestations = 32, chain("trust"), None, Some(Domain::Ledger), 64 * KIB;
     /// Which attestations count up to a rating epoch, and the scores that follow.
-    Checkpoint = 33, chain("trust"), None, Some(Domain::Ledger), 4 * KIB;
+    Checkpoint = 33, chain("trust"), None, Some(Domain::Ledger), 64 * KIB;
     /// Two statements by which an agent contradicts itself, for everybody to see.
     Evidence = 35, chain("trust"), None, Some(Domain::Ledger), 4 * KIB;
     /// The secret of such a key.

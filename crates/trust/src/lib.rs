@@ -63,7 +63,9 @@ pub use attestations::{
     Attestations, AttestationsBody, AttestationsError, ROWS_MAX, Row, SKILLS_MAX, Summary, Top,
 };
 pub use call::{CLOCK_ERROR_MS_MAX, Call, CallBody};
-pub use checkpoint::CheckpointBody;
+pub use checkpoint::{
+    CHANGES_MAX, Checkpoint, CheckpointBody, CheckpointChanges, CheckpointError, TAKEN_MAX, Unproved,
+};
 pub use contradiction::{Contradiction, ContradictionBytes, ContradictionError};
 pub use demand::{DEMANDS_PER_ROW, Demand, ReceiptProof, RowProof, Unproven};
 pub use epoch::RatingEpoch;

@@ -6,12 +6,13 @@
 use std::path::PathBuf;
 
 use althing_record::cbor::{self, Blob, Text, Writer};
-use althing_record::{AgentId, AgentKey, Content, Digest, Draft, KeyHistory, Kind, Millis, Record};
+use althing_record::{AgentId, AgentKey, Content, Digest, Draft, KeyHistory, Kind, Millis, Record, RecordId};
 use althing_testkit::{MADE, agent, chain, identity, network, sign};
 use althing_trust::{
-    Accept, AcceptBody, Attestations, AttestationsBody, AttestationsError, CheckpointBody, Contradiction,
-    ContradictionError, CountsError, DoubleAccept, Outcome, Params, ProvenReceipt, RatingEpoch, Receipt,
-    ReceiptBody, ReceiptError, ReceiptProof, Row, RowProof, Slash, StatementError, Summary, TaskId, Unproven,
+    Accept, AcceptBody, Attestations, AttestationsBody, AttestationsError, CHANGES_MAX, Checkpoint,
+    CheckpointBody, CheckpointChanges, CheckpointError, Contradiction, ContradictionError, CountsError,
+    DoubleAccept, Outcome, Params, ProvenReceipt, RatingEpoch, Receipt, ReceiptBody, ReceiptError,
+    ReceiptProof, Row, RowProof, Slash, StatementError, Summary, TAKEN_MAX, TaskId, Unproved, Unproven,
 };
 
 const DAY: u64 = 24 * 60 * Millis::MINUTE;
@@ -110,14 +111,69 @@ fn golden_receipts_attestations_and_proofs_are_rebuilt_to_the_byte() {
     let proof = Contradiction::of_accepts(&two[0], &two[1], &network()).unwrap();
     golden("contradiction", &proof.to_bytes());
     golden("evidence", &cbor::to_vec(&DoubleAccept::new(&two[0], &two[1], &network()).unwrap().body()));
-    let checkpoint = CheckpointBody {
-        epoch: 7,
-        prev: Some(Digest([1; 32])),
-        heads_root: Digest([2; 32]),
-        score_root: Digest([3; 32]),
-        params_hash: Params::default().hash(),
-    };
+    let checkpoint = checkpoint_body();
     golden("checkpoint", &cbor::to_vec(&checkpoint));
+}
+
+fn checkpoint_body() -> CheckpointBody {
+    let changes = CheckpointChanges {
+        taken: vec![(RatingEpoch(6), RecordId([9; 32])), (RatingEpoch(7), RecordId([1; 32]))],
+        slashed: vec![agent(4).agent()],
+        cleared: vec![],
+        unproved: vec![Unproved { rater: agent(1).agent(), epoch: RatingEpoch(5), row: 2 }],
+    };
+    let scores = (Digest([3; 32]), 12);
+    changes.body(RatingEpoch(7), Some(RecordId([1; 32])), scores, Params::default().hash()).unwrap()
+}
+
+fn checkpoint(body: &CheckpointBody) -> Result<Checkpoint, CheckpointError> {
+    let draft = chain(&agent(1), Kind::Checkpoint, None, cbor::to_vec(body));
+    Checkpoint::from_record(&sign(draft, &agent(1)))
+}
+
+#[test]
+fn a_checkpoint_is_read_as_it_was_written_and_its_lists_are_in_order() {
+    let body = checkpoint_body();
+    let read = checkpoint(&body).unwrap();
+    assert_eq!((read.epoch, read.prev, read.agents), (RatingEpoch(7), Some(RecordId([1; 32])), 12));
+    let again = read.changes.body(read.epoch, read.prev, (read.score_root, 12), read.params_hash);
+    assert_eq!(again, Some(body.clone()));
+    let reversed: Vec<u8> = body.taken.rchunks(40).flatten().copied().collect();
+    let wrong = CheckpointBody { taken: reversed.try_into().unwrap(), ..body.clone() };
+    assert_eq!(checkpoint(&wrong), Err(CheckpointError::Order("takes")));
+    let twice = [&body.slashed[..], &body.slashed[..]].concat().try_into().unwrap();
+    let wrong = CheckpointBody { slashed: twice, ..body.clone() };
+    assert_eq!(checkpoint(&wrong), Err(CheckpointError::Order("slashes")));
+    let cut = body.unproved[..43].to_vec().try_into().unwrap();
+    let wrong = CheckpointBody { unproved: cut, ..body.clone() };
+    assert_eq!(checkpoint(&wrong), Err(CheckpointError::Order("strikes out")));
+    let wrong = CheckpointBody { epoch: 6, ..body };
+    let (of, found) = (RatingEpoch(6), RatingEpoch(7));
+    assert_eq!(checkpoint(&wrong), Err(CheckpointError::Future { of, found }));
+}
+
+#[test]
+fn the_largest_checkpoint_fits_into_a_record() {
+    let id = |n: usize| {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        id
+    };
+    let agents: Vec<_> = (0..CHANGES_MAX).map(|n| AgentId(id(n))).collect();
+    let unproved = agents.iter().map(|rater| Unproved { rater: *rater, epoch: RatingEpoch(1), row: 1 });
+    let changes = CheckpointChanges {
+        taken: (0..TAKEN_MAX).map(|n| (RatingEpoch(u64::MAX), RecordId(id(n)))).collect(),
+        slashed: agents.clone(),
+        cleared: agents.clone(),
+        unproved: unproved.collect(),
+    };
+    let root = Digest([3; 32]);
+    let body = changes.body(RatingEpoch(u64::MAX), Some(RecordId([1; 32])), (root, u32::MAX), root).unwrap();
+    let read = checkpoint(&body).unwrap();
+    assert!(read.is_full() && read.changes == changes);
+    let mut more = changes;
+    more.taken.push((RatingEpoch(u64::MAX), RecordId([255; 32])));
+    assert_eq!(more.body(RatingEpoch(u64::MAX), None, (root, 1), root), None);
 }
 
 #[test]

@@ -78,6 +78,12 @@ impl Ledger {
         true
     }
 
+    /// The first rating epoch that still counts something, seen from `now`.
+    #[must_use]
+    pub fn horizon(now: RatingEpoch) -> RatingEpoch {
+        RatingEpoch(u32::try_from(now.0).map_or(0, |now| BAD.horizon(now)).into())
+    }
+
     /// Forgets what counts nothing at `now` or later: 32 half-lives of bad experience are 3,584 rating epochs. Views of
     /// earlier epochs than `now` are wrong from then on.
     pub fn forget(&mut self, now: RatingEpoch) {
