@@ -152,6 +152,7 @@ impl<S: Snapshot> Engine<S> {
             (_, Body::Opening(opening)) if source != Source::Guard => self.weigh_opening(opening)?,
             (_, Body::Attestations(_)) => self.weigh_attestations(source),
             (_, Body::Evidence(said)) => self.weigh_accusation(said)?,
+            (_, Body::Checkpoint) if source != Source::Guard => self.weigh_checkpoint(record.agent()),
             _ => None,
         };
         Ok(match admission {
@@ -325,6 +326,7 @@ impl<S: Snapshot> Engine<S> {
                 self.fold_pardon(id)?;
                 self.tell_proposal(record)?;
                 self.fold_closing(id)?;
+                self.fold_motion(id)?;
                 return self.fold_sealed(id);
             }
             Body::Docket(docket) => return self.fold_docket(record, *docket),
@@ -348,6 +350,7 @@ impl<S: Snapshot> Engine<S> {
             }
             Body::Attestations(said) => return self.fold_attestations(record, &said),
             Body::Evidence(said) => return self.fold_accusation(&said),
+            Body::Checkpoint => self.checkpoints.note_change(),
             Body::TrusteeKey(said) => return self.fold_trustee_key(&said, id),
             Body::Opening(opening) => return self.fold_opening(&opening, id),
             Body::Agreement(part) => althing_ballot::index_early_statement(part.proposal, id, &mut batch),
@@ -442,6 +445,7 @@ impl<S: Snapshot> Engine<S> {
             self.tell_evidence(agent, name, &[first, second])?;
         }
         self.ratings.note_change();
+        self.checkpoints.note_change();
         self.put(Table::EvidenceView, key, [first.0, second.0].concat());
         Ok(())
     }

@@ -2,12 +2,14 @@ use althing_ballot::{ClosedTerms, Rule};
 use althing_record::{AgentId, Digest, GroupId, Incarnation, Millis, NetworkId, NodeId, Record, RecordId};
 use althing_trust::{Accept, AttestationsBody, RatingEpoch};
 
+mod checkpoint;
 mod docket;
 mod holders;
 mod list;
 mod reputation;
 mod vote;
 
+pub use self::checkpoint::*;
 pub use self::docket::*;
 pub use self::holders::*;
 pub use self::list::*;
@@ -337,6 +339,8 @@ pub enum Answer {
         /// What to give as `after` to go on; none when this was the last page.
         next: Option<Vec<u8>>,
     },
+    /// To [`ReputationAsk::Checkpoints`], the newest first, and to [`ReputationAsk::Checkpoint`].
+    Checkpoints(Vec<CheckpointShown>),
     /// To [`Ask::Evidence`].
     Evidence(Vec<EvidenceRow>),
     /// To [`Ask::Import`]: what became of each record, in the same order; on disk here.

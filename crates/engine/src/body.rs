@@ -6,7 +6,7 @@ use althing_ballot::{
 use althing_card::{Card, Lease};
 use althing_group::State;
 use althing_record::{Inception, Joining, Kind, Membership, Network, Record, RecordId, Rotation};
-use althing_trust::{Accusation, Attestations};
+use althing_trust::{Accusation, Attestations, Checkpoint};
 
 use crate::admit::Admission;
 
@@ -32,6 +32,7 @@ pub(crate) enum Body {
     Opening(Opening),
     Attestations(Box<Attestations>),
     Evidence(Box<Accusation>),
+    Checkpoint,
 }
 
 /// What is said in a group.
@@ -100,7 +101,9 @@ pub(crate) fn read_body(record: &Record, network: &Network) -> Result<Body, Admi
         Kind::Evidence => Accusation::from_record(record, network)
             .map(|said| Body::Evidence(Box::new(said)))
             .map_err(|error| wrong(&error, error.is_newer())),
-        Kind::Checkpoint => Err(Admission::Unwanted("checkpoints are not kept by this version".into())),
+        Kind::Checkpoint => Checkpoint::from_record(record)
+            .map(|_| Body::Checkpoint)
+            .map_err(|error| wrong(&error, error.is_newer())),
         Kind::Message => Err(Admission::Unwanted("messages are not shared".into())),
     }
 }

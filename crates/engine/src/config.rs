@@ -1,4 +1,4 @@
-use althing_record::{AgentId, AgentKey, Digest, Network, NodeKey};
+use althing_record::{AgentId, AgentKey, Digest, Millis, Network, NodeKey};
 use althing_store::{CommitNo, Guard};
 
 /// Most agents that one node hosts.
@@ -63,10 +63,18 @@ pub struct Timing {
     pub search_ms: u64,
     /// Between announcements of what this node provides.
     pub provide_ms: u64,
+    /// Between checkpoints that members of the network's committee here propose, at least; 0: they propose none.
+    pub checkpoint_ms: u64,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { sync_ms: 30_000, sweep_ms: 30_000, search_ms: 4_000, provide_ms: 300_000 }
+        Self {
+            sync_ms: 30_000,
+            sweep_ms: 30_000,
+            search_ms: 4_000,
+            provide_ms: 300_000,
+            checkpoint_ms: 60 * Millis::MINUTE,
+        }
     }
 }

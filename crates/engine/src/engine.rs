@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::announce::Announcer;
+use crate::checkpoint::Checkpoints;
 use crate::closing::Closings;
 use crate::docket::Dockets;
 use crate::group::Groups;
@@ -99,6 +100,7 @@ pub struct Engine<S> {
     pub(crate) ratings: Ratings,
     pub(crate) masses: Masses,
     pub(crate) proofs: Proofs,
+    pub(crate) checkpoints: Checkpoints,
     /// When this engine began, on its wall clock.
     pub(crate) began: Millis,
     pub(crate) next_number: u64,
@@ -193,6 +195,7 @@ impl<S: Snapshot> Engine<S> {
             ratings: Ratings::default(),
             masses: Masses::default(),
             proofs: Proofs::default(),
+            checkpoints: Checkpoints::default(),
             began: now.wall,
             next_number: 0,
             due: Due {
@@ -226,7 +229,7 @@ impl<S: Snapshot> Engine<S> {
         }
         self.journal.now = now.wall;
         let stepped = self.step(now, input);
-        let pumped = stepped.and_then(|()| self.pump_votes(now));
+        let pumped = stepped.and_then(|()| self.pump_checkpoints(now)).and_then(|()| self.pump_votes(now));
         let pumped = pumped.and_then(|()| self.keep_groups(now)).and_then(|()| self.pump_ratings(now));
         let pumped = pumped.and_then(|()| self.pump_masses(now));
         let pumped = pumped.and_then(|()| self.pump_proofs(now));
@@ -366,6 +369,7 @@ impl<S: Snapshot> Engine<S> {
         self.check_own_chains()?;
         self.resume_groups()?;
         self.resume_sealed()?;
+        self.resume_checkpoints()?;
         self.resume_ratings()?;
         self.resume_proofs()?;
         self.resume_closings(now)?;
@@ -428,6 +432,7 @@ impl<S: Snapshot> Engine<S> {
             .chain(self.ratings.next_deadline())
             .chain(self.masses.next_deadline())
             .chain(self.proofs.next_deadline().filter(|_| !self.read_only))
+            .chain(self.checkpoints.next_deadline())
             .min()
             .map(|ticks| Deadline(ticks.max(now.ticks + 1)));
         if let Some(next) = next

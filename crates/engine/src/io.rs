@@ -222,6 +222,14 @@ pub enum Note {
         /// For what.
         reason: &'static str,
     },
+    /// A checkpoint says something else than this node: a member of the committee here votes against it, or it was decided
+    /// all the same.
+    CheckpointDoubted {
+        /// Which.
+        checkpoint: RecordId,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// A proposal has an outcome.
     Decided {
         /// Which.

@@ -18,6 +18,7 @@ mod ask;
 mod body;
 mod bulk;
 mod card_index;
+mod checkpoint;
 mod closing;
 mod config;
 mod docket;
@@ -61,10 +62,13 @@ mod vote;
 pub use accusation::DOUBLE_ACCEPTS_MAX;
 pub use althing_card::{Query, QueryError};
 pub use althing_group::Role;
-pub use althing_trust::{AttestationsBody, Contribution, Counts, Factor, Q32, RatingEpoch, Scores, Standing};
+pub use althing_trust::{
+    AttestationsBody, Contribution, Counts, Factor, Q32, RatingEpoch, Scores, Standing, Unproved,
+};
 pub use announce::{ANNOUNCED_MAX, BURST_MAX, PLACING_MAX, PROVIDED_MAX};
 pub use ask::*;
 pub use bulk::{IMPORT_MAX, RecordPage, Taken, live_records};
+pub use checkpoint::CHECKPOINTS_MAX;
 pub use config::{AGENTS_MAX, Config, GuardStatus, HostedAgent, Timing};
 pub use engine::{Engine, NODE, PEERS_MAX};
 pub use event::{CardNews, EVENT_TEXT_BYTES_MAX, Event, EventKind};

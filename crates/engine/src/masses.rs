@@ -89,7 +89,7 @@ impl Masses {
 }
 
 /// A ledger, and what is left out of it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Later(pub(crate) Vec<Attestations>);
 
 impl Later {

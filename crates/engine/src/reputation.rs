@@ -14,6 +14,7 @@ use althing_trust::{
 };
 
 use crate::admit::Admission;
+use crate::checkpoint::Step;
 use crate::engine::Engine;
 use crate::masses::{Later, MASS_EPOCHS};
 use crate::rows::{DOUBLE_ATTESTATION, trust_key, trust_prefix};
@@ -99,6 +100,8 @@ pub struct ScoreJob {
     params: Params,
     viewer: Option<AgentId>,
     told: BTreeSet<RatingEpoch>,
+    /// What is done to the ledger before, for a checkpoint that is not decided.
+    step: Option<Step>,
 }
 
 impl fmt::Debug for ScoreJob {
@@ -122,14 +125,29 @@ pub struct ScoreTable {
 impl ScoreJob {
     /// Scores for everybody, without what is said on later rating epochs.
     pub(crate) fn of(ledger: Arc<Ledger>, later: Later, epoch: RatingEpoch, params: Params) -> Self {
-        Self { ledger, later, epoch, params, viewer: None, told: BTreeSet::new() }
+        Self { ledger, later, epoch, params, viewer: None, told: BTreeSet::new(), step: None }
+    }
+
+    /// The scores of a checkpoint: of what those before it took, and of what it does to that.
+    pub(crate) fn of_checkpoint(
+        ledger: Arc<Ledger>,
+        epoch: RatingEpoch,
+        params: Params,
+        step: Option<Step>,
+    ) -> Self {
+        Self { ledger, later: Later::default(), epoch, params, viewer: None, told: BTreeSet::new(), step }
     }
 
     /// Computes the scores.
     #[must_use]
     pub fn run(&self) -> ScoreTable {
         let ledger = self.later.left_out_of(&self.ledger);
-        let view = ledger.settled_view(self.epoch);
+        let stepped = self.step.as_ref().map(|step| {
+            let mut ledger = (*ledger).clone();
+            step.apply(&mut ledger);
+            ledger
+        });
+        let view = stepped.as_ref().unwrap_or(&ledger).settled_view(self.epoch);
         ScoreTable {
             epoch: self.epoch,
             network: view.scores(&self.params),
@@ -213,18 +231,32 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// The record that a row of the view names.
-    fn attestations_at(&self, key: &[u8]) -> Result<Option<Attestations>, ReadError> {
+    pub(crate) fn attestations_at(&self, key: &[u8]) -> Result<Option<Attestations>, ReadError> {
         let Some(id) = key.get(40..).and_then(|id| RecordId::try_from(id).ok()) else { return Ok(None) };
         let record = self.record(id)?;
         Ok(record.and_then(|record| Attestations::from_record(&record, self.network.genesis()).ok()))
     }
 
     fn take_ratings(&mut self, said: &Attestations) {
+        self.withdraw_rows(said);
         let ledger = Arc::make_mut(&mut self.ratings.ledger);
         if ledger.apply(said.id, said.rater, said.epoch, &said.ratings()) {
             self.ratings.latest = self.ratings.latest.max(said.epoch);
             self.masses.note_attestation(said.epoch);
             self.ratings.changed = true;
+            self.checkpoints.note_attestation(said.epoch, said.id);
+        }
+    }
+
+    /// Takes the rows out that checkpoints struck out, whether the attestation was taken in before or is after.
+    pub(crate) fn withdraw_rows(&mut self, said: &Attestations) {
+        let rows: Vec<_> = self.checkpoints.struck.of(said).collect();
+        if !rows.is_empty() {
+            let ledger = Arc::make_mut(&mut self.ratings.ledger);
+            if rows.iter().fold(false, |changed, row| row.apply(ledger) || changed) {
+                self.masses.note_attestation(said.epoch);
+                self.ratings.changed = true;
+            }
         }
     }
 
@@ -289,6 +321,7 @@ impl<S: Snapshot> Engine<S> {
             params,
             viewer: self.agents.first().map(|hosted| hosted.agent),
             told: self.told_epochs()?,
+            step: None,
         };
         self.ratings.changed = false;
         self.ratings.job = Some(number);
@@ -297,6 +330,9 @@ impl<S: Snapshot> Engine<S> {
     }
 
     pub(crate) fn on_job_done(&mut self, no: JobNo, table: ScoreTable, now: Now) -> Result<(), ReadError> {
+        if self.on_checkpoint_job(no, &table)? {
+            return Ok(());
+        }
         if self.masses.job.is_some_and(|(job, _)| job == no) {
             return self.on_masses_done(&table, now);
         }
@@ -328,6 +364,11 @@ impl<S: Snapshot> Engine<S> {
     fn params(&self) -> Result<Params, ReadError> {
         let anchors = self.network.genesis().anchors.iter().copied().collect();
         Ok(Params { anchors, slash: self.slashes()? })
+    }
+
+    /// Whose misbehaviour is proved, binds, and is not pardoned.
+    pub(crate) fn accused(&self) -> Result<BTreeSet<AgentId>, ReadError> {
+        Ok(self.slashes()?.into_keys().collect())
     }
 
     /// Signs what an agent says of a rating epoch that is over, once.
@@ -391,6 +432,8 @@ impl<S: Snapshot> Engine<S> {
                 let (rows, next) = self.rating_rows(after.as_deref())?;
                 Answer::Ratings { rows, next }
             }
+            ReputationAsk::Checkpoints { limit } => Answer::Checkpoints(self.checkpoints_shown(limit)?),
+            ReputationAsk::Checkpoint { id } => return self.on_show_checkpoint(no, id),
         };
         self.answer(no, answer);
         Ok(())

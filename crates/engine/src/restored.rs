@@ -137,6 +137,19 @@ impl<S: Snapshot> Engine<S> {
         Ok(false)
     }
 
+    /// The same for a ballot that nobody asked for, without words.
+    pub(crate) fn may_vote_unasked(&mut self, proposal: &Proposal, now: Now) -> Result<bool, ReadError> {
+        let alone = proposal.electorate.voters().iter().all(|voter| self.hosted(voter.agent).is_some());
+        if (!alone || self.restored) && !self.reconciler.has_synced(Domain::Ledger) {
+            return Ok(false);
+        }
+        if !self.restored {
+            return Ok(true);
+        }
+        let inquiry = self.inquiry(proposal, now)?;
+        Ok(inquiry.told >= inquiry.needed)
+    }
+
     fn inquiry(&self, proposal: &Proposal, now: Now) -> Result<Inquiry, ReadError> {
         let electorate = &proposal.electorate;
         let needed = electorate.total() - electorate.tolerates();

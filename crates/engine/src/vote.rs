@@ -489,6 +489,7 @@ impl<S: Snapshot> Engine<S> {
             return Ok(());
         }
         self.after_outcome(proposal)?;
+        self.note_motion(proposal)?;
         let text = |index: &u32| proposal.options[*index as usize].clone();
         let option = match &outcome {
             Outcome::Undecided => return Ok(()),

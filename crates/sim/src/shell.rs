@@ -358,6 +358,7 @@ impl Sim {
             Note::Misbehaviour { .. }
                 | Note::SigningStopped { .. }
                 | Note::Decided { .. }
+                | Note::CheckpointDoubted { .. }
                 | Note::DiskFull { .. }
                 | Note::SyncFailed { .. }
         );
@@ -398,6 +399,7 @@ impl Sim {
             | Answer::Reputation(_)
             | Answer::Ranking { .. }
             | Answer::Ratings { .. }
+            | Answer::Checkpoints(_)
             | Answer::Evidence(_)
             | Answer::Accused(_)
             | Answer::Imported(_)

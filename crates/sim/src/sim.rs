@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_engine::{
-    AGENTS_MAX, Answer, Ask, AskNo, Config, Engine, Gate, HostedAgent, Input, MessageNo, Now, ReplyNo,
-    RequestNo, ScoreTable, Timing,
+    AGENTS_MAX, Answer, Ask, AskNo, Config, Engine, Gate, HostedAgent, Input, MessageNo, Now, RatingEpoch,
+    ReplyNo, RequestNo, ScoreTable, Timing,
 };
 use althing_record::{AgentId, Millis, Network, NodeId, RecordId, Verdict, recovery_key_hash};
 use rand_chacha::ChaCha8Rng;
@@ -36,6 +36,7 @@ const ANSWER_MS_MAX: u64 = 60_000;
 pub struct Sim {
     pub(crate) seed: u64,
     pub(crate) network: Network,
+    pub(crate) timing: Timing,
     pub(crate) random: ChaCha8Rng,
     pub(crate) links: Links,
     /// Milliseconds since the start.
@@ -79,6 +80,7 @@ impl Sim {
         Self {
             seed,
             network: althing_testkit::network(),
+            timing: Timing::default(),
             random: ChaCha8Rng::from_seed(bytes),
             links: Links::default(),
             time: 0,
@@ -124,6 +126,22 @@ impl Sim {
     #[must_use]
     pub fn scores(&self, node: usize) -> Option<&ScoreTable> {
         self.nodes[node].life.as_ref()?.engine.scores()
+    }
+
+    /// The first checkpoint after a rating epoch that a node that runs knows.
+    #[must_use]
+    pub fn next_checkpoint(&self, node: usize, epoch: RatingEpoch) -> Option<RecordId> {
+        self.nodes[node].life.as_ref()?.engine.next_checkpoint(epoch)
+    }
+
+    /// The checkpoint that took an attestation, as a node that runs knows.
+    ///
+    /// # Panics
+    /// Never: memory can be read.
+    #[must_use]
+    pub fn checkpoint_with(&self, node: usize, epoch: RatingEpoch, id: RecordId) -> Option<RecordId> {
+        let engine = &self.nodes[node].life.as_ref()?.engine;
+        engine.checkpoint_with(epoch, id).expect("memory can be read")
     }
 
     /// How links and disks behave from now on.
@@ -448,7 +466,7 @@ impl Sim {
             guard: node.disk.guard(),
             last_commit: node.disk.written(),
             expects_peers: true,
-            timing: Timing::default(),
+            timing: self.timing,
         };
         let engine = Engine::new(config, node.disk.database(), engine_seed, now).expect("memory can be read");
         node.life = Some(Life {

@@ -26,6 +26,17 @@ impl Sim {
         self.on_terms(|genesis| genesis.committee = first(committee).try_into().expect("a small committee"))
     }
 
+    /// A network whose committee are these agents, whose nodes propose a checkpoint so often at most, in milliseconds; 0:
+    /// never. To be called before there are nodes.
+    ///
+    /// # Panics
+    /// When there can be no such network.
+    #[must_use]
+    pub fn checkpointed(mut self, committee: Vec<AgentId>, checkpoint_ms: u64) -> Self {
+        self.timing.checkpoint_ms = checkpoint_ms;
+        self.on_terms(|genesis| genesis.committee = committee.try_into().expect("a small committee"))
+    }
+
     fn on_terms(mut self, change: impl FnOnce(&mut Genesis)) -> Self {
         let mut genesis = self.network.genesis().clone();
         change(&mut genesis);

@@ -320,6 +320,9 @@ impl EventLoop {
                 tracing::debug!(peer = %short(peer), domain = domain.name(), cause, "reconciliation given up");
             }
             Note::NotClosed { cause } => tracing::warn!(cause, "a vote could not be closed; tried again"),
+            Note::CheckpointDoubted { checkpoint, cause } => {
+                tracing::warn!(%checkpoint, cause, "a checkpoint says something else than this node");
+            }
             Note::Decided { proposal, option } => tracing::info!(%proposal, option, "decided"),
             Note::Misbehaviour { offence } => tracing::warn!(offence, "misbehaviour proved"),
             Note::SigningStopped { cause } => tracing::warn!(cause, "this node signs no votes"),

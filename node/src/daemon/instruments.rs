@@ -202,7 +202,7 @@ impl Instruments {
             Note::NotClosed { .. } => {
                 self.not_closed.inc();
             }
-            Note::DiskFull { .. } => {}
+            Note::CheckpointDoubted { .. } | Note::DiskFull { .. } => {}
             Note::Clock { offset_ms, .. } => {
                 #[expect(clippy::cast_precision_loss, reason = "a clock offset in seconds, for a graph")]
                 self.clock_offset.set(*offset_ms as f64 / 1_000.0);

@@ -31,6 +31,16 @@ pub enum ReputationAsk {
         /// At most [`EXPERIENCE_EPOCHS_MAX`] rating epochs; of more, the newest count.
         calls: BTreeMap<RatingEpoch, BTreeMap<AgentId, Counts>>,
     },
+    /// The newest checkpoints.
+    Checkpoints {
+        /// Most of them, at most [`crate::CHECKPOINTS_MAX`].
+        limit: usize,
+    },
+    /// One checkpoint that was decided.
+    Checkpoint {
+        /// Its record.
+        id: RecordId,
+    },
     /// All rows of all attestations, a page at a time.
     Rows {
         /// The `next` of the page before.

@@ -1,0 +1,447 @@
+//! Checkpoints: what the network's committee decided to count up to a rating epoch, and the scores that follow from it.
+//!
+//! Which checkpoints there are is read from decisions: each follows one, and of those that were decided after the same one
+//! the motion with the lowest id holds. The ledger of the newest is kept beside that of all attestations, for it holds what
+//! the committee counted and nothing else.
+
+mod judge;
+mod motion;
+mod propose;
+mod show;
+mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use althing_ballot::{Choice, Outcome, Proposal, proposals_on};
+use althing_record::{AgentId, RecordId};
+use althing_store::{ReadError, Snapshot, Table};
+use althing_trust::{Attestations, Checkpoint, Ledger, Params, RatingEpoch, Scores, Slash, Unproved};
+
+use self::motion::{Motion, committee, yes_needed};
+use self::propose::Draft;
+pub use self::show::CHECKPOINTS_MAX;
+pub(crate) use self::step::{Step, Struck};
+use crate::admit::Admission;
+use crate::engine::Engine;
+use crate::rows::trust_prefix;
+use crate::{Effect, JobNo, Note, Now, ScoreJob, ScoreTable};
+
+/// How often what can only wait is looked at again, in milliseconds.
+const LOOK_MS: u64 = 1_000;
+
+/// The ledger of attestations is forgotten in part once in so many rating epochs.
+const FORGET_EPOCHS: u64 = 64;
+
+/// A checkpoint that was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Link {
+    checkpoint: RecordId,
+    proposal: RecordId,
+    epoch: RatingEpoch,
+    is_full: bool,
+}
+
+/// A motion for a checkpoint that follows a decided one, or is the first.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    motion: Motion,
+    /// Whether it was passed; none: it is not decided.
+    passed: Option<bool>,
+    /// Whether its checkpoint is one of the chain.
+    is_link: bool,
+    /// When it was first looked at, on the clock of [`Now::ticks`].
+    seen: Option<u64>,
+}
+
+/// What a job of the shell computes scores for.
+enum Work {
+    /// A checkpoint that was proposed, or decided.
+    Judge(RecordId),
+    /// One that is to be proposed here.
+    Propose(Draft),
+}
+
+/// The checkpoints that were decided, and what there is to do for the next one.
+#[derive(Default)]
+pub(crate) struct Checkpoints {
+    chain: Vec<Link>,
+    motions: BTreeMap<RecordId, Known>,
+    /// Rows that checkpoints struck out.
+    pub(crate) struck: Struck,
+    /// Exactly what the first `applied` checkpoints took.
+    ledger: Arc<Ledger>,
+    /// The rows that these struck out.
+    struck_there: Struck,
+    /// Whose misbehaviour these count.
+    slashed: BTreeSet<AgentId>,
+    applied: usize,
+    /// When the ledger last forgot what counts nothing any more.
+    forgotten: RatingEpoch,
+    /// Attestations that are here and that these did not take.
+    waiting: BTreeSet<(RatingEpoch, RecordId)>,
+    /// Rows that were demanded and not proved in time.
+    unproved: BTreeSet<Unproved>,
+    /// Scores of proposed checkpoints and of the newest one that were computed here; none: they are others than the
+    /// checkpoint says.
+    judged: BTreeMap<RecordId, Option<Arc<Scores>>>,
+    job: Option<(JobNo, Work)>,
+    /// What is to be signed.
+    ready: Option<(Draft, Scores)>,
+    /// Whether something came that matters to it.
+    is_news: bool,
+    /// Since when a checkpoint is due and nobody moved for one, on the clock of [`Now::ticks`].
+    due_since: Option<u64>,
+    wake_at: Option<u64>,
+}
+
+impl Checkpoints {
+    /// When the engine wants to look at it again.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        if self.is_news { Some(0) } else { self.wake_at }
+    }
+
+    /// Something came that a checkpoint may wait for.
+    pub(crate) fn note_change(&mut self) {
+        self.is_news = true;
+    }
+
+    /// An attestation is in the ledger of this node.
+    pub(crate) fn note_attestation(&mut self, epoch: RatingEpoch, id: RecordId) {
+        if !self.ledger.holds(id, epoch) {
+            self.waiting.insert((epoch, id));
+        }
+        self.is_news = true;
+    }
+
+    /// The newest checkpoint whose attestations are all here.
+    fn tip(&self) -> Option<&Link> {
+        self.chain.get(self.applied.checked_sub(1)?)
+    }
+
+    fn is_applied(&self) -> bool {
+        self.applied == self.chain.len()
+    }
+
+    /// Where a checkpoint that follows this one stands in the chain.
+    fn place_after(&self, prev: Option<RecordId>) -> Option<usize> {
+        match prev {
+            None => Some(0),
+            Some(prev) => self.chain.iter().rposition(|link| link.checkpoint == prev).map(|at| at + 1),
+        }
+    }
+}
+
+impl Link {
+    /// Whether a checkpoint may follow this one: it is of a later rating epoch, or goes on with what had no room.
+    fn is_followed_by(&self, checkpoint: &Checkpoint) -> bool {
+        checkpoint.epoch > self.epoch || (checkpoint.epoch == self.epoch && self.is_full)
+    }
+}
+
+impl<S: Snapshot> Engine<S> {
+    /// The checkpoint that was decided first after a rating epoch, if there is one: attestations of the rating epoch that
+    /// were there in time are in it or in an earlier one.
+    #[must_use]
+    pub fn next_checkpoint(&self, epoch: RatingEpoch) -> Option<RecordId> {
+        let chain = &self.checkpoints.chain;
+        let at = chain.partition_point(|link| link.epoch < epoch);
+        chain.get(at).map(|link| link.checkpoint)
+    }
+
+    /// The checkpoint that took an attestation, which was signed before anybody could know it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn checkpoint_with(&self, epoch: RatingEpoch, id: RecordId) -> Result<Option<RecordId>, ReadError> {
+        let chain = &self.checkpoints.chain;
+        for link in &chain[chain.partition_point(|link| link.epoch < epoch)..] {
+            let checkpoint = self.checkpoint(link.checkpoint)?;
+            if checkpoint.is_some_and(|one| one.changes.taken.binary_search(&(epoch, id)).is_ok()) {
+                return Ok(Some(link.checkpoint));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Rows of a rating epoch or an earlier one that were demanded and not proved in time, as far as this node knows, and
+    /// that no checkpoint struck out.
+    fn unproved(&self, epoch: RatingEpoch) -> impl Iterator<Item = Unproved> {
+        let struck = &self.checkpoints.struck;
+        self.checkpoints
+            .unproved
+            .iter()
+            .copied()
+            .filter(move |one| one.epoch <= epoch && !struck.contains(one.rater, one.epoch, one.row))
+    }
+
+    /// Whether this network has checkpoints: somebody to decide on them, and scores that are the same for everybody.
+    fn has_checkpoints(&self) -> bool {
+        let genesis = self.network.genesis();
+        !genesis.committee.is_empty() && !genesis.anchors.is_empty()
+    }
+
+    /// A checkpoint record that is here.
+    pub(crate) fn checkpoint(&self, id: RecordId) -> Result<Option<Checkpoint>, ReadError> {
+        Ok(self.record(id)?.and_then(|record| Checkpoint::from_record(&record).ok()))
+    }
+
+    /// Reads from the records which checkpoints were decided.
+    pub(crate) fn resume_checkpoints(&mut self) -> Result<(), ReadError> {
+        let unproved = std::mem::take(&mut self.checkpoints.unproved);
+        self.checkpoints = Checkpoints { unproved, is_news: true, ..Checkpoints::default() };
+        if self.has_checkpoints() {
+            self.load_motions(None)?;
+            self.follow_checkpoints()?;
+        }
+        Ok(())
+    }
+
+    /// Checkpoints are taken of those who may propose them.
+    pub(crate) fn weigh_checkpoint(&self, author: AgentId) -> Option<Admission> {
+        let is_member = self.has_checkpoints() && committee(&self.network).binary_search(&author).is_ok();
+        (!is_member).then(|| Admission::Unwanted("its author does not decide on checkpoints".into()))
+    }
+
+    /// A proposal is in the view; it may move for a checkpoint.
+    pub(crate) fn fold_motion(&mut self, id: RecordId) -> Result<(), ReadError> {
+        let Some(proposal) = self.proposal(id)? else { return Ok(()) };
+        if proposal.subject.is_none() || !self.has_checkpoints() {
+            return Ok(());
+        }
+        if let Some(motion) = Motion::read(&proposal, &self.network)
+            && self.checkpoints.place_after(motion.prev).is_some()
+        {
+            let passed = self.is_passed(&proposal)?;
+            self.know(id, motion, passed);
+        }
+        Ok(())
+    }
+
+    fn know(&mut self, id: RecordId, motion: Motion, passed: Option<bool>) {
+        self.checkpoints.motions.entry(id).or_insert(Known { motion, passed, is_link: false, seen: None });
+        self.checkpoints.is_news = true;
+    }
+
+    /// Finds the motions for what follows a checkpoint. Strangers may have put proposals on the same subject.
+    fn load_motions(&mut self, prev: Option<RecordId>) -> Result<(), ReadError> {
+        let Some(subject) = Motion::key(&self.network, prev) else { return Ok(()) };
+        for id in proposals_on(&self.store, subject, usize::MAX)? {
+            let Some(proposal) = self.proposal(id)? else { continue };
+            if let Some(motion) = Motion::read(&proposal, &self.network).filter(|motion| motion.prev == prev)
+            {
+                let passed = self.is_passed(&proposal)?;
+                self.know(id, motion, passed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a motion was passed: it was decided, and so many said yes that no rival can have as many.
+    fn is_passed(&self, proposal: &Proposal) -> Result<Option<bool>, ReadError> {
+        let Some(counted) = self.closed_count(proposal)? else { return Ok(None) };
+        let yes = counted.0.choices.values().filter(|choice| **choice == Choice::Option(0)).count();
+        let members = proposal.electorate.voters().len();
+        Ok(Some(counted.1.decides() == Outcome::Decided(0) && yes >= yes_needed(members)))
+    }
+
+    /// A vote has an outcome; it may be that of a motion.
+    pub(crate) fn note_motion(&mut self, proposal: &Proposal) -> Result<(), ReadError> {
+        if self.checkpoints.motions.contains_key(&proposal.id) {
+            let passed = self.is_passed(proposal)?;
+            if let Some(known) = self.checkpoints.motions.get_mut(&proposal.id) {
+                known.passed = passed;
+            }
+            self.checkpoints.is_news = true;
+        }
+        Ok(())
+    }
+
+    /// The checkpoint that was decided after another, or as the first.
+    fn decided_after(&self, at: usize) -> Result<Option<(Link, Checkpoint)>, ReadError> {
+        let before = at.checked_sub(1).and_then(|at| self.checkpoints.chain.get(at));
+        let prev = before.map(|link| link.checkpoint);
+        for (proposal, known) in &self.checkpoints.motions {
+            if known.passed != Some(true) || known.motion.prev != prev {
+                continue;
+            }
+            let Some(checkpoint) = self.checkpoint(known.motion.checkpoint)? else { continue };
+            if checkpoint.prev == prev && before.is_none_or(|before| before.is_followed_by(&checkpoint)) {
+                let link = Link {
+                    checkpoint: checkpoint.id,
+                    proposal: *proposal,
+                    epoch: checkpoint.epoch,
+                    is_full: checkpoint.is_full(),
+                };
+                return Ok(Some((link, checkpoint)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes on to the newest checkpoint.
+    fn follow_checkpoints(&mut self) -> Result<(), ReadError> {
+        if self.is_overtaken()? {
+            self.resume_checkpoints()?;
+            return self.resume_ratings();
+        }
+        while let Some((link, checkpoint)) = self.decided_after(self.checkpoints.chain.len())? {
+            let state = &mut self.checkpoints;
+            state.chain.push(link);
+            state.due_since = None;
+            if let Some(known) = state.motions.get_mut(&link.proposal) {
+                known.is_link = true;
+            }
+            // What was not passed in an earlier place never will be.
+            state.motions.retain(|_, known| known.passed != Some(false));
+            for row in &checkpoint.changes.unproved {
+                self.checkpoints.struck.insert(row.rater, row.epoch, row.row);
+                self.strike(row)?;
+            }
+            self.load_motions(Some(link.checkpoint))?;
+        }
+        self.apply_checkpoints()
+    }
+
+    /// Whether a decision came that takes the place of one in the chain: more members than may be are faulty.
+    fn is_overtaken(&self) -> Result<bool, ReadError> {
+        let rivals =
+            self.checkpoints.motions.values().filter(|known| known.passed == Some(true) && !known.is_link);
+        for at in rivals.filter_map(|known| self.checkpoints.place_after(known.motion.prev)) {
+            if let Some(link) = self.checkpoints.chain.get(at)
+                && self.decided_after(at)?.is_some_and(|(other, _)| other != *link)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes the row out of this node's own ledger, of all attestations of the rater that are here.
+    fn strike(&mut self, row: &Unproved) -> Result<(), ReadError> {
+        for said in self.said_by(row.rater, row.epoch)? {
+            self.withdraw_rows(&said);
+        }
+        Ok(())
+    }
+
+    /// All attestations of a rater on a rating epoch.
+    fn said_by(&self, rater: AgentId, epoch: RatingEpoch) -> Result<Vec<Attestations>, ReadError> {
+        let mut all = Vec::new();
+        for (key, _) in self.store.scan_prefix(Table::TrustView, &trust_prefix(rater, epoch), usize::MAX)? {
+            all.extend(self.attestations_at(&key)?);
+        }
+        Ok(all)
+    }
+
+    /// Takes in what the decided checkpoints took, as far as it is here.
+    fn apply_checkpoints(&mut self) -> Result<(), ReadError> {
+        while let Some(link) = self.checkpoints.chain.get(self.checkpoints.applied).copied() {
+            let Some(checkpoint) = self.checkpoint(link.checkpoint)? else { return Ok(()) };
+            let step = match self.step_to(link.epoch, &checkpoint.changes)? {
+                Ok(step) => step,
+                Err(judge::Missing) => return Ok(()),
+            };
+            let state = &mut self.checkpoints;
+            let ledger = Arc::make_mut(&mut state.ledger);
+            step.apply(ledger);
+            if link.epoch.0 >= state.forgotten.0 + FORGET_EPOCHS {
+                state.forgotten = link.epoch;
+                ledger.forget(link.epoch);
+                let horizon = Ledger::horizon(link.epoch);
+                state.struck.forget(horizon);
+                state.struck_there.forget(horizon);
+            }
+            for (epoch, id) in &checkpoint.changes.taken {
+                state.waiting.remove(&(*epoch, *id));
+            }
+            for row in &checkpoint.changes.unproved {
+                state.struck_there.insert(row.rater, row.epoch, row.row);
+            }
+            state.slashed.extend(&checkpoint.changes.slashed);
+            checkpoint.changes.cleared.iter().for_each(|agent| {
+                state.slashed.remove(agent);
+            });
+            state.applied += 1;
+            state.judged.retain(|id, _| *id == link.checkpoint);
+        }
+        Ok(())
+    }
+
+    /// What scores depend on beside attestations, if these are the agents whose misbehaviour counts.
+    fn params_with(&self, slashed: &BTreeSet<AgentId>) -> Params {
+        let anchors = self.network.genesis().anchors.iter().copied().collect();
+        Params { anchors, slash: slashed.iter().map(|agent| (*agent, Slash::Zero)).collect() }
+    }
+
+    /// Does what there is to do for checkpoints.
+    pub(crate) fn pump_checkpoints(&mut self, now: Now) -> Result<(), ReadError> {
+        if !self.has_checkpoints() {
+            self.checkpoints.is_news = false;
+            return Ok(());
+        }
+        let is_due = self.checkpoints.wake_at.is_some_and(|at| at <= now.ticks);
+        if !std::mem::take(&mut self.checkpoints.is_news) && !is_due {
+            return Ok(());
+        }
+        self.checkpoints.wake_at = None;
+        for known in self.checkpoints.motions.values_mut() {
+            known.seen.get_or_insert(now.ticks);
+        }
+        self.follow_checkpoints()?;
+        self.checkpoints.is_news = false;
+        if !self.read_only && self.signing_stopped.is_none() {
+            self.judge_motions(now)?;
+            self.move_checkpoint(now)?;
+        }
+        self.compute_newest();
+        Ok(())
+    }
+
+    fn wake_checkpoints(&mut self, at: u64) {
+        let wake = &mut self.checkpoints.wake_at;
+        *wake = Some(wake.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Has the scores of the newest checkpoint computed, if they are not known.
+    fn compute_newest(&mut self) {
+        let Some(tip) = self.checkpoints.tip().copied() else { return };
+        if self.checkpoints.job.is_none() && !self.checkpoints.judged.contains_key(&tip.checkpoint) {
+            let params = self.params_with(&self.checkpoints.slashed);
+            self.start_job(Work::Judge(tip.checkpoint), tip.epoch, params, None);
+        }
+    }
+
+    fn start_job(&mut self, work: Work, epoch: RatingEpoch, params: Params, step: Option<Step>) {
+        let no = JobNo(self.number());
+        let job = ScoreJob::of_checkpoint(self.checkpoints.ledger.clone(), epoch, params, step);
+        self.checkpoints.job = Some((no, work));
+        self.effect(Effect::Job(no, job));
+    }
+
+    /// A job is done; gives whether it was one for checkpoints.
+    pub(crate) fn on_checkpoint_job(&mut self, no: JobNo, table: &ScoreTable) -> Result<bool, ReadError> {
+        let Some((_, work)) = self.checkpoints.job.take_if(|(job, _)| *job == no) else { return Ok(false) };
+        self.checkpoints.is_news = true;
+        let Some(scores) = table.network().cloned() else { return Ok(true) };
+        match work {
+            Work::Judge(id) => {
+                let Some(checkpoint) = self.checkpoint(id)? else { return Ok(true) };
+                let is_so = agrees(&checkpoint, &scores);
+                if !is_so {
+                    let cause = "its scores are not those that follow from what it takes".to_owned();
+                    self.note(Note::CheckpointDoubted { checkpoint: id, cause });
+                }
+                self.checkpoints.judged.insert(id, is_so.then(|| Arc::new(scores)));
+            }
+            Work::Propose(draft) => self.checkpoints.ready = Some((draft, scores)),
+        }
+        Ok(true)
+    }
+}
+
+/// Whether the scores are those that a checkpoint says.
+fn agrees(checkpoint: &Checkpoint, scores: &Scores) -> bool {
+    usize::try_from(checkpoint.agents).is_ok_and(|agents| agents == scores.iter().len())
+        && checkpoint.score_root == scores.root()
+}

@@ -1,0 +1,175 @@
+//! What the committee's members here propose: by turns, and the next one when nobody did.
+
+use std::sync::Arc;
+
+use althing_record::{Content, Domain, Kind, RecordId, cbor};
+use althing_store::{ReadError, Snapshot};
+use althing_trust::{CHANGES_MAX, CheckpointChanges, Ledger, Params, RatingEpoch, Scores, TAKEN_MAX};
+use rand_core::Rng;
+
+use super::motion::Motion;
+use super::{LOOK_MS, Work, committee};
+use crate::engine::Engine;
+use crate::publish::SignError;
+use crate::{HostedAgent, Note, Now, RefusalKind};
+
+/// How long the members have to vote, in milliseconds: a quarter of a rating epoch within these.
+const WINDOW_MS_MIN: u64 = 5_000;
+const WINDOW_MS_MAX: u64 = 600_000;
+
+/// How long attestations of a rating epoch are waited for at most, in milliseconds; else for a fifth of one.
+const SETTLE_MS_MAX: u64 = 120_000;
+
+/// A checkpoint that a member here is about to propose.
+pub(super) struct Draft {
+    member: HostedAgent,
+    epoch: RatingEpoch,
+    prev: Option<RecordId>,
+    changes: CheckpointChanges,
+    params: Params,
+}
+
+impl<S: Snapshot> Engine<S> {
+    /// Proposes a checkpoint if one is due and it is the turn of a member here.
+    pub(super) fn move_checkpoint(&mut self, now: Now) -> Result<(), ReadError> {
+        if let Some((draft, scores)) = self.checkpoints.ready.take() {
+            return self.sign_checkpoint(&draft, &scores, now);
+        }
+        let members = self.members_here();
+        let every = self.timing.checkpoint_ms;
+        if members.is_empty() || every == 0 || self.restored {
+            return Ok(());
+        }
+        let Some(epoch) = self.due_epoch(now) else { return Ok(()) };
+        let (prev, waits) = self.open_motions(now.ticks);
+        let changes = self.changes(epoch)?;
+        let is_alone = committee(&self.network).iter().all(|member| self.hosted(*member).is_some());
+        let may_speak = is_alone || self.reconciler.has_synced(Domain::Ledger);
+        if waits || changes.is_empty() || !may_speak || !self.checkpoints.is_applied() {
+            self.checkpoints.due_since = None;
+            // News wake it; what ends by itself does not.
+            if waits || !may_speak {
+                self.wake_checkpoints(now.ticks + LOOK_MS);
+            }
+            return Ok(());
+        }
+        let since = *self.checkpoints.due_since.get_or_insert(now.ticks);
+        let Some((member, at)) = self.turn(&members, prev, since) else { return Ok(()) };
+        if at > now.ticks || self.checkpoints.job.is_some() {
+            self.wake_checkpoints(at.max(now.ticks + LOOK_MS));
+            return Ok(());
+        }
+        let mut slashed = self.checkpoints.slashed.clone();
+        slashed.extend(&changes.slashed);
+        slashed.retain(|agent| changes.cleared.binary_search(agent).is_err());
+        let params = self.params_with(&slashed);
+        let draft = Draft { member, epoch, prev, changes, params: params.clone() };
+        if let Ok(step) = self.step_to(epoch, &draft.changes)? {
+            self.start_job(Work::Propose(draft), epoch, params, Some(step));
+        }
+        Ok(())
+    }
+
+    /// The rating epoch of which a checkpoint is due now; if none is, it is looked at again when that may be.
+    fn due_epoch(&mut self, now: Now) -> Option<RatingEpoch> {
+        let genesis = self.network.genesis();
+        let (length, created) = (genesis.rating_epoch_ms.max(1), genesis.created);
+        let settle = (length / 5).min(SETTLE_MS_MAX);
+        let every = self.timing.checkpoint_ms.div_ceil(length).max(1);
+        let wall = self.signing_time(now);
+        let ended = RatingEpoch::of(wall.minus(settle), genesis).0.checked_sub(1);
+        let first = match self.checkpoints.chain.last() {
+            None => 0,
+            // What had no room is not kept waiting.
+            Some(tip) if tip.is_full => tip.epoch.0,
+            Some(tip) => tip.epoch.0.saturating_add(every),
+        };
+        if let Some(ended) = ended.filter(|ended| *ended >= first) {
+            return Some(RatingEpoch(ended));
+        }
+        let at = created.plus(first.saturating_add(1).saturating_mul(length)).plus(settle);
+        self.wake_checkpoints(now.ticks.saturating_add(at.since(wall)).saturating_add(1));
+        None
+    }
+
+    /// What the next checkpoint follows, and whether a motion for it may still be passed.
+    fn open_motions(&self, ticks: u64) -> (Option<RecordId>, bool) {
+        let prev = self.checkpoints.chain.last().map(|link| link.checkpoint);
+        let patience = 4 * self.window_ms();
+        let waits = self.checkpoints.motions.values().any(|known| {
+            let until = known.seen.unwrap_or(ticks).saturating_add(patience);
+            known.motion.prev == prev && known.passed.is_none() && ticks < until
+        });
+        (prev, waits)
+    }
+
+    fn window_ms(&self) -> u64 {
+        (self.network.genesis().rating_epoch_ms / 4).clamp(WINDOW_MS_MIN, WINDOW_MS_MAX)
+    }
+
+    /// Which member here proposes, and when: the one whose turn it is at once, those after it when it was silent.
+    fn turn(
+        &self,
+        members: &[HostedAgent],
+        prev: Option<RecordId>,
+        since: u64,
+    ) -> Option<(HostedAgent, u64)> {
+        let committee = committee(&self.network);
+        let moved = self.checkpoints.motions.values().filter(|known| known.motion.prev == prev).count();
+        let first = (self.checkpoints.chain.len() + moved) % committee.len().max(1);
+        let turns = members.iter().filter_map(|member| {
+            let place = committee.binary_search(&member.agent).ok()?;
+            let distance = (place + committee.len() - first) % committee.len();
+            Some((distance, member))
+        });
+        let (distance, member) = turns.min_by_key(|(distance, _)| *distance)?;
+        let wait = u64::try_from(distance).unwrap_or(u64::MAX).saturating_mul(2 * self.window_ms());
+        Some((member.clone(), since.saturating_add(wait)))
+    }
+
+    /// What is new up to a rating epoch, as far as one checkpoint has room for it.
+    fn changes(&self, epoch: RatingEpoch) -> Result<CheckpointChanges, ReadError> {
+        let horizon = Ledger::horizon(epoch);
+        let state = &self.checkpoints;
+        let waiting = state.waiting.range((horizon, RecordId([0; 32]))..);
+        let accused = self.accused()?;
+        Ok(CheckpointChanges {
+            taken: waiting.take_while(|(of, _)| *of <= epoch).take(TAKEN_MAX).copied().collect(),
+            slashed: accused.difference(&state.slashed).take(CHANGES_MAX).copied().collect(),
+            cleared: state.slashed.difference(&accused).take(CHANGES_MAX).copied().collect(),
+            unproved: self.unproved(epoch).take(CHANGES_MAX).collect(),
+        })
+    }
+
+    /// Signs a checkpoint and moves for it, if nothing was decided or moved meanwhile.
+    fn sign_checkpoint(&mut self, draft: &Draft, scores: &Scores, now: Now) -> Result<(), ReadError> {
+        let (prev, waits) = self.open_motions(now.ticks);
+        if prev != draft.prev || waits {
+            return Ok(());
+        }
+        let root = (scores.root(), u32::try_from(scores.iter().len()).unwrap_or(u32::MAX));
+        let Some(body) = draft.changes.body(draft.epoch, draft.prev, root, draft.params.hash()) else {
+            return Ok(());
+        };
+        let mut nonce = [0; 8];
+        self.random.fill_bytes(&mut nonce);
+        let window_ms = self.window_ms();
+        let content = Content::Body(cbor::to_vec(&body));
+        let signed = self.sign_link(&draft.member, Kind::Checkpoint, content, now).and_then(|record| {
+            let motion = Motion { prev, checkpoint: record.id() };
+            self.checkpoints.judged.insert(record.id(), Some(Arc::new(scores.clone())));
+            let body = motion.body(&self.network, window_ms, nonce);
+            let body = body.map_err(|error| SignError::Refused(RefusalKind::Internal, error.to_string()))?;
+            self.sign_link(&draft.member, Kind::Proposal, Content::Body(cbor::to_vec(&body)), now)
+        });
+        match signed {
+            Ok(_) => self.judge_motions(now),
+            Err(SignError::Read(error)) => Err(error),
+            Err(SignError::Refused(_, cause)) => {
+                self.note(Note::NotClosed { cause });
+                self.wake_checkpoints(now.ticks + 10 * LOOK_MS);
+                Ok(())
+            }
+        }
+    }
+}

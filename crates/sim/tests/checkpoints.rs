@@ -1,0 +1,455 @@
+//! Checkpoints: the committee decides what counts, and every node reads the same from the decisions.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use althing_ballot::{Choice, ClosedTerms, Electorate, ProposalBody, Question, Rule, Subject, leaf};
+use althing_engine::{
+    Answer, Ask, AttestationsBody, CheckpointShown, ReputationAsk, Taken, Unproved, VoteState,
+};
+use althing_record::cbor::{self, Encode, Writer};
+use althing_record::{
+    Content, Digest, Draft, Incarnation, Kind, Millis, Placement, PlacementRule, Record, RecordId,
+};
+use althing_sim::{Links, Sim, WALL_START, agent_key};
+use althing_trust::{CheckpointBody, CheckpointChanges, Params, RatingEpoch};
+
+const EPOCH_MS: u64 = 60_000;
+
+/// A member of the committee that has no node: it signs what it likes.
+const LIAR: usize = 50;
+
+fn wall(net: &Sim) -> Millis {
+    WALL_START.plus(net.time())
+}
+
+/// The rating epoch that ended last.
+fn ended(net: &Sim) -> RatingEpoch {
+    RatingEpoch(RatingEpoch::of(wall(net), net.network().genesis()).0 - 1)
+}
+
+/// Two anchors, a committee of the first agents and a checkpoint for every rating epoch.
+fn governed(seed: u64, members: &[usize], nodes: usize) -> Sim {
+    let committee = members.iter().map(|n| agent_key(*n).agent()).collect();
+    let mut net = Sim::seed(seed).rated(EPOCH_MS, 2).checkpointed(committee, EPOCH_MS).nodes(nodes);
+    net.run_for(5_000);
+    net
+}
+
+/// What one agent says of ten calls to another, of which so many went well.
+fn said(epoch: RatingEpoch, of: usize, ok: u8) -> AttestationsBody {
+    let mut rows = Writer::default();
+    let uint = |to: &mut Writer, value: u64| to.uint(value);
+    [0, 0, 10, u64::from(ok), u64::from(ok) * 100, 10].into_iter().for_each(|value| uint(&mut rows, value));
+    let mut tops = Writer::default();
+    uint(&mut tops, 10);
+    tops.bytes(&[ok; 32]);
+    AttestationsBody {
+        rating_epoch: epoch.0,
+        agents: agent_key(of).agent().0.to_vec().try_into().unwrap(),
+        skills: vec![].try_into().unwrap(),
+        rows: rows.into_bytes().try_into().unwrap(),
+        tops: tops.into_bytes().try_into().unwrap(),
+        receipts_root: Digest([ok; 32]),
+    }
+}
+
+/// Has a node say how its agent's calls of a rating epoch went.
+fn attest_on(net: &mut Sim, node: usize, epoch: RatingEpoch, of: usize, ok: u8) -> RecordId {
+    let body = Box::new(said(epoch, of, ok));
+    let no = net.ask(node, Ask::Attest { agent: agent_key(node).agent(), body });
+    let answer = net.answer(no);
+    let Answer::Attested(id) = answer else { panic!("{answer:?}") };
+    id
+}
+
+fn attest(net: &mut Sim, node: usize, of: usize, ok: u8) -> RecordId {
+    attest_on(net, node, ended(net), of, ok)
+}
+
+/// Runs to shortly after the end of the present rating epoch: nobody has moved for a checkpoint of it.
+fn run_to_next_epoch(net: &mut Sim) {
+    let into = wall(net).since(net.network().genesis().created) % EPOCH_MS;
+    net.run_for(EPOCH_MS + 1_000 - into);
+}
+
+fn checkpoints(net: &mut Sim, node: usize) -> Vec<CheckpointShown> {
+    let no = net.ask(node, Ask::Reputation(ReputationAsk::Checkpoints { limit: 100 }));
+    let Answer::Checkpoints(shown) = net.answer(no) else { panic!("no checkpoints") };
+    shown
+}
+
+/// The checkpoints, oldest first, which are the same on all nodes and agree with what each computed.
+fn same_checkpoints(net: &mut Sim) -> Vec<CheckpointShown> {
+    let nodes: Vec<_> = (0..net.len()).filter(|node| net.is_up(*node)).collect();
+    let mut first = None;
+    for node in nodes {
+        let shown = checkpoints(net, node);
+        assert_eq!(shown.first().and_then(|newest| newest.agrees), Some(true), "node {node}");
+        let plain: Vec<_> =
+            shown.into_iter().map(|one| CheckpointShown { agrees: None, ..one }).rev().collect();
+        assert_eq!(*first.get_or_insert_with(|| plain.clone()), plain, "node {node}");
+    }
+    first.unwrap()
+}
+
+fn network_root(net: &Sim, node: usize) -> Digest {
+    net.scores(node).unwrap().network().unwrap().root()
+}
+
+/// A link of a chain of somebody who signs what it likes.
+fn link(net: &Sim, by: usize, kind: Kind, seq: u64, content: Content) -> Record {
+    let PlacementRule::Chain { stream, .. } = kind.placement() else { panic!("no chain") };
+    let draft = Draft {
+        agent: agent_key(by).agent(),
+        key_event: None,
+        group: None,
+        kind,
+        placement: Placement::Chain {
+            stream: stream.try_into().unwrap(),
+            incarnation: Some(Incarnation([0xbb; 8])),
+            seq,
+            prev: (seq > 0).then_some(RecordId([9; 32])),
+        },
+        made: wall(net),
+        expires: None,
+        content,
+    };
+    draft.sign(&agent_key(by), net.network()).unwrap()
+}
+
+fn body(body: &impl Encode) -> Content {
+    Content::Body(cbor::to_vec(body))
+}
+
+fn import(net: &mut Sim, node: usize, record: &Record) {
+    let no = net.ask(node, Ask::Import { records: vec![record.clone()] });
+    let Answer::Imported(taken) = net.answer(no) else { panic!("no import") };
+    assert_eq!(taken, [Taken::New]);
+}
+
+/// The proposal by which a committee decides on a checkpoint, made by hand.
+fn motion(net: &Sim, prev: Option<RecordId>, checkpoint: RecordId, window_ms: u64) -> ProposalBody {
+    let electorate = Electorate::equal(net.network().genesis().committee.to_vec()).unwrap();
+    let question = Question {
+        text: &format!("checkpoint {checkpoint}"),
+        options: &[],
+        rule: Rule::SuperMajority { num: 2, den: 3 },
+        electorate: &electorate,
+        window_ms,
+        nonce: [3; 8],
+    };
+    let terms = ClosedTerms { by_committee: true, ..ClosedTerms::default() };
+    let prev = prev.map_or_else(|| "nothing".to_owned(), |prev| prev.to_string());
+    let subject = Subject::new(&format!("checkpoint after {prev}"), None).unwrap();
+    ProposalBody { subject: Some(subject), ..ProposalBody::closed(&question, &terms).unwrap() }
+}
+
+/// A checkpoint of a liar, and its motion, taken in by node 0.
+fn lie(net: &mut Sim, seq: u64, prev: Option<RecordId>, checkpoint: &CheckpointBody) -> RecordId {
+    let record = link(net, LIAR, Kind::Checkpoint, seq, body(checkpoint));
+    import(net, 0, &record);
+    let motion = motion(net, prev, record.id(), 45_000);
+    let proposal = link(net, LIAR, Kind::Proposal, 2 * seq, body(&motion));
+    import(net, 0, &proposal);
+    let yes = Content::Leaves(vec![leaf(proposal.id(), &Choice::Option(0))]);
+    let ballot = link(net, LIAR, Kind::BallotBatch, 2 * seq + 1, yes);
+    import(net, 0, &ballot);
+    proposal.id()
+}
+
+fn params(net: &Sim) -> Digest {
+    let anchors = net.network().genesis().anchors.iter().copied().collect();
+    Params { anchors, ..Params::default() }.hash()
+}
+
+fn state(net: &mut Sim, node: usize, proposal: RecordId) -> VoteState {
+    let no = net.ask(node, Ask::Vote { proposal, question: None });
+    let Answer::Vote(vote) = net.answer(no) else { panic!("node {node} does not know the vote") };
+    vote.state
+}
+
+/// What the agent of a node said, as another node knows.
+fn choice(net: &mut Sim, node: usize, proposal: RecordId, voter: usize) -> Vec<String> {
+    let voter = net.agent(voter);
+    let no = net.ask(node, Ask::Vote { proposal, question: None });
+    let Answer::Vote(vote) = net.answer(no) else { panic!("node {node} does not know the vote") };
+    vote.voters.into_iter().find(|one| one.agent == voter).unwrap().choices
+}
+
+#[test]
+fn the_committee_decides_on_what_was_said_and_every_node_reads_the_same() {
+    let mut net = governed(1, &[0, 1, 2, 3], 6);
+    for ok in [10, 9, 8] {
+        run_to_next_epoch(&mut net);
+        for node in [0, 1, 2, 4] {
+            attest(&mut net, node, 5, ok);
+        }
+        net.run_for(EPOCH_MS / 2);
+    }
+    let chain = same_checkpoints(&mut net);
+    assert_eq!(chain.len(), 3, "one for each rating epoch");
+    let before: Vec<_> = chain.iter().map(|one| one.prev).collect();
+    let ids: Vec<_> = chain.iter().map(|one| one.checkpoint).collect();
+    assert_eq!(before, [None, Some(ids[0]), Some(ids[1])]);
+    assert_eq!(chain.iter().map(|one| one.taken).collect::<Vec<_>>(), [4; 3]);
+    let authors: std::collections::BTreeSet<_> = chain.iter().map(|one| one.author).collect();
+    assert_eq!(authors.len(), 3, "members take turns");
+    // Nothing came late, so what each node computes from all attestations is what was decided.
+    assert_eq!(chain[2].epoch, ended(&net));
+    assert_eq!(chain[2].score_root, network_root(&net, 5));
+    for one in &chain {
+        assert_eq!(net.next_checkpoint(4, one.epoch), Some(one.checkpoint));
+    }
+    assert_eq!(net.next_checkpoint(4, RatingEpoch(ended(&net).0 + 1)), None);
+
+    // Nothing new was said: nothing is decided.
+    net.run_for(5 * EPOCH_MS);
+    assert_eq!(same_checkpoints(&mut net).len(), 3);
+
+    // Who comes later, and who starts again, read the same.
+    net.join(0);
+    net.crash(2);
+    net.restart(2);
+    net.run_for(60_000);
+    assert_eq!(same_checkpoints(&mut net).len(), 3);
+    assert!(net.run_until_quiet());
+    net.check_converged();
+}
+
+#[test]
+fn a_network_without_a_committee_has_no_checkpoints() {
+    let mut net = governed(2, &[], 4);
+    for _ in 0..3 {
+        run_to_next_epoch(&mut net);
+        attest(&mut net, 0, 3, 10);
+        net.run_for(EPOCH_MS / 2);
+    }
+    assert_eq!(checkpoints(&mut net, 0), []);
+    assert!(net.records(0, Kind::Proposal).is_empty() && net.records(0, Kind::Checkpoint).is_empty());
+}
+
+#[test]
+fn silent_members_are_passed_over_in_turn() {
+    let mut net = governed(3, &[0, 1, 2, 3], 5);
+    net.crash(3);
+    for ok in [10, 9, 8, 7, 6] {
+        run_to_next_epoch(&mut net);
+        for node in [0, 1, 4] {
+            attest(&mut net, node, 2, ok);
+        }
+        net.run_for(3 * EPOCH_MS / 2);
+    }
+    net.run_for(2 * EPOCH_MS);
+    let chain = same_checkpoints(&mut net);
+    assert!(chain.len() >= 4, "{}", chain.len());
+    assert_eq!(chain.iter().map(|one| one.taken).sum::<u64>(), 15);
+    net.restart(3);
+    net.run_for(EPOCH_MS);
+    same_checkpoints(&mut net);
+}
+
+#[test]
+fn what_comes_late_counts_in_the_next_checkpoint() {
+    let mut net = governed(4, &[0, 1, 2, 3], 6);
+    run_to_next_epoch(&mut net);
+    let epoch = ended(&net);
+    net.partition(&[0, 1, 2, 3, 5], &[4]);
+    let late = attest(&mut net, 4, 5, 0);
+    let known = attest(&mut net, 0, 5, 10);
+    net.run_for(EPOCH_MS / 2);
+    let first = checkpoints(&mut net, 1);
+    assert_eq!((first.len(), first[0].epoch, first[0].taken), (1, epoch, 1));
+    net.heal();
+    run_to_next_epoch(&mut net);
+    attest(&mut net, 0, 5, 10);
+    net.run_for(EPOCH_MS / 2);
+    let chain = same_checkpoints(&mut net);
+    assert_eq!(chain.iter().map(|one| one.taken).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(chain[1].score_root, network_root(&net, 4));
+    for node in 0..6 {
+        assert_eq!(net.checkpoint_with(node, epoch, known), Some(chain[0].checkpoint));
+        assert_eq!(net.checkpoint_with(node, epoch, late), Some(chain[1].checkpoint));
+        assert_eq!(net.checkpoint_with(node, epoch, RecordId([7; 32])), None);
+    }
+}
+
+#[test]
+fn loss_crashes_and_partitions_never_make_two_chains() {
+    for seed in 10..16 {
+        let mut net = governed(seed, &[0, 1, 2, 3, 4], 7);
+        net.set_links(Links::lossy(15));
+        for round in 0..6_u8 {
+            run_to_next_epoch(&mut net);
+            for node in [0, 2, 5, 6] {
+                if net.is_up(node) {
+                    attest(&mut net, node, 1, round);
+                }
+            }
+            match round {
+                1 => net.partition(&[0, 1, 2], &[3, 4, 5, 6]),
+                2 => net.heal(),
+                3 => net.crash_after_next_guard(2),
+                4 => net.lose_power(4),
+                _ => {}
+            }
+            net.run_for(EPOCH_MS);
+            (0..7).for_each(|node| net.restart(node));
+        }
+        net.spare();
+        net.set_links(Links::default());
+        net.heal();
+        net.run_for(4 * EPOCH_MS);
+        (0..7).for_each(|node| net.restart(node));
+        net.run_for(4 * EPOCH_MS);
+        let chain = same_checkpoints(&mut net);
+        assert!(chain.len() >= 2, "seed {seed}: {}", chain.len());
+        assert!(net.run_until_quiet(), "seed {seed}");
+        net.check_converged();
+        let count = net.records(0, Kind::Attestations).len() as u64;
+        assert_eq!(
+            chain.iter().map(|one| one.taken).sum::<u64>(),
+            count,
+            "seed {seed}: all that was said counts"
+        );
+    }
+}
+
+#[test]
+fn a_member_that_proposes_something_else_than_all_compute_is_outvoted_by_name() {
+    let mut net = governed(5, &[0, 1, 2, LIAR], 5);
+    run_to_next_epoch(&mut net);
+    let first = attest(&mut net, 0, 4, 10);
+    net.run_for(EPOCH_MS);
+    let chain = same_checkpoints(&mut net);
+    let tip = chain[0].clone();
+    let epoch = ended(&net);
+    let root = (Digest([6; 32]), 2);
+    let prev = Some(tip.checkpoint);
+    let taken = |taken: &[(RatingEpoch, RecordId)]| CheckpointChanges {
+        taken: taken.to_vec(),
+        ..CheckpointChanges::default()
+    };
+    let plain = taken(&[]).body(epoch, prev, root, params(&net)).unwrap();
+    let again = taken(&[(tip.epoch, first)]).body(epoch, prev, root, params(&net)).unwrap();
+    let stranger = net.records(0, Kind::Proposal)[0].id();
+    let foreign = taken(&[(epoch, stranger)]).body(epoch, prev, root, params(&net)).unwrap();
+    let row = Unproved { rater: net.agent(0), epoch: tip.epoch, row: 0 };
+    let changes = CheckpointChanges { unproved: vec![row], ..CheckpointChanges::default() };
+    let struck = changes.body(epoch, prev, root, params(&net)).unwrap();
+    let changes = CheckpointChanges { cleared: vec![net.agent(0)], ..CheckpointChanges::default() };
+    let cleared = changes.body(epoch, prev, root, params(&net)).unwrap();
+    let others = CheckpointBody { params_hash: Digest([1; 32]), ..plain.clone() };
+    let old = CheckpointBody { prev: None, ..plain.clone() };
+    let said = [
+        (plain, "its scores are not those"),
+        (again, "was taken before"),
+        (foreign, "is no attestation"),
+        (struck, "is proved, or was not demanded"),
+        (cleared, "is not slashed"),
+        (others, "other parameters"),
+        (old, "does not follow"),
+    ];
+    for (seq, (checkpoint, cause)) in (1..).zip(said) {
+        let from = net.log().len();
+        let proposal = lie(&mut net, seq, prev, &checkpoint);
+        net.run_for(80_000);
+        for node in 0..5 {
+            let state = state(&mut net, node, proposal);
+            assert!(matches!(state, VoteState::Rejected { .. }), "node {node}: {state:?} of {cause}");
+        }
+        let told = net.log()[from..].iter().filter(|line| line.contains(cause)).count();
+        assert!(told >= 3, "three members say why: {cause}\n{}", net.log()[from..].join("\n"));
+    }
+    // What is not here is waited for, and in the end nobody said yes.
+    let missing = taken(&[(epoch, RecordId([5; 32]))]).body(epoch, prev, root, params(&net)).unwrap();
+    let future = taken(&[]).body(RatingEpoch(epoch.0 + 100), prev, root, params(&net)).unwrap();
+    for (seq, checkpoint) in [(20, missing), (21, future)] {
+        let proposal = lie(&mut net, seq, prev, &checkpoint);
+        net.run_for(80_000);
+        assert!(matches!(state(&mut net, 4, proposal), VoteState::Rejected { .. }));
+        assert_eq!(choice(&mut net, 4, proposal, 1), Vec::<String>::new());
+    }
+    assert_eq!(same_checkpoints(&mut net), chain);
+    // And honest members go on.
+    run_to_next_epoch(&mut net);
+    attest(&mut net, 1, 4, 9);
+    net.run_for(4 * EPOCH_MS);
+    assert_eq!(same_checkpoints(&mut net).len(), 2);
+}
+
+#[test]
+fn proposals_of_strangers_on_the_same_subject_are_no_motions() {
+    let mut net = governed(6, &[0, 1, 2], 5);
+    run_to_next_epoch(&mut net);
+    let stranger = 4;
+    let checkpoint =
+        CheckpointChanges::default().body(RatingEpoch(0), None, (Digest([6; 32]), 0), params(&net));
+    let record = link(&net, stranger, Kind::Checkpoint, 1, body(&checkpoint.unwrap()));
+    let no = net.ask(0, Ask::Import { records: vec![record.clone()] });
+    let Answer::Imported(taken) = net.answer(no) else { panic!("no import") };
+    assert!(matches!(&taken[0], Taken::Unwanted(cause) if cause.contains("does not decide")), "{taken:?}");
+    let motion = motion(&net, None, record.id(), 600_000);
+    let proposal = link(&net, stranger, Kind::Proposal, 1, body(&motion));
+    import(&mut net, 0, &proposal);
+    net.run_for(40_000);
+    assert_eq!(choice(&mut net, 1, proposal.id(), 0), Vec::<String>::new(), "nobody votes by itself");
+    for node in 0..3 {
+        let no = net.node(node).cast(proposal.id(), "yes");
+        assert!(matches!(net.answer(no), Answer::Cast { .. }));
+    }
+    net.run_for(5_000);
+    assert_eq!(state(&mut net, 4, proposal.id()), VoteState::Decided { option: "yes".into() });
+    assert_eq!(checkpoints(&mut net, 4), []);
+}
+
+#[test]
+fn a_struck_row_counts_nothing_on_any_node_whenever_it_came() {
+    let mut net = governed(7, &[0, 1, 2, LIAR], 6);
+    run_to_next_epoch(&mut net);
+    let epoch = ended(&net);
+    attest(&mut net, 0, 5, 10);
+    attest(&mut net, 1, 5, 10);
+    net.run_for(EPOCH_MS);
+    let with_row = network_root(&net, 4);
+    let tip = same_checkpoints(&mut net)[0].clone();
+    // More members than may be are faulty: they vote before they can see what it is about.
+    let row = Unproved { rater: net.agent(1), epoch, row: 0 };
+    let changes = CheckpointChanges { unproved: vec![row], ..CheckpointChanges::default() };
+    let new = RatingEpoch(epoch.0 + 1);
+    let checkpoint = changes.body(new, Some(tip.checkpoint), (Digest([6; 32]), 3), params(&net)).unwrap();
+    let record = link(&net, LIAR, Kind::Checkpoint, 1, body(&checkpoint));
+    let motion = motion(&net, Some(tip.checkpoint), record.id(), 600_000);
+    let proposal = link(&net, LIAR, Kind::Proposal, 1, body(&motion));
+    import(&mut net, 0, &proposal);
+    net.run_for(40_000);
+    for node in 0..3 {
+        let no = net.node(node).cast(proposal.id(), "yes");
+        assert!(matches!(net.answer(no), Answer::Cast { .. }));
+    }
+    let yes = Content::Leaves(vec![leaf(proposal.id(), &Choice::Option(0))]);
+    let ballot = link(&net, LIAR, Kind::BallotBatch, 2, yes);
+    import(&mut net, 0, &ballot);
+    net.run_for(40_000);
+    assert_eq!(checkpoints(&mut net, 5).len(), 1, "what was decided is not here");
+    import(&mut net, 0, &record);
+    net.run_for(EPOCH_MS);
+    let shown: Vec<_> = (0..6).map(|node| checkpoints(&mut net, node)).collect();
+    for (node, shown) in shown.iter().enumerate() {
+        assert_eq!((shown.len(), shown[0].checkpoint, &*shown[0].unproved), (2, record.id(), &[row][..]));
+        assert_eq!(shown[0].agrees, Some(false), "node {node} sees that the scores are invented");
+    }
+    let roots: Vec<_> = (0..6).map(|node| network_root(&net, node)).collect();
+    assert_eq!(roots, vec![roots[0]; 6]);
+    assert_ne!(roots[0], with_row);
+    // A node that hears of the row after it was struck out, and one that starts again.
+    let late = net.join(0);
+    net.crash(3);
+    net.restart(3);
+    net.run_for(EPOCH_MS);
+    assert_eq!([network_root(&net, late), network_root(&net, 3)], [network_root(&net, 0); 2]);
+    let of = net.agent(5);
+    let no = net.ask(late, Ask::Reputation(ReputationAsk::Show { agent: of }));
+    let Answer::Reputation(shown) = net.answer(no) else { panic!("no reputation") };
+    let raters: Vec<_> = shown.raters.iter().map(|one| one.rater).collect();
+    assert_eq!(raters, [net.agent(0)]);
+}
