@@ -77,8 +77,8 @@ pub use reason::{REASON_BYTES_MAX, Reason};
 pub use receipt::{Outcome, ProvenReceipt, Receipt, ReceiptBody, ReceiptError, ReceiptLeaf};
 pub use refusal::Refusal;
 pub use score::{
-    Contribution, Counts, CountsError, Factor, Ledger, Params, Q32, QUALITY_MAX, Rating, ScoreProof, Scores,
-    Slash, Standing, View,
+    Contribution, Counts, CountsError, Factor, Ledger, Params, Q32, QUALITY_MAX, Rating, ScoreProof,
+    ScoreProofError, Scores, Slash, Standing, View,
 };
 pub use signed::{SIGNED_BYTES_MAX, Signed, Statement, StatementError};
 pub use task::TaskId;

@@ -15,6 +15,6 @@ mod view;
 pub use counts::{Counts, CountsError, QUALITY_MAX};
 pub use fixed::Q32;
 pub use ledger::{Ledger, Rating};
-pub use scores::{Params, ScoreProof, Scores, Slash};
+pub use scores::{Params, ScoreProof, ScoreProofError, Scores, Slash};
 pub use standing::{Factor, Standing};
 pub use view::{Contribution, View};

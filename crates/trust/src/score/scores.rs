@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_record::cbor::Writer;
+use althing_record::cbor::{self, Limits, Reader, Writer};
 use althing_record::{AgentId, Digest, merkle};
 use sha2::{Digest as _, Sha256};
 
@@ -107,6 +107,20 @@ impl Scores {
         merkle::root(&self.leaves())
     }
 
+    /// The tree over the leaves of all agents, by id.
+    #[must_use]
+    pub fn tree(&self) -> merkle::Tree {
+        merkle::Tree::new(&self.leaves())
+    }
+
+    /// The same as [`Scores::proof`], from [`Scores::tree`].
+    #[must_use]
+    pub fn proof_in(&self, tree: &merkle::Tree, agent: AgentId) -> Option<ScoreProof> {
+        let at = self.place(agent)?;
+        let (leaf, path) = (leaf(agent, &self.standings[at].1), tree.path(at)?);
+        Some(ScoreProof { leaf, index: at as u64, count: self.standings.len() as u64, path })
+    }
+
     /// An agent's leaf with its place, the number of leaves and the path to the root.
     #[must_use]
     pub fn proof(&self, agent: AgentId) -> Option<ScoreProof> {
@@ -139,7 +153,44 @@ pub struct ScoreProof {
     pub path: Vec<Digest>,
 }
 
+/// Why a proof is none of an agent's scores at a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScoreProofError {
+    /// The leaf is none.
+    #[error("a score's leaf is malformed")]
+    Leaf,
+    /// It is another agent's.
+    #[error("the scores are those of {0}")]
+    OtherAgent(AgentId),
+    /// The tree has another number of leaves than the checkpoint says.
+    #[error("a tree of {found} agents, the checkpoint has {expected}")]
+    Count {
+        /// What the checkpoint says.
+        expected: u64,
+        /// What the proof says.
+        found: u64,
+    },
+    /// It does not lead to the checkpoint's root.
+    #[error("the score has a wrong merkle path")]
+    Path,
+}
+
 impl ScoreProof {
+    /// The scores of an agent that it proves, under the root of a checkpoint that has so many.
+    ///
+    /// # Errors
+    /// When it does not prove them; the error names the first fault.
+    pub fn read(&self, agent: AgentId, root: Digest, count: u64) -> Result<Standing, ScoreProofError> {
+        let (found, standing) = read_leaf(&self.leaf).ok_or(ScoreProofError::Leaf)?;
+        if found != agent {
+            return Err(ScoreProofError::OtherAgent(found));
+        }
+        if self.count != count {
+            return Err(ScoreProofError::Count { expected: count, found: self.count });
+        }
+        if self.proves(agent, &standing, root) { Ok(standing) } else { Err(ScoreProofError::Path) }
+    }
+
     /// Whether it says this of the agent, under the root.
     #[must_use]
     pub fn proves(&self, agent: AgentId, standing: &Standing, root: Digest) -> bool {
@@ -163,6 +214,26 @@ fn leaf(agent: AgentId, standing: &Standing) -> Vec<u8> {
         to.uint(value.0);
     }
     to.into_bytes()
+}
+
+/// What a leaf says, if its bytes are those of one.
+fn read_leaf(bytes: &[u8]) -> Option<(AgentId, Standing)> {
+    cbor::scan(bytes, Limits { depth: 2, items: 32 }).ok()?;
+    let mut from = Reader::new(bytes);
+    if from.array().ok()? != 15 {
+        return None;
+    }
+    let agent = AgentId::try_from(from.bytes().ok()?).ok()?;
+    let mut next = || from.uint().ok().map(Q32);
+    let mut factor = || Some(Factor { score: next()?, long: next()?, recent: next()? });
+    let (reliability, quality, responsiveness) = (factor()?, factor()?, factor()?);
+    let (honesty, slash, evidence, trust, weight) = (next()?, next()?, next()?, next()?, next()?);
+    let standing = Standing { reliability, quality, responsiveness, honesty, slash, evidence, trust, weight };
+    let parts = [reliability, quality, responsiveness].map(|of| [of.score, of.long, of.recent]);
+    let parts = parts.as_flattened().iter().chain([&honesty, &slash, &trust, &weight]);
+    // Whoever computes with them may rely on that.
+    let is_in_bounds = parts.copied().all(|part| part <= Q32::ONE) && evidence.0 < 1 << 62;
+    is_in_bounds.then_some((agent, standing))
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-use althing_trust::{Counts, Ledger, Params, Q32, Rating, RatingEpoch, Scores, Slash};
+use althing_trust::{
+    Counts, Ledger, Params, Q32, Rating, RatingEpoch, ScoreProof, ScoreProofError, Scores, Slash,
+};
 use proptest::prelude::*;
 
 use crate::drawn::{Attested, Draw, agent, anchored, ledger_of, record};
@@ -202,6 +204,36 @@ fn a_score_is_proved_by_its_path_and_no_other_is() {
         assert!(!proof.proves(crate::drawn::agent(99), standing, root));
     }
     assert!(scores.proof(agent(99)).is_none());
+}
+
+#[test]
+fn what_a_proof_says_is_read_and_each_fault_has_its_name() {
+    let all = attested(&mut Draw(4), 30, 60, 20);
+    let (scores, _) = scores(&mut ledger_of(&all), 20);
+    let (tree, root, count) = (scores.tree(), scores.root(), scores.iter().len() as u64);
+    assert_eq!(tree.root(), root);
+    for (agent, standing) in scores.iter() {
+        let proof = scores.proof_in(&tree, agent).unwrap();
+        assert_eq!(Some(&proof), scores.proof(agent).as_ref());
+        assert_eq!(proof.read(agent, root, count), Ok(*standing));
+    }
+    let (first, _) = scores.iter().next().unwrap();
+    let proof = scores.proof_in(&tree, first).unwrap();
+    let other = crate::drawn::agent(99);
+    assert_eq!(proof.read(other, root, count), Err(ScoreProofError::OtherAgent(first)));
+    let (expected, found) = (count + 1, count);
+    assert_eq!(proof.read(first, root, count + 1), Err(ScoreProofError::Count { expected, found }));
+    let bent = ScoreProof { path: proof.path[1..].to_vec(), ..proof.clone() };
+    assert_eq!(bent.read(first, root, count), Err(ScoreProofError::Path));
+    assert_eq!(proof.read(first, althing_record::Digest([1; 32]), count), Err(ScoreProofError::Path));
+    let cut = ScoreProof { leaf: proof.leaf[..proof.leaf.len() - 1].to_vec(), ..proof.clone() };
+    assert_eq!(cut.read(first, root, count), Err(ScoreProofError::Leaf));
+    // A factor above 1: the last nine bytes of the largest leaf.
+    let mut leaf = vec![0x8f, 0x58, 0x20];
+    leaf.extend(first.0);
+    (0..14).for_each(|_| leaf.extend([0x1b, 255, 255, 255, 255, 255, 255, 255, 255]));
+    let large = ScoreProof { leaf, ..proof };
+    assert_eq!(large.read(first, root, count), Err(ScoreProofError::Leaf));
 }
 
 #[test]
