@@ -100,6 +100,7 @@ impl<S: Snapshot> Engine<S> {
             self.delete(Table::EvidenceView, first);
         }
         self.ratings.note_change();
+        self.checkpoints.note_change();
         Ok(())
     }
 

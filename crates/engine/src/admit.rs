@@ -150,7 +150,7 @@ impl<S: Snapshot> Engine<S> {
             }
             (_, Body::TrusteeKey(said)) if source != Source::Guard => self.weigh_trustee_key(said)?,
             (_, Body::Opening(opening)) if source != Source::Guard => self.weigh_opening(opening)?,
-            (_, Body::Attestations(_)) => self.weigh_attestations(source),
+            (_, Body::Attestations(_)) => self.weigh_attestations(record, source),
             (_, Body::Evidence(said)) => self.weigh_accusation(said)?,
             (_, Body::Checkpoint) if source != Source::Guard => self.weigh_checkpoint(record.agent()),
             _ => None,

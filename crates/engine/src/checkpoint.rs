@@ -7,6 +7,7 @@
 mod judge;
 mod motion;
 mod propose;
+mod scores;
 mod show;
 mod step;
 
@@ -14,12 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use althing_ballot::{Choice, Outcome, Proposal, proposals_on};
-use althing_record::{AgentId, RecordId};
+use althing_record::{AgentId, NodeId, RecordId};
 use althing_store::{ReadError, Snapshot, Table};
-use althing_trust::{Attestations, Checkpoint, Ledger, Params, RatingEpoch, Scores, Slash, Unproved};
+use althing_trust::{Attestations, Checkpoint, Ledger, Params, RatingEpoch, Slash, Standing, Unproved};
 
 use self::motion::{Motion, committee, yes_needed};
 use self::propose::Draft;
+use self::scores::Computed;
+pub(crate) use self::scores::ScoreAsk;
 pub use self::show::CHECKPOINTS_MAX;
 pub(crate) use self::step::{Step, Struck};
 use crate::admit::Admission;
@@ -32,6 +35,9 @@ const LOOK_MS: u64 = 1_000;
 
 /// The ledger of attestations is forgotten in part once in so many rating epochs.
 const FORGET_EPOCHS: u64 = 64;
+
+/// Most attestations that a node without the ledger remembers not to fetch; as many as one round of reconciliation names.
+pub(crate) const REFUSED_MAX: usize = 100_000;
 
 /// A checkpoint that was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,10 +90,14 @@ pub(crate) struct Checkpoints {
     unproved: BTreeSet<Unproved>,
     /// Scores of proposed checkpoints and of the newest one that were computed here; none: they are others than the
     /// checkpoint says.
-    judged: BTreeMap<RecordId, Option<Arc<Scores>>>,
+    judged: BTreeMap<RecordId, Option<Arc<Computed>>>,
+    /// Scores at the newest checkpoint that peers proved.
+    fetched: BTreeMap<AgentId, (Standing, NodeId)>,
+    /// Attestations that a node without the ledger does not fetch: what checkpoints took, and what came by.
+    pub(crate) refused: BTreeSet<RecordId>,
     job: Option<(JobNo, Work)>,
     /// What is to be signed.
-    ready: Option<(Draft, Scores)>,
+    ready: Option<(Draft, Arc<Computed>)>,
     /// Whether something came that matters to it.
     is_news: bool,
     /// Since when a checkpoint is due and nobody moved for one, on the clock of [`Now::ticks`].
@@ -289,6 +299,12 @@ impl<S: Snapshot> Engine<S> {
             let state = &mut self.checkpoints;
             state.chain.push(link);
             state.due_since = None;
+            state.fetched.clear();
+            if !self.keeps_ledger {
+                let taken = checkpoint.changes.taken.iter().map(|(_, id)| *id);
+                let room = REFUSED_MAX.saturating_sub(state.refused.len());
+                state.refused.extend(taken.take(room));
+            }
             if let Some(known) = state.motions.get_mut(&link.proposal) {
                 known.is_link = true;
             }
@@ -423,25 +439,28 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn on_checkpoint_job(&mut self, no: JobNo, table: &ScoreTable) -> Result<bool, ReadError> {
         let Some((_, work)) = self.checkpoints.job.take_if(|(job, _)| *job == no) else { return Ok(false) };
         self.checkpoints.is_news = true;
-        let Some(scores) = table.network().cloned() else { return Ok(true) };
+        let Some((scores, tree)) = table.network().cloned().zip(table.tree().cloned()) else {
+            return Ok(true);
+        };
+        let computed = Computed::new(scores, tree);
         match work {
             Work::Judge(id) => {
                 let Some(checkpoint) = self.checkpoint(id)? else { return Ok(true) };
-                let is_so = agrees(&checkpoint, &scores);
+                let is_so = agrees(&checkpoint, &computed);
                 if !is_so {
                     let cause = "its scores are not those that follow from what it takes".to_owned();
                     self.note(Note::CheckpointDoubted { checkpoint: id, cause });
                 }
-                self.checkpoints.judged.insert(id, is_so.then(|| Arc::new(scores)));
+                self.checkpoints.judged.insert(id, is_so.then_some(computed));
             }
-            Work::Propose(draft) => self.checkpoints.ready = Some((draft, scores)),
+            Work::Propose(draft) => self.checkpoints.ready = Some((draft, computed)),
         }
         Ok(true)
     }
 }
 
 /// Whether the scores are those that a checkpoint says.
-fn agrees(checkpoint: &Checkpoint, scores: &Scores) -> bool {
-    usize::try_from(checkpoint.agents).is_ok_and(|agents| agents == scores.iter().len())
-        && checkpoint.score_root == scores.root()
+fn agrees(checkpoint: &Checkpoint, computed: &Computed) -> bool {
+    usize::try_from(checkpoint.agents).is_ok_and(|agents| agents == computed.scores.iter().len())
+        && checkpoint.score_root == computed.tree.root()
 }

@@ -19,6 +19,8 @@ pub struct Config {
     pub last_commit: CommitNo,
     /// Whether there are nodes to join: then the node is ready once it met one.
     pub expects_peers: bool,
+    /// Whether to hold what raters publish. A node that does not asks others for the scores of checkpoints.
+    pub keeps_ledger: bool,
     /// Intervals.
     pub timing: Timing,
 }

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::announce::Announcer;
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{Checkpoints, ScoreAsk};
 use crate::closing::Closings;
 use crate::docket::Dockets;
 use crate::group::Groups;
@@ -52,6 +52,7 @@ pub struct Engine<S> {
     pub(crate) agents: Vec<HostedAgent>,
     pub(crate) timing: Timing,
     pub(crate) expects_peers: bool,
+    pub(crate) keeps_ledger: bool,
     pub(crate) incarnation: Incarnation,
     pub(crate) random: ChaCha8Rng,
     pub(crate) store: Overlay<S>,
@@ -101,6 +102,8 @@ pub struct Engine<S> {
     pub(crate) masses: Masses,
     pub(crate) proofs: Proofs,
     pub(crate) checkpoints: Checkpoints,
+    /// Questions for scores that peers were asked.
+    pub(crate) scores_asked: BTreeMap<RequestNo, ScoreAsk>,
     /// When this engine began, on its wall clock.
     pub(crate) began: Millis,
     pub(crate) next_number: u64,
@@ -156,6 +159,7 @@ impl<S: Snapshot> Engine<S> {
             agents: config.agents,
             timing: config.timing,
             expects_peers: config.expects_peers,
+            keeps_ledger: config.keeps_ledger,
             incarnation,
             random,
             store,
@@ -196,6 +200,7 @@ impl<S: Snapshot> Engine<S> {
             masses: Masses::default(),
             proofs: Proofs::default(),
             checkpoints: Checkpoints::default(),
+            scores_asked: BTreeMap::new(),
             began: now.wall,
             next_number: 0,
             due: Due {

@@ -1,7 +1,8 @@
 use althing_card::{QUERY_BYTES_MAX, Query, QueryError, SkillError, SkillPath, TagError, Term};
 use althing_record::cbor::{self, Blob, Decode, DecodeError, Encode, Limits, Reader, Writer};
-use althing_record::{AgentId, Domain, Millis, Network, Record, RecordId, VerifyError};
+use althing_record::{AgentId, Digest, Domain, Millis, Network, Record, RecordId, VerifyError};
 use althing_sync::{FETCH_MAX, MESSAGE_BYTES_MAX};
+use althing_trust::ScoreProof;
 
 /// Longest request in bytes.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1_024;
@@ -14,6 +15,13 @@ pub const RECORDS_MAX: usize = 512;
 
 /// Most rows of an attestation that one request asks to prove: an answer of 16 KiB each.
 pub const ROWS_ASKED_MAX: usize = 16;
+
+/// Most agents whose scores are asked for at once.
+pub const SCORES_ASKED_MAX: usize = 64;
+
+/// Longest leaf of a score, and path from it: those of 2³² agents.
+const LEAF_BYTES_MAX: usize = 256;
+const PATH_BYTES_MAX: usize = 32 * 32;
 
 const LIMITS: Limits = Limits { depth: 4, items: 2 * RECORDS_MAX };
 
@@ -53,6 +61,13 @@ pub enum Request {
         /// The skill.
         skill: SkillPath,
     },
+    /// The scores of some agents at a checkpoint, with their paths. Since version 2.
+    Scores {
+        /// The checkpoint's record.
+        checkpoint: RecordId,
+        /// Whose, at most [`SCORES_ASKED_MAX`].
+        agents: Vec<AgentId>,
+    },
     /// The card and leases of one agent.
     Agent {
         /// The agent.
@@ -87,6 +102,13 @@ pub enum Response {
         records: Vec<Record>,
         /// Why others in the answer are no records of this network.
         invalid: Vec<VerifyError>,
+    },
+    /// To [`Request::Scores`].
+    Scores {
+        /// The checkpoint's record.
+        checkpoint: RecordId,
+        /// Proofs of the scores of those who have some, in the order asked.
+        proofs: Vec<ScoreProof>,
     },
     /// To all others.
     Records {
@@ -132,12 +154,14 @@ const AGENT: u64 = 3;
 const CARDS: u64 = 4;
 const KNOWN: u64 = 5;
 const PROVE: u64 = 6;
+const SCORES: u64 = 7;
 const SKILL_TERM: u64 = 0;
 const TAG_TERM: u64 = 1;
 const RECORDS: u64 = 1;
 const BUSY: u64 = 2;
 const CARDS_ANSWER: u64 = 3;
 const PROOFS: u64 = 4;
+const SCORES_ANSWER: u64 = 5;
 
 fn domain_code(domain: Domain) -> u64 {
     match domain {
@@ -186,6 +210,12 @@ impl Request {
                 to.uint(PROVIDERS);
                 to.text(skill.as_str());
             }
+            Self::Scores { checkpoint, agents } => {
+                to.array(3);
+                to.uint(SCORES);
+                checkpoint.encode(&mut to);
+                to.bytes(agents.iter().map(|agent| agent.0).collect::<Vec<_>>().as_flattened());
+            }
             Self::Agent { agent } => {
                 to.array(2);
                 to.uint(AGENT);
@@ -210,7 +240,7 @@ impl Request {
             Self::Cards { term: Term::Skill(skill), .. } => {
                 Some(Self::Providers { skill: skill.clone() }.to_bytes())
             }
-            Self::Cards { term: Term::Tag(_), .. } | Self::Prove { .. } => None,
+            Self::Cards { term: Term::Tag(_), .. } | Self::Prove { .. } | Self::Scores { .. } => None,
             Self::Known { query } => {
                 query.plan().skill().map(|skill| Self::Providers { skill: skill.clone() }.to_bytes())
             }
@@ -297,6 +327,16 @@ impl Request {
                 }
                 Self::Prove { record, checkpoint, rows }
             }
+            (SCORES, 3) => {
+                let checkpoint = Decode::decode(&mut from)?;
+                let agents = from.bytes()?;
+                if agents.len() > 32 * SCORES_ASKED_MAX {
+                    return Err(FrameError::TooLong(agents.len()));
+                }
+                let agents = agents.chunks(32).map(AgentId::try_from).collect::<Result<_, _>>();
+                let agents = agents.map_err(|error| DecodeError::Invalid(error.to_string()))?;
+                Self::Scores { checkpoint, agents }
+            }
             (AGENT, 2) => Self::Agent { agent: Decode::decode(&mut from)? },
             (value, _) => return Err(newer("request", value).into()),
         };
@@ -331,6 +371,28 @@ fn read_records(
         }
     }
     Ok((records, invalid))
+}
+
+fn read_proofs(from: &mut Reader<'_>) -> Result<Vec<ScoreProof>, FrameError> {
+    let count = from.array()?;
+    if count > SCORES_ASKED_MAX {
+        return Err(FrameError::TooLong(count));
+    }
+    let mut proofs = Vec::with_capacity(count);
+    for _ in 0..count {
+        if from.array()? != 4 {
+            return Err(
+                DecodeError::Invalid("a score has a leaf, its place, a number and a path".into()).into()
+            );
+        }
+        let leaf = Blob::<LEAF_BYTES_MAX>::decode(from)?.into_inner();
+        let (index, count) = (from.uint()?, from.uint()?);
+        let path = Blob::<PATH_BYTES_MAX>::decode(from)?;
+        let path = path.chunks(32).map(Digest::try_from).collect::<Result<_, _>>();
+        let path = path.map_err(|error| DecodeError::Invalid(error.to_string()))?;
+        proofs.push(ScoreProof { leaf, index, count, path });
+    }
+    Ok(proofs)
 }
 
 /// A response to [`Request::Cards`], as bytes.
@@ -378,6 +440,19 @@ impl Response {
                 to.uint(PROOFS);
                 to.array(proofs.len());
                 proofs.iter().for_each(|proof| to.bytes(proof.as_deref().unwrap_or_default()));
+            }
+            Self::Scores { checkpoint, proofs } => {
+                to.array(3);
+                to.uint(SCORES_ANSWER);
+                checkpoint.encode(&mut to);
+                to.array(proofs.len());
+                for proof in proofs {
+                    to.array(4);
+                    to.bytes(&proof.leaf);
+                    to.uint(proof.index);
+                    to.uint(proof.count);
+                    to.bytes(proof.path.iter().map(|hash| hash.0).collect::<Vec<_>>().as_flattened());
+                }
             }
             Self::Busy => {
                 to.array(1);
@@ -436,6 +511,10 @@ impl Response {
                     proofs.push((!proof.is_empty()).then(|| proof.to_vec()));
                 }
                 Ok(Self::Proofs { proofs })
+            }
+            (SCORES_ANSWER, 3) => {
+                let checkpoint = Decode::decode(&mut from)?;
+                Ok(Self::Scores { checkpoint, proofs: read_proofs(&mut from)? })
             }
             (BUSY, 1) => Ok(Self::Busy),
             (value, _) => Err(newer("response", value).into()),

@@ -230,6 +230,13 @@ pub enum Note {
         /// What is wrong with it.
         cause: String,
     },
+    /// A peer's answer does not prove the scores that it was asked for.
+    ScoreRefused {
+        /// Who.
+        peer: NodeId,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// A proposal has an outcome.
     Decided {
         /// Which.

@@ -76,6 +76,7 @@ pub use event_id::{EventId, EventIdError, Start};
 pub use found::{Explain, Find, Found, FoundAgent, MAX_FOUND, PageAsked, PeerAsked, PeerOutcome, Reached};
 pub use frame::{
     FrameError, RECORDS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, ROWS_ASKED_MAX, Request, Response,
+    SCORES_ASKED_MAX,
 };
 pub use gate::Gate;
 pub use group_ask::{ForkSettled, Group, GroupAsk, GroupInvite, GroupMember};

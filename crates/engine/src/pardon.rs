@@ -127,6 +127,7 @@ impl<S: Snapshot> Engine<S> {
         let key = [&[GRANTED][..], &pardon.agent.0, &proposal.id.0].concat();
         if self.store.get(Table::VoteView, &key)?.is_some() {
             self.ratings.note_change();
+            self.checkpoints.note_change();
             return Ok(());
         }
         let cast = ballots_for(&self.store, proposal.id, None)?;
@@ -137,6 +138,7 @@ impl<S: Snapshot> Engine<S> {
         }
         self.put(Table::VoteView, key, Vec::new());
         self.ratings.note_change();
+        self.checkpoints.note_change();
         if self.outcome(proposal)? == PASSED {
             let (agent, proposal, cases) = (pardon.agent, proposal.id, pardon.cases.len() as u64);
             self.tell(&Event::AgentPardoned { agent, proposal, cases });

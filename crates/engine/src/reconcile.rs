@@ -305,6 +305,7 @@ impl<S: Snapshot> Engine<S> {
             Request::Providers { skill } => self.serve_known(&Query::from(Term::Skill(skill.clone())), now),
             // The shell shows receipts: see proofs/show.rs.
             Request::Prove { .. } => Ok(Response::Busy.to_bytes()),
+            Request::Scores { checkpoint, agents } => Ok(self.serve_scores(*checkpoint, agents).to_bytes()),
             Request::Agent { agent } => {
                 let rows = self.agent_rows(*agent, now)?;
                 Ok(records_response(rows.len() as u64, &rows))
@@ -364,6 +365,9 @@ impl<S: Snapshot> Engine<S> {
             self.on_round_response(running, response, now)?;
             return self.pump_sync(now);
         }
+        if let Some(asked) = self.scores_asked.remove(&no) {
+            return self.on_scores(asked, Some(response), now);
+        }
         match self.on_proofs(no, response, now)? {
             Some(response) => self.on_search_response(no, response, now),
             None => Ok(()),
@@ -374,6 +378,9 @@ impl<S: Snapshot> Engine<S> {
         if let Some(running) = self.reconciler.running.remove(&no) {
             self.fail_round(&running, "no answer".into());
             return self.pump_sync(now);
+        }
+        if let Some(asked) = self.scores_asked.remove(&no) {
+            return self.on_scores(asked, None, now);
         }
         if self.on_proofs_failed(no, now)? { Ok(()) } else { self.on_search_failure(no, now) }
     }
@@ -397,7 +404,9 @@ impl<S: Snapshot> Engine<S> {
                         self.continue_round(running, Request::Reconcile { domain, cut, message }, now);
                     }
                     Ok(None) => {
-                        running.round.skip(|id| self.reconciler.unwanted.contains(id));
+                        running.round.skip(|id| {
+                            self.reconciler.unwanted.contains(id) || self.checkpoints.refused.contains(id)
+                        });
                         self.fetch_page(running, now);
                     }
                     Err(error) => self.fail_round(&running, error.to_string()),
@@ -454,7 +463,8 @@ impl<S: Snapshot> Engine<S> {
             Response::Reconcile { .. }
             | Response::Records { .. }
             | Response::Cards { .. }
-            | Response::Proofs { .. } => {
+            | Response::Proofs { .. }
+            | Response::Scores { .. } => {
                 self.fail_round(&running, "the peer answered something else".into());
             }
         }

@@ -6,15 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use althing_card::{Query, Term};
-use althing_record::cbor;
-use althing_record::{AgentId, Content, Genesis, Kind, Millis, Record, RecordId};
+use althing_record::{AgentId, Content, Genesis, Kind, Millis, Record, RecordId, cbor, merkle};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
 use althing_trust::{
     Attestations, AttestationsBody, Counts, Ledger, Params, Q32, RatingEpoch, Scores, Slash, Standing,
 };
 
 use crate::admit::Admission;
-use crate::checkpoint::Step;
+use crate::checkpoint::{REFUSED_MAX, Step};
 use crate::engine::Engine;
 use crate::masses::{Later, MASS_EPOCHS};
 use crate::rows::{DOUBLE_ATTESTATION, trust_key, trust_prefix};
@@ -100,6 +99,8 @@ pub struct ScoreJob {
     params: Params,
     viewer: Option<AgentId>,
     told: BTreeSet<RatingEpoch>,
+    /// Whether the scores are those of a checkpoint, of which a tree is made.
+    is_checkpoint: bool,
     /// What is done to the ledger before, for a checkpoint that is not decided.
     step: Option<Step>,
 }
@@ -120,12 +121,23 @@ pub struct ScoreTable {
     /// Rating epochs of which the viewer's own calls are in the ledger.
     told: BTreeSet<RatingEpoch>,
     slash: BTreeMap<AgentId, Slash>,
+    /// Over the leaves of the first, of a job for a checkpoint.
+    tree: Option<merkle::Tree>,
 }
 
 impl ScoreJob {
     /// Scores for everybody, without what is said on later rating epochs.
     pub(crate) fn of(ledger: Arc<Ledger>, later: Later, epoch: RatingEpoch, params: Params) -> Self {
-        Self { ledger, later, epoch, params, viewer: None, told: BTreeSet::new(), step: None }
+        Self {
+            ledger,
+            later,
+            epoch,
+            params,
+            viewer: None,
+            told: BTreeSet::new(),
+            is_checkpoint: false,
+            step: None,
+        }
     }
 
     /// The scores of a checkpoint: of what those before it took, and of what it does to that.
@@ -135,7 +147,16 @@ impl ScoreJob {
         params: Params,
         step: Option<Step>,
     ) -> Self {
-        Self { ledger, later: Later::default(), epoch, params, viewer: None, told: BTreeSet::new(), step }
+        Self {
+            ledger,
+            later: Later::default(),
+            epoch,
+            params,
+            viewer: None,
+            told: BTreeSet::new(),
+            is_checkpoint: true,
+            step,
+        }
     }
 
     /// Computes the scores.
@@ -148,9 +169,11 @@ impl ScoreJob {
             ledger
         });
         let view = stepped.as_ref().unwrap_or(&ledger).settled_view(self.epoch);
+        let network = view.scores(&self.params);
         ScoreTable {
             epoch: self.epoch,
-            network: view.scores(&self.params),
+            tree: network.as_ref().filter(|_| self.is_checkpoint).map(Scores::tree),
+            network,
             seen: self.viewer.map(|agent| view.seen_by(agent, &self.params)),
             told: self.told.clone(),
             slash: self.params.slash.clone(),
@@ -169,6 +192,11 @@ impl ScoreTable {
     #[must_use]
     pub fn network(&self) -> Option<&Scores> {
         self.network.as_ref()
+    }
+
+    /// The tree over [`ScoreTable::network`], if the scores are those of a checkpoint.
+    pub(crate) fn tree(&self) -> Option<&merkle::Tree> {
+        self.tree.as_ref()
     }
 
     /// Those that the node's first agent sees.
@@ -238,6 +266,9 @@ impl<S: Snapshot> Engine<S> {
     }
 
     fn take_ratings(&mut self, said: &Attestations) {
+        if !self.keeps_ledger {
+            return;
+        }
         self.withdraw_rows(said);
         let ledger = Arc::make_mut(&mut self.ratings.ledger);
         if ledger.apply(said.id, said.rater, said.epoch, &said.ratings()) {
@@ -260,8 +291,14 @@ impl<S: Snapshot> Engine<S> {
         }
     }
 
-    /// Attestations are taken while there is room for more.
-    pub(crate) fn weigh_attestations(&self, source: Source) -> Option<Admission> {
+    /// Attestations are taken while there is room for more; of others only if this node holds the ledger.
+    pub(crate) fn weigh_attestations(&mut self, record: &Record, source: Source) -> Option<Admission> {
+        if !self.keeps_ledger && self.hosted(record.agent()).is_none() {
+            if self.checkpoints.refused.len() < REFUSED_MAX {
+                self.checkpoints.refused.insert(record.id());
+            }
+            return Some(Admission::Unwanted("this node does not hold what raters publish".into()));
+        }
         let is_full = self.ratings.ledger.relations() >= RELATIONS_MAX;
         let is_own = matches!(source, Source::Own | Source::Guard);
         (is_full && !is_own).then(|| Admission::Unwanted("the ledger of ratings is full".into()))
@@ -321,6 +358,7 @@ impl<S: Snapshot> Engine<S> {
             params,
             viewer: self.agents.first().map(|hosted| hosted.agent),
             told: self.told_epochs()?,
+            is_checkpoint: false,
             step: None,
         };
         self.ratings.changed = false;
@@ -417,7 +455,7 @@ impl<S: Snapshot> Engine<S> {
         now: Now,
     ) -> Result<(), ReadError> {
         let answer = match ask {
-            ReputationAsk::Show { agent } => Answer::Reputation(Box::new(self.reputation(agent)?)),
+            ReputationAsk::Show { agent } => return self.on_show_agent(no, agent, now),
             ReputationAsk::Top { skill, limit } => {
                 Answer::Ranking { epoch: self.scored_epoch(), agents: self.ranking(skill, limit, now)? }
             }
@@ -443,7 +481,7 @@ impl<S: Snapshot> Engine<S> {
         self.ratings.scores.as_ref().map(|scores| scores.epoch)
     }
 
-    fn reputation(&self, agent: AgentId) -> Result<Reputation, ReadError> {
+    pub(crate) fn reputation(&self, agent: AgentId) -> Result<Reputation, ReadError> {
         let table = self.ratings.scores.as_deref();
         let of = |scores: Option<&Scores>| scores.and_then(|scores| scores.of(agent));
         let weighed =
@@ -460,6 +498,8 @@ impl<S: Snapshot> Engine<S> {
             network: of(table.and_then(ScoreTable::network)),
             seen: self.agents.first().and_then(|_| self.standing(agent)),
             viewer: self.agents.first().map(|hosted| hosted.agent),
+            keeps_ledger: self.keeps_ledger,
+            checkpointed: None,
             raters,
             raters_known,
             offences: evidence

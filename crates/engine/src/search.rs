@@ -351,7 +351,7 @@ impl<S: Snapshot> Engine<S> {
                 live.note(asked, PeerOutcome::Silent, 0, now.ticks);
                 return Ok(());
             }
-            Response::Reconcile { .. } | Response::Proofs { .. } => {
+            Response::Reconcile { .. } | Response::Proofs { .. } | Response::Scores { .. } => {
                 live.note(asked, PeerOutcome::Invalid, 0, now.ticks);
                 return Ok(());
             }

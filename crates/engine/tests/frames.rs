@@ -4,8 +4,9 @@
 
 use althing_card::Term;
 use althing_engine::{Request, Response};
-use althing_record::{AgentId, Domain, Kind, Millis, RecordId};
+use althing_record::{AgentId, Digest, Domain, Kind, Millis, RecordId};
 use althing_testkit::{MADE, agent, body, network, second_signature, sign, slot};
+use althing_trust::ScoreProof;
 use proptest::prelude::*;
 
 fn requests() -> Vec<Request> {
@@ -16,6 +17,7 @@ fn requests() -> Vec<Request> {
         Request::Fetch { ids: (0..128).map(|n| RecordId([n; 32])).collect() },
         Request::Providers { skill: "text/translate".parse().unwrap() },
         Request::Agent { agent: AgentId([3; 32]) },
+        Request::Scores { checkpoint: RecordId([5; 32]), agents: vec![AgentId([3; 32]); 64] },
         cards(
             "skill:text/translate",
             Some("lang:fr AND NOT streaming:true".replace("lang", "tag:lang")),
@@ -42,6 +44,10 @@ fn cards(term: &str, query: Option<String>, after: Option<AgentId>) -> Request {
     Request::Cards { term, query: query.map(|query| Box::new(query.parse().unwrap())), after }
 }
 
+fn proof() -> ScoreProof {
+    ScoreProof { leaf: vec![7; 256], index: 3, count: 1 << 32, path: vec![Digest([9; 32]); 32] }
+}
+
 fn responses() -> Vec<Response> {
     let record = sign(slot(&agent(1), Kind::Card, "", body(1)), &agent(1));
     let records = vec![record.clone(), second_signature(&record, &agent(1))];
@@ -53,6 +59,7 @@ fn responses() -> Vec<Response> {
         Response::Records { served: 0, records: Vec::new(), invalid: Vec::new() },
         Response::Proofs { proofs: vec![Some(vec![7; 16 * 1_024]), None] },
         Response::Proofs { proofs: Vec::new() },
+        Response::Scores { checkpoint: RecordId([5; 32]), proofs: vec![proof(); 64] },
         Response::Busy,
     ]
 }
@@ -81,7 +88,7 @@ fn version_1_says_of_a_request_what_it_can() {
                 let superset = Request::Providers { skill: "text/translate".parse().unwrap() };
                 assert_eq!(Request::parse(&old.unwrap()), Ok(superset));
             }
-            Request::Known { .. } | Request::Prove { .. } => assert_eq!(old, None),
+            Request::Known { .. } | Request::Prove { .. } | Request::Scores { .. } => assert_eq!(old, None),
             Request::Reconcile { .. }
             | Request::Fetch { .. }
             | Request::Providers { .. }
@@ -114,6 +121,13 @@ fn invalid_record_is_told_apart_from_an_invalid_frame() {
 
 #[test]
 fn more_than_a_frame_may_hold_is_refused() {
+    let long = Request::Scores { checkpoint: RecordId([5; 32]), agents: vec![AgentId([3; 32]); 65] };
+    assert!(Request::parse(&long.to_bytes()).is_err());
+    let many = Response::Scores { checkpoint: RecordId([5; 32]), proofs: vec![proof(); 65] };
+    assert!(Response::parse(&many.to_bytes(), &network()).is_err());
+    let long = ScoreProof { path: vec![Digest([9; 32]); 33], ..proof() };
+    let long = Response::Scores { checkpoint: RecordId([5; 32]), proofs: vec![long] };
+    assert!(Response::parse(&long.to_bytes(), &network()).is_err());
     let long = Request::Fetch { ids: vec![RecordId([1; 32]); 129] };
     assert!(Request::parse(&long.to_bytes()).is_err());
     for rows in [(0..17).collect(), vec![2, 1], vec![1, 1]] {

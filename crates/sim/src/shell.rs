@@ -359,6 +359,7 @@ impl Sim {
                 | Note::SigningStopped { .. }
                 | Note::Decided { .. }
                 | Note::CheckpointDoubted { .. }
+                | Note::ScoreRefused { .. }
                 | Note::DiskFull { .. }
                 | Note::SyncFailed { .. }
         );

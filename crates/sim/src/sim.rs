@@ -198,6 +198,14 @@ impl Sim {
         self.place(vec![hosted(number)], Disk::default(), skew_ms)
     }
 
+    /// Adds one node that holds nothing of what raters publish, starts and connects it. Gives its number.
+    pub fn join_without_ledger(&mut self) -> usize {
+        let number = self.nodes.len();
+        let node = self.place_with(vec![hosted(number)], Disk::default(), 0, true);
+        self.connect();
+        node
+    }
+
     /// Adds one node that hosts so many agents, starts and connects it. Gives its number.
     pub fn join_hosting(&mut self, agents: usize) -> usize {
         let first = 10_000_000 + self.nodes.len() * AGENTS_MAX;
@@ -213,6 +221,16 @@ impl Sim {
     }
 
     fn place(&mut self, agents: Vec<HostedAgent>, disk: Disk, skew_ms: i64) -> usize {
+        self.place_with(agents, disk, skew_ms, false)
+    }
+
+    fn place_with(
+        &mut self,
+        agents: Vec<HostedAgent>,
+        disk: Disk,
+        skew_ms: i64,
+        lacks_ledger: bool,
+    ) -> usize {
         let number = self.nodes.len();
         let key = node_key(number);
         let mut neighbours = BTreeSet::new();
@@ -245,6 +263,7 @@ impl Sim {
             receipts: BTreeMap::new(),
             promises: Vec::new(),
             is_copied: false,
+            lacks_ledger,
         });
         self.start(number);
         number
@@ -466,6 +485,7 @@ impl Sim {
             guard: node.disk.guard(),
             last_commit: node.disk.written(),
             expects_peers: true,
+            keeps_ledger: !node.lacks_ledger,
             timing: self.timing,
         };
         let engine = Engine::new(config, node.disk.database(), engine_seed, now).expect("memory can be read");

@@ -90,6 +90,7 @@ fn start(store: &Memory, last_commit: CommitNo) -> Engine<Memory> {
         guard: GuardStatus::Ready(Guard::default()),
         last_commit,
         expects_peers: false,
+        keeps_ledger: true,
         timing: Timing::default(),
     };
     Engine::new(config, store.clone(), [7; 32], NOW).unwrap()

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use althing_card::SkillPath;
-use althing_record::{AgentId, Digest, Millis, RecordId};
+use althing_record::{AgentId, Digest, Millis, NodeId, RecordId};
 use althing_trust::{Contribution, Counts, RatingEpoch, Standing};
 
 /// Most raters that one [`Reputation`] names.
@@ -61,6 +61,10 @@ pub struct Reputation {
     pub seen: Option<Standing>,
     /// That agent.
     pub viewer: Option<AgentId>,
+    /// Whether this node holds what raters publish; if not, it has scores of checkpoints alone.
+    pub keeps_ledger: bool,
+    /// At the newest checkpoint; none if there is none, or its scores are not known here.
+    pub checkpointed: Option<Checkpointed>,
     /// Who rates it, the weightiest first; at most [`RATERS_MAX`].
     pub raters: Vec<Contribution>,
     /// How many there are.
@@ -78,6 +82,19 @@ pub struct Offence {
     pub case: Digest,
     /// The decided proposal that forgives it, if one does.
     pub pardoned_by: Option<RecordId>,
+}
+
+/// How an agent stands at a checkpoint: as trustworthy as the network's committee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpointed {
+    /// The checkpoint.
+    pub checkpoint: RecordId,
+    /// The last rating epoch that is in it.
+    pub epoch: RatingEpoch,
+    /// How it stands; none if it has no scores there, or no peer that was asked gave any.
+    pub standing: Option<Standing>,
+    /// The peer that proved it; none: it was computed here.
+    pub told_by: Option<NodeId>,
 }
 
 /// One agent in a ranking.

@@ -31,6 +31,9 @@ enum Judgement {
 impl<S: Snapshot> Engine<S> {
     /// The agents of this node that decide on checkpoints.
     pub(super) fn members_here(&self) -> Vec<HostedAgent> {
+        if !self.keeps_ledger {
+            return Vec::new();
+        }
         committee(&self.network).into_iter().filter_map(|member| self.hosted(member).cloned()).collect()
     }
 

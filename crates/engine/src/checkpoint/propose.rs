@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use althing_record::{Content, Domain, Kind, RecordId, cbor};
 use althing_store::{ReadError, Snapshot};
-use althing_trust::{CHANGES_MAX, CheckpointChanges, Ledger, Params, RatingEpoch, Scores, TAKEN_MAX};
+use althing_trust::{CHANGES_MAX, CheckpointChanges, Ledger, Params, RatingEpoch, TAKEN_MAX};
 use rand_core::Rng;
 
 use super::motion::Motion;
+use super::scores::Computed;
 use super::{LOOK_MS, Work, committee};
 use crate::engine::Engine;
 use crate::publish::SignError;
@@ -32,25 +33,27 @@ pub(super) struct Draft {
 impl<S: Snapshot> Engine<S> {
     /// Proposes a checkpoint if one is due and it is the turn of a member here.
     pub(super) fn move_checkpoint(&mut self, now: Now) -> Result<(), ReadError> {
-        if let Some((draft, scores)) = self.checkpoints.ready.take() {
-            return self.sign_checkpoint(&draft, &scores, now);
+        if let Some((draft, computed)) = self.checkpoints.ready.take() {
+            return self.sign_checkpoint(&draft, &computed, now);
         }
         let members = self.members_here();
         let every = self.timing.checkpoint_ms;
         if members.is_empty() || every == 0 || self.restored {
             return Ok(());
         }
-        let Some(epoch) = self.due_epoch(now) else { return Ok(()) };
+        let (due, next) = self.due_epoch(now);
+        let Some(epoch) = due else {
+            self.wake_checkpoints(next);
+            return Ok(());
+        };
         let (prev, waits) = self.open_motions(now.ticks);
         let changes = self.changes(epoch)?;
         let is_alone = committee(&self.network).iter().all(|member| self.hosted(*member).is_some());
         let may_speak = is_alone || self.reconciler.has_synced(Domain::Ledger);
         if waits || changes.is_empty() || !may_speak || !self.checkpoints.is_applied() {
             self.checkpoints.due_since = None;
-            // News wake it; what ends by itself does not.
-            if waits || !may_speak {
-                self.wake_checkpoints(now.ticks + LOOK_MS);
-            }
+            let is_blocked = waits || !may_speak;
+            self.wake_checkpoints(if is_blocked { now.ticks + LOOK_MS } else { next });
             return Ok(());
         }
         let since = *self.checkpoints.due_since.get_or_insert(now.ticks);
@@ -70,8 +73,9 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    /// The rating epoch of which a checkpoint is due now; if none is, it is looked at again when that may be.
-    fn due_epoch(&mut self, now: Now) -> Option<RatingEpoch> {
+    /// The rating epoch of which a checkpoint is due now, if one is, and when a later one may be, on the clock of
+    /// [`Now::ticks`].
+    fn due_epoch(&self, now: Now) -> (Option<RatingEpoch>, u64) {
         let genesis = self.network.genesis();
         let (length, created) = (genesis.rating_epoch_ms.max(1), genesis.created);
         let settle = (length / 5).min(SETTLE_MS_MAX);
@@ -84,12 +88,10 @@ impl<S: Snapshot> Engine<S> {
             Some(tip) if tip.is_full => tip.epoch.0,
             Some(tip) => tip.epoch.0.saturating_add(every),
         };
-        if let Some(ended) = ended.filter(|ended| *ended >= first) {
-            return Some(RatingEpoch(ended));
-        }
-        let at = created.plus(first.saturating_add(1).saturating_mul(length)).plus(settle);
-        self.wake_checkpoints(now.ticks.saturating_add(at.since(wall)).saturating_add(1));
-        None
+        let due = ended.filter(|ended| *ended >= first);
+        let later = due.map_or(first, |due| due.saturating_add(1));
+        let at = created.plus(later.saturating_add(1).saturating_mul(length)).plus(settle);
+        (due.map(RatingEpoch), now.ticks.saturating_add(at.since(wall)).saturating_add(1))
     }
 
     /// What the next checkpoint follows, and whether a motion for it may still be passed.
@@ -142,12 +144,18 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// Signs a checkpoint and moves for it, if nothing was decided or moved meanwhile.
-    fn sign_checkpoint(&mut self, draft: &Draft, scores: &Scores, now: Now) -> Result<(), ReadError> {
+    fn sign_checkpoint(
+        &mut self,
+        draft: &Draft,
+        computed: &Arc<Computed>,
+        now: Now,
+    ) -> Result<(), ReadError> {
         let (prev, waits) = self.open_motions(now.ticks);
         if prev != draft.prev || waits {
             return Ok(());
         }
-        let root = (scores.root(), u32::try_from(scores.iter().len()).unwrap_or(u32::MAX));
+        let agents = u32::try_from(computed.scores.iter().len()).unwrap_or(u32::MAX);
+        let root = (computed.tree.root(), agents);
         let Some(body) = draft.changes.body(draft.epoch, draft.prev, root, draft.params.hash()) else {
             return Ok(());
         };
@@ -157,7 +165,7 @@ impl<S: Snapshot> Engine<S> {
         let content = Content::Body(cbor::to_vec(&body));
         let signed = self.sign_link(&draft.member, Kind::Checkpoint, content, now).and_then(|record| {
             let motion = Motion { prev, checkpoint: record.id() };
-            self.checkpoints.judged.insert(record.id(), Some(Arc::new(scores.clone())));
+            self.checkpoints.judged.insert(record.id(), Some(Arc::clone(computed)));
             let body = motion.body(&self.network, window_ms, nonce);
             let body = body.map_err(|error| SignError::Refused(RefusalKind::Internal, error.to_string()))?;
             self.sign_link(&draft.member, Kind::Proposal, Content::Body(cbor::to_vec(&body)), now)

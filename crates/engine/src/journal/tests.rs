@@ -44,6 +44,7 @@ impl Player {
             guard: GuardStatus::Ready(Guard::default()),
             last_commit: written,
             expects_peers: false,
+            keeps_ledger: true,
             timing: Timing::default(),
         };
         let now = Now { wall: MADE, ticks: 0 };

@@ -123,6 +123,7 @@ fn ballot_that_comes_before_its_proposal_is_known_before_the_agent_votes_again()
                 },
                 Request::Providers { .. }
                 | Request::Known { .. }
+                | Request::Scores { .. }
                 | Request::Cards { .. }
                 | Request::Prove { .. }
                 | Request::Agent { .. } => {

@@ -134,6 +134,7 @@ impl Held {
             },
             Request::Providers { .. }
             | Request::Known { .. }
+            | Request::Scores { .. }
             | Request::Cards { .. }
             | Request::Prove { .. }
             | Request::Agent { .. } => {

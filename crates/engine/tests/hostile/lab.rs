@@ -24,6 +24,7 @@ pub(crate) fn config() -> Config {
         guard: GuardStatus::Ready(Guard::default()),
         last_commit: CommitNo(0),
         expects_peers: false,
+        keeps_ledger: true,
         timing: Timing::default(),
     }
 }
