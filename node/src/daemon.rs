@@ -96,6 +96,10 @@ pub(crate) struct Options {
     pub(crate) calls_per_peer: u32,
     /// Whether to publish how calls to other agents went.
     pub(crate) publish_ratings: bool,
+    /// Whether to hold what raters publish.
+    pub(crate) keeps_ledger: bool,
+    /// Seconds between checkpoints that committee members here propose, at least; 0: none.
+    pub(crate) checkpoint_seconds: u32,
     /// The network; `None`: the one that this home is in already, or else the built-in one.
     pub(crate) genesis: Option<Network>,
     /// Where the node runs.
@@ -251,7 +255,8 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         guard: guard_status(&opened.guard),
         last_commit: opened.commit,
         expects_peers: !join.is_empty(),
-        timing: Timing::default(),
+        keeps_ledger: options.keeps_ledger,
+        timing: Timing { checkpoint_ms: 1_000 * u64::from(options.checkpoint_seconds), ..Timing::default() },
     };
     let rocks = opened.rocks.clone();
     let publishing = attest::Publishing::default();

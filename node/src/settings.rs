@@ -20,6 +20,7 @@ mod sources;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use althing_gateway::Tls;
@@ -39,6 +40,10 @@ const API_CONNECTIONS_MAX: u32 = 65_536;
 /// a session carries.
 const CALLS_PER_PEER: u32 = 2_048;
 const CALLS_PER_PEER_MAX: u32 = 16_384;
+
+/// Seconds between checkpoints of the ratings, unless a setting says otherwise; and the most that one may say: a year.
+const CHECKPOINT_SECONDS: u32 = 3_600;
+const CHECKPOINT_SECONDS_MAX: u32 = 366 * 24 * 3_600;
 
 /// What a node is run with.
 #[derive(Clone, Debug)]
@@ -75,6 +80,10 @@ pub(crate) struct Settings {
     pub(crate) calls_per_peer: u32,
     /// Whether to publish how calls to other agents went.
     pub(crate) publish_ratings: bool,
+    /// Whether to hold what raters publish.
+    pub(crate) keeps_ledger: bool,
+    /// Seconds between checkpoints that committee members here propose, at least; 0: none.
+    pub(crate) checkpoint_seconds: u32,
     /// What is logged.
     pub(crate) log_filter: String,
     /// How it is written.
@@ -160,6 +169,10 @@ impl Settings {
                 .unwrap_or(API_CONNECTIONS),
             calls_per_peer: found.number(Key::CallsPerPeer, CALLS_PER_PEER_MAX)?.unwrap_or(CALLS_PER_PEER),
             publish_ratings: found.switch(Key::ReputationPublish)?.unwrap_or(true),
+            keeps_ledger: found.switch(Key::ReputationLedger)?.unwrap_or(true),
+            checkpoint_seconds: found
+                .number_from(Key::ReputationCheckpointSeconds, 0..=CHECKPOINT_SECONDS_MAX)?
+                .unwrap_or(CHECKPOINT_SECONDS),
             log_filter: found
                 .one(Key::LogFilter, |text| Ok::<_, &str>(text.to_owned()))?
                 .unwrap_or_else(|| althing_telemetry::DEFAULT_FILTER.to_owned()),
@@ -208,6 +221,8 @@ impl Settings {
             Key::ApiConnections => vec![self.api_connections.to_string()],
             Key::CallsPerPeer => vec![self.calls_per_peer.to_string()],
             Key::ReputationPublish => vec![self.publish_ratings.to_string()],
+            Key::ReputationLedger => vec![self.keeps_ledger.to_string()],
+            Key::ReputationCheckpointSeconds => vec![self.checkpoint_seconds.to_string()],
             Key::LogFilter => vec![self.log_filter.clone()],
             Key::LogFormat => vec!["text".to_owned()],
             Key::Join
@@ -241,9 +256,14 @@ impl Found<'_> {
 
     /// A whole number from 1 to `most`.
     fn number(&self, key: Key, most: u32) -> Result<Option<u32>, SettingsError> {
+        self.number_from(key, 1..=most)
+    }
+
+    fn number_from(&self, key: Key, bounds: RangeInclusive<u32>) -> Result<Option<u32>, SettingsError> {
         self.one(key, |text| {
-            let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-            number.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
+            let number = text.parse().ok().filter(|number| bounds.contains(number));
+            number
+                .ok_or_else(|| format!("expected a whole number from {} to {}", bounds.start(), bounds.end()))
         })
     }
 

@@ -10,6 +10,7 @@ mod calls_door;
 mod calls_pin;
 mod calls_rotation;
 mod cheats;
+mod checkpoints;
 mod clocks;
 mod closed;
 mod closed_bad_input;

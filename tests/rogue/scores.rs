@@ -24,6 +24,7 @@ impl Judge {
             guard: GuardStatus::Ready(Guard::default()),
             last_commit: CommitNo(0),
             expects_peers: false,
+            keeps_ledger: true,
             timing: Timing::default(),
         };
         let engine = Engine::new(config, Memory::default(), [7; 32], Now { wall: now(), ticks: 0 }).unwrap();

@@ -65,7 +65,7 @@ enum Work {
     /// A checkpoint that was proposed, or decided.
     Judge(RecordId),
     /// One that is to be proposed here.
-    Propose(Draft),
+    Propose(Box<Draft>),
 }
 
 /// The checkpoints that were decided, and what there is to do for the next one.
@@ -97,7 +97,7 @@ pub(crate) struct Checkpoints {
     pub(crate) refused: BTreeSet<RecordId>,
     job: Option<(JobNo, Work)>,
     /// What is to be signed.
-    ready: Option<(Draft, Arc<Computed>)>,
+    ready: Option<(Box<Draft>, Arc<Computed>)>,
     /// Whether something came that matters to it.
     is_news: bool,
     /// Since when a checkpoint is due and nobody moved for one, on the clock of [`Now::ticks`].
@@ -222,7 +222,7 @@ impl<S: Snapshot> Engine<S> {
         if let Some(motion) = Motion::read(&proposal, &self.network)
             && self.checkpoints.place_after(motion.prev).is_some()
         {
-            let passed = self.is_passed(&proposal)?;
+            let passed = self.is_carried(&proposal)?;
             self.know(id, motion, passed);
         }
         Ok(())
@@ -240,7 +240,7 @@ impl<S: Snapshot> Engine<S> {
             let Some(proposal) = self.proposal(id)? else { continue };
             if let Some(motion) = Motion::read(&proposal, &self.network).filter(|motion| motion.prev == prev)
             {
-                let passed = self.is_passed(&proposal)?;
+                let passed = self.is_carried(&proposal)?;
                 self.know(id, motion, passed);
             }
         }
@@ -248,7 +248,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// Whether a motion was passed: it was decided, and so many said yes that no rival can have as many.
-    fn is_passed(&self, proposal: &Proposal) -> Result<Option<bool>, ReadError> {
+    fn is_carried(&self, proposal: &Proposal) -> Result<Option<bool>, ReadError> {
         let Some(counted) = self.closed_count(proposal)? else { return Ok(None) };
         let yes = counted.0.choices.values().filter(|choice| **choice == Choice::Option(0)).count();
         let members = proposal.electorate.voters().len();
@@ -258,7 +258,7 @@ impl<S: Snapshot> Engine<S> {
     /// A vote has an outcome; it may be that of a motion.
     pub(crate) fn note_motion(&mut self, proposal: &Proposal) -> Result<(), ReadError> {
         if self.checkpoints.motions.contains_key(&proposal.id) {
-            let passed = self.is_passed(proposal)?;
+            let passed = self.is_carried(proposal)?;
             if let Some(known) = self.checkpoints.motions.get_mut(&proposal.id) {
                 known.passed = passed;
             }

@@ -133,7 +133,6 @@ pub struct Output {
 }
 
 /// Something that only the shell can do.
-#[expect(clippy::large_enum_variant, reason = "each is moved once or twice, never stored in numbers")]
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Write a batch; answered by [`Input::Committed`].

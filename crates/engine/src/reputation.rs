@@ -284,7 +284,8 @@ impl<S: Snapshot> Engine<S> {
         let rows: Vec<_> = self.checkpoints.struck.of(said).collect();
         if !rows.is_empty() {
             let ledger = Arc::make_mut(&mut self.ratings.ledger);
-            if rows.iter().fold(false, |changed, row| row.apply(ledger) || changed) {
+            let withdrawn = rows.iter().filter(|row| row.apply(ledger)).count();
+            if withdrawn > 0 {
                 self.masses.note_attestation(said.epoch);
                 self.ratings.changed = true;
             }

@@ -25,6 +25,7 @@ mod problem;
 mod propose;
 mod reach;
 mod reputation;
+mod score_checkpoints;
 mod sealed;
 mod status;
 mod store;
@@ -64,9 +65,10 @@ pub use reach::{
     ExternalAddress, ObservedAddress, PathKind, PeerPath, Ping, PingQuery, Reach, Reachability, Relaying,
 };
 pub use reputation::{
-    Attestations, AttestationsQuery, Attested, Factor, RankedAgent, Ranking, RankingQuery, RateRequest,
-    Rated, Rater, Reputation, Scores,
+    Attestations, AttestationsQuery, Attested, CheckpointScores, Factor, RankedAgent, Ranking, RankingQuery,
+    RateRequest, Rated, Rater, Reputation, Scores,
 };
+pub use score_checkpoints::{ScoreCheckpoint, ScoreCheckpointSummary, ScoreCheckpoints, UnprovedRow};
 pub use sealed::{SealError, SealRequest, Sealed, Trustee};
 pub use status::{Domain, Status};
 pub use store::{

@@ -9,6 +9,7 @@ mod keys;
 mod node;
 mod probes;
 mod reputation;
+mod score_checkpoints;
 mod store;
 mod votes;
 
@@ -130,6 +131,8 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(read(&[ASKING, &[Invalid]], routes!(reputation::show)))
         .routes(read(&[ASKING, &[Invalid]], routes!(reputation::top)))
         .routes(read(&[ASKING, &[Invalid]], routes!(reputation::rows)))
+        .routes(read(&[ASKING, &[Invalid]], routes!(score_checkpoints::list)))
+        .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(score_checkpoints::show)))
         .routes(admin(&[ASKING, READING, &[ProblemKind::Conflict, NotFound]], routes!(reputation::rate)))
         .routes(admin(&[ASKING, SIGNING, &[NotFound]], routes!(calls::unexpose)))
         .routes(admin(&[ASKING, SIGNING, &[NotFound]], routes!(keys::rotate)))

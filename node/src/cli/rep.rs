@@ -28,6 +28,8 @@ pub(crate) async fn rep(command: args::Rep, session: &Session) -> Result<Page, F
             top(RankingQuery { skill, limit: Some(limit.into()) }, session).await
         }
         args::Rep::Rate { task, quality } => rate(&task, quality, session).await,
+        args::Rep::Checkpoints { limit } => checkpoints(limit.into(), session).await,
+        args::Rep::Checkpoint { id } => checkpoint(&id.to_string(), session).await,
         args::Rep::Export => Ok(Page::nothing()),
     }
 }
@@ -36,7 +38,8 @@ async fn show(agent: &str, session: &Session) -> Result<Page, Failure> {
     let found = session.client().await?.reputation(agent).await?;
     let mut text = Text::default();
     head(&found, &mut text);
-    let views = [("network", &found.network), ("seen from here", &found.seen)];
+    let decided = found.checkpoint.as_ref().and_then(|at| at.scores);
+    let views = [("network", &found.network), ("seen from here", &found.seen), ("checkpoint", &decided)];
     let rows: Vec<Vec<String>> =
         views.iter().filter_map(|(name, of)| of.as_ref().map(|of| standing(name, of))).collect();
     if !rows.is_empty() {
@@ -52,6 +55,13 @@ async fn show(agent: &str, session: &Session) -> Result<Page, Failure> {
             "CALLS",
         ];
         text.line("").table(&head, &rows);
+    }
+    if let Some(at) = &found.checkpoint {
+        let proved =
+            at.proved_by.as_ref().map_or("computed here".to_owned(), |peer| format!("proved by {peer}"));
+        let how = if decided.is_some() { proved } else { "no scores there".to_owned() };
+        text.line("").line(&format!("The checkpoint is that of rating epoch {}, {how}:", at.epoch));
+        text.line("as trustworthy as the network's committee.");
     }
     Page::new(&found, text)
 }
@@ -94,6 +104,64 @@ async fn top(query: RankingQuery, session: &Session) -> Result<Page, Failure> {
         text.table(&["AGENT", "SERVICE", "CONFIDENCE", "CALLS", "NETWORK"], &rows);
     }
     Page::new(&found, text)
+}
+
+async fn checkpoints(limit: usize, session: &Session) -> Result<Page, Failure> {
+    let found = session.client().await?.score_checkpoints(&ListQuery { limit: Some(limit) }).await?;
+    let mut text = Text::default();
+    if found.checkpoints.is_empty() {
+        text.line("no checkpoint was decided, as far as this node knows");
+    } else {
+        let rows: Vec<Vec<String>> = found
+            .checkpoints
+            .iter()
+            .map(|one| {
+                let numbers = [one.taken, one.agents, one.unproved].map(|number| number.to_string());
+                let ids =
+                    [one.checkpoint.clone(), one.score_root.chars().take(ID_CHARS).chain(['…']).collect()];
+                let same = same(one.agrees).to_owned();
+                [one.epoch.to_string()].into_iter().chain(numbers).chain([same]).chain(ids).collect()
+            })
+            .collect();
+        text.table(&["EPOCH", "RATINGS", "AGENTS", "STRUCK", "SAME", "CHECKPOINT", "SCORES"], &rows);
+    }
+    Page::new(&found, text)
+}
+
+async fn checkpoint(id: &str, session: &Session) -> Result<Page, Failure> {
+    let found = session.client().await?.score_checkpoint(id).await?;
+    let mut pairs = vec![
+        ("checkpoint", found.checkpoint.clone()),
+        ("rating epoch", found.epoch.to_string()),
+        ("after", found.prev.clone().unwrap_or_else(|| "nothing, it is the first".to_owned())),
+        ("proposed by", found.author.clone()),
+        ("made", found.made.clone()),
+        ("decided by", format!("vote {}", found.proposal)),
+        ("ratings taken", found.taken.to_string()),
+        ("agents", found.agents.to_string()),
+        ("scores", found.score_root.clone()),
+        ("parameters", found.params_hash.clone()),
+        ("same scores here", same(found.agrees).to_owned()),
+    ];
+    pairs.extend(found.slashed.iter().map(|agent| ("slashed", agent.clone())));
+    pairs.extend(found.cleared.iter().map(|agent| ("cleared", agent.clone())));
+    let struck = found
+        .unproved
+        .iter()
+        .map(|row| format!("row {} of {} on rating epoch {}", row.row, row.rater, row.epoch));
+    pairs.extend(struck.map(|row| ("struck out", row)));
+    let mut text = Text::default();
+    text.pairs(&pairs);
+    Page::new(&found, text)
+}
+
+/// Whether this node computed the scores that were decided.
+fn same(agrees: Option<bool>) -> &'static str {
+    match agrees {
+        Some(true) => "yes",
+        Some(false) => "NO",
+        None => "-",
+    }
 }
 
 /// Prints every row as it is read.
@@ -139,6 +207,10 @@ async fn rate(task: &str, quality: u8, session: &Session) -> Result<Page, Failur
 fn head(found: &Reputation, text: &mut Text) {
     let mut pairs = vec![("agent", found.agent.clone())];
     match found.epoch {
+        None if !found.ledger => {
+            let what = "not held here (reputation.ledger is false): scores of checkpoints alone";
+            pairs.push(("ratings", what.to_owned()));
+        }
         Some(epoch) if found.seen.is_some() => pairs.push(("after rating epoch", epoch.to_string())),
         Some(_) | None => pairs.push(("rated by", "nobody that this node knows of".to_owned())),
     }

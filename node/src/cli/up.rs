@@ -59,6 +59,8 @@ pub(crate) fn up(
         api_connections: settings.api_connections,
         calls_per_peer: settings.calls_per_peer,
         publish_ratings: settings.publish_ratings,
+        keeps_ledger: settings.keeps_ledger,
+        checkpoint_seconds: settings.checkpoint_seconds,
         genesis: genesis.map(network::read).transpose()?,
         profile: settings.profile,
         mdns: settings.mdns,

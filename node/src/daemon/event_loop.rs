@@ -323,6 +323,9 @@ impl EventLoop {
             Note::CheckpointDoubted { checkpoint, cause } => {
                 tracing::warn!(%checkpoint, cause, "a checkpoint says something else than this node");
             }
+            Note::ScoreRefused { peer, cause } => {
+                tracing::warn!(peer = %short(peer), cause, "a score was not proved");
+            }
             Note::Decided { proposal, option } => tracing::info!(%proposal, option, "decided"),
             Note::Misbehaviour { offence } => tracing::warn!(offence, "misbehaviour proved"),
             Note::SigningStopped { cause } => tracing::warn!(cause, "this node signs no votes"),

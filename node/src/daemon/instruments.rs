@@ -203,6 +203,7 @@ impl Instruments {
                 self.not_closed.inc();
             }
             Note::CheckpointDoubted { .. } | Note::DiskFull { .. } => {}
+            Note::ScoreRefused { .. } => self.invalid("score"),
             Note::Clock { offset_ms, .. } => {
                 #[expect(clippy::cast_precision_loss, reason = "a clock offset in seconds, for a graph")]
                 self.clock_offset.set(*offset_ms as f64 / 1_000.0);

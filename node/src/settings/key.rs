@@ -37,6 +37,10 @@ pub(crate) enum Key {
     CallsPerPeer,
     /// Whether to publish how calls went.
     ReputationPublish,
+    /// Whether to hold what raters publish.
+    ReputationLedger,
+    /// How often to propose a checkpoint.
+    ReputationCheckpointSeconds,
     /// What is logged.
     LogFilter,
     /// How it is written.
@@ -45,7 +49,7 @@ pub(crate) enum Key {
 
 impl Key {
     /// All, in the order in which they are shown: those of no table first.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Home,
         Self::Join,
         Self::Listen,
@@ -63,6 +67,8 @@ impl Key {
         Self::ApiConnections,
         Self::CallsPerPeer,
         Self::ReputationPublish,
+        Self::ReputationLedger,
+        Self::ReputationCheckpointSeconds,
         Self::LogFilter,
         Self::LogFormat,
     ];
@@ -87,6 +93,8 @@ impl Key {
             Self::ApiConnections => "api.connections",
             Self::CallsPerPeer => "calls.per_peer",
             Self::ReputationPublish => "reputation.publish",
+            Self::ReputationLedger => "reputation.ledger",
+            Self::ReputationCheckpointSeconds => "reputation.checkpoint_seconds",
             Self::LogFilter => "log.filter",
             Self::LogFormat => "log.format",
         }
@@ -112,12 +120,15 @@ impl Key {
 
     /// Whether it is true or false.
     pub(crate) fn is_switch(self) -> bool {
-        matches!(self, Self::Mdns | Self::Relay | Self::Upnp | Self::ReputationPublish)
+        matches!(
+            self,
+            Self::Mdns | Self::Relay | Self::Upnp | Self::ReputationPublish | Self::ReputationLedger
+        )
     }
 
     /// Whether it is a whole number.
     pub(crate) fn is_number(self) -> bool {
-        matches!(self, Self::ApiConnections | Self::CallsPerPeer)
+        matches!(self, Self::ApiConnections | Self::CallsPerPeer | Self::ReputationCheckpointSeconds)
     }
 
     /// The setting of this dotted name.

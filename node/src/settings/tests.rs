@@ -194,6 +194,7 @@ fn bounds_are_whole_numbers_within_bounds_of_their_own() {
         ("api.connections = 0\n", "from 1 to 65536"),
         ("calls.per_peer = 16385\n", "from 1 to 16384"),
         ("calls.per_peer = -1\n", "from 1 to 16384"),
+        ("reputation.checkpoint_seconds = -1\n", "from 0 to 31622400"),
     ] {
         let (message, _) = said(text);
         assert!(message.contains(cause), "{text}: {message}");

@@ -68,7 +68,7 @@ impl<S: Snapshot> Engine<S> {
         let params = self.params_with(&slashed);
         let draft = Draft { member, epoch, prev, changes, params: params.clone() };
         if let Ok(step) = self.step_to(epoch, &draft.changes)? {
-            self.start_job(Work::Propose(draft), epoch, params, Some(step));
+            self.start_job(Work::Propose(Box::new(draft)), epoch, params, Some(step));
         }
         Ok(())
     }

@@ -20,6 +20,10 @@ pub struct Reputation {
     pub seen: Option<Scores>,
     /// The node's first agent.
     pub seen_by: Option<String>,
+    /// Whether the node holds what raters publish; if not, it has scores of checkpoints alone.
+    pub ledger: bool,
+    /// At the newest checkpoint; none if there is none, or its scores are not known here.
+    pub checkpoint: Option<CheckpointScores>,
     /// Who rates it, the weightiest first; at most 64.
     pub raters: Vec<Rater>,
     /// How many raters there are.
@@ -39,6 +43,8 @@ impl From<althing_engine::Reputation> for Reputation {
             network: found.network.map(Scores::from),
             seen: found.seen.map(Scores::from),
             seen_by: found.viewer.map(|agent| agent.to_string()),
+            ledger: found.keeps_ledger,
+            checkpoint: found.checkpointed.map(CheckpointScores::from),
             raters: found.raters.into_iter().map(Rater::from).collect(),
             raters_known: found.raters_known,
             offences: found.offences.into_iter().map(Offence::from).collect(),
@@ -63,6 +69,30 @@ impl From<althing_engine::Offence> for Offence {
             offence: of.offence,
             case: of.case.to_string(),
             pardoned_by: of.pardoned_by.map(|proposal| proposal.to_string()),
+        }
+    }
+}
+
+/// How an agent stands at a checkpoint: as trustworthy as the network's committee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CheckpointScores {
+    /// The checkpoint's record.
+    pub checkpoint: String,
+    /// The last rating epoch that is in it.
+    pub epoch: u64,
+    /// How it stands; none if it has no scores there, or no peer that was asked gave any.
+    pub scores: Option<Scores>,
+    /// The peer that proved the scores; none: they were computed here.
+    pub proved_by: Option<String>,
+}
+
+impl From<althing_engine::Checkpointed> for CheckpointScores {
+    fn from(found: althing_engine::Checkpointed) -> Self {
+        Self {
+            checkpoint: found.checkpoint.to_string(),
+            epoch: found.epoch.0,
+            scores: found.standing.map(Scores::from),
+            proved_by: found.told_by.map(|peer| peer.to_string()),
         }
     }
 }

@@ -1,5 +1,8 @@
 use super::{Client, ClientError, percent_encoded, with_query, written};
-use crate::api::{Attestations, AttestationsQuery, Ranking, RankingQuery, RateRequest, Rated, Reputation};
+use crate::api::{
+    Attestations, AttestationsQuery, ListQuery, Ranking, RankingQuery, RateRequest, Rated, Reputation,
+    ScoreCheckpoint, ScoreCheckpoints,
+};
 
 impl Client {
     /// What is known of one agent, and by whom: `GET /v1/reputation/{did}`.
@@ -25,6 +28,23 @@ impl Client {
     /// See [`ClientError`].
     pub async fn attestations(&self, query: &AttestationsQuery) -> Result<Attestations, ClientError> {
         self.fetch(with_query("/v1/attestations", &[("after", query.after.clone())])).await
+    }
+
+    /// The newest checkpoints of the ratings: `GET /v1/score-checkpoints`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn score_checkpoints(&self, query: &ListQuery) -> Result<ScoreCheckpoints, ClientError> {
+        let limit = query.limit.map(|limit| limit.to_string());
+        self.fetch(with_query("/v1/score-checkpoints", &[("limit", limit)])).await
+    }
+
+    /// One checkpoint of the ratings: `GET /v1/score-checkpoints/{id}`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn score_checkpoint(&self, id: &str) -> Result<ScoreCheckpoint, ClientError> {
+        self.fetch(format!("/v1/score-checkpoints/{}", percent_encoded(id))).await
     }
 
     /// Says how good the answer to a call was: `POST /v1/receipts/{task}/rating`.

@@ -127,6 +127,8 @@ async fn reputations_and_ratings_round_trip() {
     assert_eq!(node.last_ask(), Ask::Reputation(ReputationAsk::Show { agent: OTHER }));
     let seen = shown.seen.unwrap();
     assert_eq!((seen.service, seen.composite, seen.evidence, shown.epoch), (499, 249, 3_000, Some(7)));
+    let there = shown.checkpoint.unwrap();
+    assert_eq!((there.epoch, there.scores.unwrap().service, shown.ledger), (6, 499, true));
     let query = RankingQuery { skill: Some("text".into()), limit: Some(5) };
     let ranking = client.ranking(&query).await.unwrap();
     let skill = Some("text".parse().unwrap());
@@ -145,6 +147,21 @@ async fn reputations_and_ratings_round_trip() {
         |min_score| FindQuery { q: Some("tag:a".into()), min_score: Some(min_score), ..FindQuery::default() };
     assert_eq!(client.find(&found(499)).await.unwrap().agents.len(), 1);
     assert!(client.find(&found(500)).await.unwrap().agents.is_empty());
+}
+
+#[tokio::test]
+async fn checkpoints_of_the_ratings_round_trip() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    let listed = client.score_checkpoints(&ListQuery { limit: Some(3) }).await.unwrap();
+    assert_eq!(node.last_ask(), Ask::Reputation(ReputationAsk::Checkpoints { limit: 3 }));
+    let one = &listed.checkpoints[0];
+    assert_eq!((one.epoch, one.taken, one.agents, one.unproved, one.agrees), (7, 12, 3, 1, Some(true)));
+    let shown = client.score_checkpoint(&one.checkpoint).await.unwrap();
+    let id = one.checkpoint.parse().unwrap();
+    assert_eq!(node.last_ask(), Ask::Reputation(ReputationAsk::Checkpoint { id }));
+    assert_eq!((shown.slashed, shown.unproved[0].row), (vec![HOSTED.to_string()], 2));
+    assert_eq!(shown.score_root, "04".repeat(32));
 }
 
 #[tokio::test]

@@ -323,6 +323,13 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
                 network: None,
                 seen: Some(standing()),
                 viewer: Some(HOSTED),
+                keeps_ledger: true,
+                checkpointed: Some(engine::Checkpointed {
+                    checkpoint: CARD,
+                    epoch: engine::RatingEpoch(6),
+                    standing: Some(standing()),
+                    told_by: None,
+                }),
                 raters: Vec::new(),
                 raters_known: 0,
                 offences: vec![engine::Offence {
@@ -349,6 +356,9 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
             }],
             next: Some(b"next".to_vec()),
         },
+        engine::Ask::Reputation(
+            engine::ReputationAsk::Checkpoints { .. } | engine::ReputationAsk::Checkpoint { .. },
+        ) => engine::Answer::Checkpoints(vec![checkpoint()]),
         engine::Ask::Evidence => engine::Answer::Evidence(vec![engine::EvidenceRow {
             agent: OTHER,
             case: Digest([7; 32]),
@@ -356,5 +366,25 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
             records: vec![CARD, BALLOT],
             pardoned_by: Some(CARD),
         }]),
+    }
+}
+
+/// A checkpoint of the ratings that struck out a row.
+fn checkpoint() -> engine::CheckpointShown {
+    engine::CheckpointShown {
+        checkpoint: CARD,
+        proposal: BALLOT,
+        author: OTHER,
+        made: NOON,
+        epoch: engine::RatingEpoch(7),
+        prev: None,
+        taken: 12,
+        score_root: Digest([4; 32]),
+        agents: 3,
+        params_hash: Digest([5; 32]),
+        slashed: vec![HOSTED],
+        cleared: Vec::new(),
+        unproved: vec![engine::Unproved { rater: HOSTED, epoch: engine::RatingEpoch(6), row: 2 }],
+        agrees: Some(true),
     }
 }

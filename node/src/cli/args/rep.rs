@@ -53,6 +53,31 @@ Examples:
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
         limit: u16,
     },
+    /// What the network's committee decided to count of the ratings, the newest first
+    #[command(after_help = "\
+Examples:
+  althing rep checkpoints
+  althing rep checkpoints --limit 1 --json | jq -r .checkpoints[0].score_root
+
+A checkpoint says which ratings count up to a rating epoch and which scores follow. SAME tells whether this node computed the
+same scores, which it does for the newest. Networks whose genesis names no committee or no anchors have none.")]
+    Checkpoints {
+        /// Most checkpoints to show
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        limit: u16,
+    },
+    /// One checkpoint of the ratings
+    #[command(after_help = "\
+Examples:
+  althing rep checkpoint 3f0c…
+  althing vote certificate $(althing rep checkpoint 3f0c… --json | jq -r .proposal) --out checkpoint.cbor
+
+The certificate of its proposal proves, without a node, that the committee decided so.")]
+    Checkpoint {
+        /// The checkpoint's record, 64 hex digits
+        #[arg(value_name = "ID")]
+        id: althing_record::RecordId,
+    },
     /// All that raters published and this node holds, a row a line
     #[command(after_help = "\
 Examples:
