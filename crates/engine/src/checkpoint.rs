@@ -36,6 +36,9 @@ const LOOK_MS: u64 = 1_000;
 /// The ledger of attestations is forgotten in part once in so many rating epochs.
 const FORGET_EPOCHS: u64 = 64;
 
+/// Most rows that are to be struck out; further ones are when these have been.
+const UNPROVED_MAX: usize = 65_536;
+
 /// Most attestations that a node without the ledger remembers not to fetch; as many as one round of reconciliation names.
 pub(crate) const REFUSED_MAX: usize = 100_000;
 
@@ -113,6 +116,14 @@ impl Checkpoints {
 
     /// Something came that a checkpoint may wait for.
     pub(crate) fn note_change(&mut self) {
+        self.is_news = true;
+    }
+
+    /// A row was demanded and not proved.
+    pub(crate) fn note_unproved(&mut self, row: Unproved) {
+        if self.unproved.len() < UNPROVED_MAX {
+            self.unproved.insert(row);
+        }
         self.is_news = true;
     }
 
@@ -298,6 +309,8 @@ impl<S: Snapshot> Engine<S> {
         while let Some((link, checkpoint)) = self.decided_after(self.checkpoints.chain.len())? {
             let state = &mut self.checkpoints;
             state.chain.push(link);
+            self.proofs.is_news = true;
+            let state = &mut self.checkpoints;
             state.due_since = None;
             state.fetched.clear();
             if !self.keeps_ledger {
@@ -312,6 +325,7 @@ impl<S: Snapshot> Engine<S> {
             state.motions.retain(|_, known| known.passed != Some(false));
             for row in &checkpoint.changes.unproved {
                 self.checkpoints.struck.insert(row.rater, row.epoch, row.row);
+                self.checkpoints.unproved.remove(row);
                 self.strike(row)?;
             }
             self.load_motions(Some(link.checkpoint))?;

@@ -67,6 +67,8 @@ pub struct Timing {
     pub provide_ms: u64,
     /// Between checkpoints that members of the network's committee here propose, at least; 0: they propose none.
     pub checkpoint_ms: u64,
+    /// Between the tries to have a rater show receipts; an eighth of a rating epoch if not given.
+    pub demand_ms: Option<u64>,
 }
 
 impl Default for Timing {
@@ -77,6 +79,7 @@ impl Default for Timing {
             search_ms: 4_000,
             provide_ms: 300_000,
             checkpoint_ms: 60 * Millis::MINUTE,
+            demand_ms: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use althing_store::{ReadError, Snapshot, Table};
 use althing_trust::{Attestations, RatingEpoch};
 
 pub use self::check::{CheckedRow, ProofCheck};
-use self::rows::{Place, Waiting, checkpoint_key, place_of, verdict_key, verdict_prefix, waiting_key};
+use self::rows::{Place, Waiting, place_of, verdict_key, verdict_prefix, waiting_key};
 pub use self::show::ReceiptsDemanded;
 use crate::engine::Engine;
 use crate::rows::{SlotHead, slot_key};
@@ -49,14 +49,14 @@ struct Asked {
 #[derive(Debug, Default)]
 pub(crate) struct Proofs {
     waiting: BTreeMap<Place, Waiting>,
-    /// Records after whose rating epoch no checkpoint is known.
+    /// Records that no checkpoint has taken.
     unready: BTreeSet<Place>,
     /// When the others that nobody is asked for now are asked for, on the clock of [`Now::ticks`].
     due: BTreeSet<(u64, Place)>,
     asked: BTreeMap<RequestNo, Asked>,
     checked: BTreeMap<JobNo, Asked>,
     /// Whether a checkpoint or an attestation came.
-    is_news: bool,
+    pub(crate) is_news: bool,
 }
 
 impl Proofs {
@@ -83,32 +83,15 @@ impl<S: Snapshot> Engine<S> {
         self.network.genesis().committee.iter().any(|member| self.hosted(*member).is_some())
     }
 
-    /// The first decided checkpoint after a rating epoch, if one is known: receipts under the attestations of the rating
-    /// epoch are demanded by it.
-    #[must_use]
-    pub fn next_checkpoint(&self, epoch: RatingEpoch) -> Option<RecordId> {
-        let row = self.store.get(Table::ProofView, &checkpoint_key(epoch)).ok()??;
-        RecordId::try_from(&row[..]).ok()
-    }
-
-    /// The committee decided on a checkpoint, the first after a rating epoch.
-    pub fn checkpoint_decided(&mut self, epoch: RatingEpoch, checkpoint: RecordId) {
-        if self.next_checkpoint(epoch).is_none() {
-            self.put(Table::ProofView, checkpoint_key(epoch), checkpoint.0.to_vec());
-            self.proofs.is_news = true;
-        }
-    }
-
     /// The rows of attestations of a rating epoch that were demanded and not proved, by rater and place, at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn unproved(&self, epoch: RatingEpoch, limit: usize) -> Result<Vec<(AgentId, u32)>, ReadError> {
+    pub fn unproved_rows(&self, epoch: RatingEpoch, limit: usize) -> Result<Vec<(AgentId, u32)>, ReadError> {
         let mut unproved = BTreeSet::new();
-        self.for_each_row(Table::ProofView, &verdict_prefix(epoch), |key, rows| {
-            let Some(place) = place_of(key) else { return };
-            let rows = rows.as_chunks().0.iter().map(|row| (place.rater, u32::from_be_bytes(*row)));
-            unproved.extend(rows);
+        self.for_each_row(Table::ProofView, &verdict_prefix(Some(epoch)), |key, rows| {
+            let rows = place_of(key).into_iter().flat_map(|place| place.unproved(rows));
+            unproved.extend(rows.map(|one| (one.rater, one.row)));
         })?;
         Ok(unproved.into_iter().take(limit).collect())
     }
@@ -121,6 +104,11 @@ impl<S: Snapshot> Engine<S> {
             waiting.extend(place_of(key).map(|place| (place, Waiting::read(row))));
         })?;
         waiting.into_iter().for_each(|(place, state)| self.proofs.wait(place, state));
+        let mut unproved = Vec::new();
+        self.for_each_row(Table::ProofView, &verdict_prefix(None), |key, rows| {
+            unproved.extend(place_of(key).into_iter().flat_map(|place| place.unproved(rows)));
+        })?;
+        unproved.into_iter().for_each(|row| self.checkpoints.note_unproved(row));
         Ok(())
     }
 
@@ -143,7 +131,7 @@ impl<S: Snapshot> Engine<S> {
             return Ok(());
         }
         if std::mem::take(&mut self.proofs.is_news) {
-            self.find_demandable(now);
+            self.find_demandable(now)?;
         }
         while self.proofs.asked.len() + self.proofs.checked.len() < PROOFS_RUNNING_MAX
             && let Some((due, place)) = self.proofs.due.first().copied()
@@ -155,25 +143,16 @@ impl<S: Snapshot> Engine<S> {
         Ok(())
     }
 
-    /// Finds the records that a checkpoint has come for.
-    fn find_demandable(&mut self, now: Now) {
-        let mut after = None;
-        loop {
-            let next = self.proofs.unready.range((
-                after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded),
-                std::ops::Bound::Unbounded,
-            ));
-            let Some(place) = next.copied().next() else { return };
-            let last = Place::last_of(place.epoch);
-            if self.next_checkpoint(place.epoch).is_some() {
-                let ready: Vec<_> = self.proofs.unready.range(place..=last).copied().collect();
-                for place in ready {
-                    self.proofs.unready.remove(&place);
-                    self.proofs.due.insert((now.ticks, place));
-                }
+    /// Finds the records that a checkpoint took: it was not known when they were signed, and says which receipts to show.
+    fn find_demandable(&mut self, now: Now) -> Result<(), ReadError> {
+        let unready: Vec<_> = self.proofs.unready.iter().copied().collect();
+        for place in unready {
+            if self.checkpoint_with(place.epoch, place.record)?.is_some() {
+                self.proofs.unready.remove(&place);
+                self.proofs.due.insert((now.ticks, place));
             }
-            after = Some(last);
         }
+        Ok(())
     }
 
     /// Asks for the next rows of a record.
@@ -187,7 +166,7 @@ impl<S: Snapshot> Engine<S> {
         let tries = usize::from(state.tries);
         let rows = state.missing(said.rows.len(), ROWS_ASKED_MAX);
         let nodes = self.nodes_of(place.rater, now)?;
-        let checkpoint = self.next_checkpoint(place.epoch);
+        let checkpoint = self.checkpoint_with(place.epoch, place.record)?;
         match (rows.is_empty(), nodes.get(tries % nodes.len().max(1)), checkpoint) {
             (false, Some(peer), Some(checkpoint)) => {
                 let (no, peer) = (self.request_no(), *peer);
@@ -230,7 +209,8 @@ impl<S: Snapshot> Engine<S> {
     ) -> Result<Option<Response>, ReadError> {
         let Some(asked) = self.proofs.asked.remove(&no) else { return Ok(Some(response)) };
         let said = self.attestations(asked.place.record)?;
-        let (Some(said), Some(checkpoint)) = (said, self.next_checkpoint(asked.place.epoch)) else {
+        let checkpoint = self.checkpoint_with(asked.place.epoch, asked.place.record)?;
+        let (Some(said), Some(checkpoint)) = (said, checkpoint) else {
             return Ok(None);
         };
         match response {
@@ -245,6 +225,7 @@ impl<S: Snapshot> Engine<S> {
             | Response::Reconcile { .. }
             | Response::Records { .. }
             | Response::Cards { .. }
+            | Response::Scores { .. }
             | Response::Busy => self.end_try(asked.place, &said, now)?,
         }
         Ok(None)
@@ -312,14 +293,16 @@ impl<S: Snapshot> Engine<S> {
         let unproved = state.missing(said.rows.len(), usize::MAX);
         if !unproved.is_empty() && state.tries < PROOF_TRIES_MAX {
             let row = state.to_row();
-            let pause = (self.network.genesis().rating_epoch_ms / 8).clamp(PAUSE_MS_MIN, PAUSE_MS_MAX);
+            let eighth = (self.network.genesis().rating_epoch_ms / 8).clamp(PAUSE_MS_MIN, PAUSE_MS_MAX);
+            let pause = self.timing.demand_ms.unwrap_or(eighth);
             self.put(Table::ProofView, waiting_key(Some(place)), row);
             self.proofs.due.insert((now.ticks.saturating_add(pause), place));
             return Ok(());
         }
         self.proofs.waiting.remove(&place);
         self.delete(Table::ProofView, waiting_key(Some(place)));
-        let row = unproved.iter().flat_map(|row| u32::from(*row).to_be_bytes()).collect();
+        let row: Vec<u8> = unproved.iter().flat_map(|row| u32::from(*row).to_be_bytes()).collect();
+        place.unproved(&row).for_each(|row| self.checkpoints.note_unproved(row));
         self.put(Table::ProofView, verdict_key(place), row);
         if !unproved.is_empty() {
             let (rater, record, rows) = (place.rater, place.record, unproved.len() as u64);

@@ -138,6 +138,7 @@ impl<S: Snapshot> Engine<S> {
             | Body::Docket(_)
             | Body::Agreement(_)
             | Body::Attestations(_)
+            | Body::Checkpoint
             | Body::Evidence(_) => None,
         })
     }

@@ -21,45 +21,6 @@ pub fn root<L: AsRef<[u8]>>(leaves: &[L]) -> Digest {
     root_of(&hashes)
 }
 
-/// A tree of which many paths are asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tree {
-    /// From the leaves' hashes up; what has no sibling moves up as it is.
-    levels: Vec<Vec<Digest>>,
-}
-
-impl Tree {
-    /// The tree over leaves, in order.
-    #[must_use]
-    pub fn new<L: AsRef<[u8]>>(leaves: &[L]) -> Self {
-        let mut levels = vec![leaves.iter().map(|leaf| leaf_hash(leaf.as_ref())).collect::<Vec<_>>()];
-        while let Some(below) = levels.last().filter(|below| below.len() > 1) {
-            let pairs = below.chunks(2).map(|pair| match pair {
-                [left, right] => node_hash(*left, *right),
-                _ => pair[0],
-            });
-            let above = pairs.collect();
-            levels.push(above);
-        }
-        Self { levels }
-    }
-
-    /// The same as [`root`].
-    #[must_use]
-    pub fn root(&self) -> Digest {
-        self.levels.last().map_or_else(|| root_of(&[]), |top| root_of(top))
-    }
-
-    /// The same as [`path`].
-    #[must_use]
-    pub fn path(&self, index: usize) -> Option<Vec<Digest>> {
-        (index < self.levels.first()?.len()).then(|| {
-            let places = self.levels.iter().zip(0_u32..);
-            places.filter_map(|(level, height)| level.get((index >> height) ^ 1).copied()).collect()
-        })
-    }
-}
-
 fn root_of(hashes: &[Digest]) -> Digest {
     match hashes {
         [] => Digest(Sha256::digest([]).into()),
@@ -99,13 +60,19 @@ fn path_of(hashes: &[Digest], index: usize, path: &mut Vec<Digest>) {
 }
 
 /// A tree whose inner nodes are kept, for many paths over the same leaves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
     /// The hashes of the leaves, and above them of the nodes, up to the root alone.
     levels: Vec<Vec<Digest>>,
 }
 
 impl Tree {
+    /// The tree over leaves, in order.
+    #[must_use]
+    pub fn of<L: AsRef<[u8]>>(leaves: &[L]) -> Self {
+        Self::new(leaves.iter().map(|leaf| leaf_hash(leaf.as_ref())).collect())
+    }
+
     /// The tree over leaves of these hashes, in order.
     #[must_use]
     pub fn new(hashes: Vec<Digest>) -> Self {
@@ -205,7 +172,7 @@ mod tests {
     fn a_tree_gives_the_same_root_and_paths() {
         for count in 0..=40_u8 {
             let leaves: Vec<[u8; 1]> = (0..count).map(|leaf| [leaf]).collect();
-            let tree = Tree::new(&leaves);
+            let tree = Tree::of(&leaves);
             assert_eq!(tree.root(), root(&leaves), "{count}");
             for index in 0..=count {
                 assert_eq!(tree.path(index.into()), path(&leaves, index.into()), "{index} of {count}");

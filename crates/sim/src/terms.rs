@@ -37,6 +37,14 @@ impl Sim {
         self.on_terms(|genesis| genesis.committee = committee.try_into().expect("a small committee"))
     }
 
+    /// Members of the committee ask raters for receipts once and never give up: for raters of whom nothing but what they
+    /// say matters. To be called before there are nodes.
+    #[must_use]
+    pub fn undemanding(mut self) -> Self {
+        self.timing.demand_ms = Some(u64::MAX);
+        self
+    }
+
     fn on_terms(mut self, change: impl FnOnce(&mut Genesis)) -> Self {
         let mut genesis = self.network.genesis().clone();
         change(&mut genesis);

@@ -30,7 +30,8 @@ fn ended(net: &Sim) -> RatingEpoch {
 /// Two anchors, a committee of the first agents and a checkpoint for every rating epoch.
 fn governed(seed: u64, members: &[usize], nodes: usize) -> Sim {
     let committee = members.iter().map(|n| agent_key(*n).agent()).collect();
-    let mut net = Sim::seed(seed).rated(EPOCH_MS, 2).checkpointed(committee, EPOCH_MS).nodes(nodes);
+    let net = Sim::seed(seed).rated(EPOCH_MS, 2).checkpointed(committee, EPOCH_MS).undemanding();
+    let mut net = net.nodes(nodes);
     net.run_for(5_000);
     net
 }

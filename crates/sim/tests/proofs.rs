@@ -6,15 +6,14 @@ use std::collections::BTreeMap;
 
 use althing_engine::{Answer, Ask, AttestationsBody, PROOF_TRIES_MAX};
 use althing_record::cbor::{self, Writer};
-use althing_record::{AgentKey, Digest, Millis, NodeKey, RecordId, merkle};
+use althing_record::{AgentKey, Digest, Kind, Millis, NodeKey, RecordId, merkle};
 use althing_sim::{Links, Sim, WALL_START, agent_key, card};
 use althing_trust::{
-    Accept, AcceptBody, Call, CallBody, Demand, Outcome, ProvenReceipt, RatingEpoch, Receipt, ReceiptBody,
-    ReceiptLeaf, RowProof, Statement, Summary, TaskId, request_head_hash,
+    Accept, AcceptBody, Call, CallBody, Checkpoint, Demand, Outcome, ProvenReceipt, RatingEpoch, Receipt,
+    ReceiptBody, ReceiptLeaf, RowProof, Statement, Summary, TaskId, Unproved, request_head_hash,
 };
 
 const EPOCH_MS: u64 = 60_000;
-const CHECKPOINT: RecordId = RecordId([0xcc; 32]);
 const CALLS: u64 = 6;
 
 /// The rater is on node 3; nodes 0 and 1 host the committee.
@@ -84,7 +83,10 @@ fn leaf(accept: &[u8], receipt: &[u8]) -> Vec<u8> {
 
 /// A network of five nodes whose agents have cards and so leases.
 fn network(seed: u64, links: Links) -> Sim {
-    let mut net = Sim::seed(seed).rated(EPOCH_MS, 2).with_committee(2).links(links).nodes(5);
+    let mut committee: Vec<_> = [0, 1].map(|member| agent_key(member).agent()).into();
+    committee.sort_unstable();
+    let net = Sim::seed(seed).rated(EPOCH_MS, 2).checkpointed(committee, EPOCH_MS);
+    let mut net = net.links(links).nodes(5);
     for node in 0..5 {
         let _ = net.node(node).publish(card("x"));
     }
@@ -104,7 +106,6 @@ fn attest(
     let body = Box::new(AttestationsBody { receipts_root: merkle::root(&leaves), ..summary.body });
     let no = net.ask(RATER, Ask::Attest { agent, body });
     let Answer::Attested(record) = net.answer(no) else { panic!("not attested") };
-    assert!(net.run_until_quiet());
     (record, epoch, leaves)
 }
 
@@ -116,11 +117,30 @@ fn top(net: &Sim, epoch: RatingEpoch) -> Accept {
     Accept::sign(accept(net, epoch, CALLS), &agent_key(2)).unwrap()
 }
 
-/// Long enough for every try.
+/// Long enough for a checkpoint, for every try, and for the next checkpoint.
 fn ask_until_settled(net: &mut Sim) {
-    for _ in 0..PROOF_TRIES_MAX {
+    for _ in 0..PROOF_TRIES_MAX + 4 {
         run_to_middle(net);
     }
+}
+
+fn checkpoints(net: &Sim, node: usize) -> Vec<Checkpoint> {
+    let records = net.records(node, Kind::Checkpoint);
+    records.iter().map(|record| Checkpoint::from_record(record).unwrap()).collect()
+}
+
+/// Runs until a checkpoint that takes the record is proposed, and a while for it to be decided.
+fn run_to_checkpoint(net: &mut Sim, epoch: RatingEpoch, record: RecordId) {
+    let is_taken = |net: &Sim| {
+        checkpoints(net, 1).iter().any(|one| one.changes.taken.binary_search(&(epoch, record)).is_ok())
+    };
+    for _ in 0..600 {
+        if is_taken(net) {
+            return net.run_for(5_000);
+        }
+        net.run_for(500);
+    }
+    panic!("no checkpoint takes the record");
 }
 
 #[test]
@@ -130,20 +150,18 @@ fn who_shows_its_receipts_keeps_its_rows_under_loss_and_over_restarts() {
         let (record, epoch, leaves) = attest(&mut net, honest);
         let top = top(&net, epoch);
         net.show(RATER, record, move |demand| RowProof::new(demand, &top, &leaves));
-        run_to_middle(&mut net);
         assert_eq!(net.refusals(0), BTreeMap::new(), "nothing is demanded before there is a checkpoint");
+        net.run_for(3_000);
         net.crash(RATER);
-        net.decide_checkpoint(epoch, CHECKPOINT);
-        net.run_for(2_000);
+        run_to_checkpoint(&mut net, epoch, record);
         net.crash(0);
         net.restart(RATER);
-        // The checkpoint came while it was down.
-        net.decide_checkpoint(epoch, CHECKPOINT);
         net.restart(0);
         ask_until_settled(&mut net);
         for member in [0, 1] {
             assert!(net.unproved(member, epoch).is_empty(), "seed {seed}, member {member}");
             assert!(!net.has_blamed(member, RATER));
+            assert!(checkpoints(&net, member).iter().all(|one| one.changes.unproved.is_empty()));
         }
         net.check();
     }
@@ -154,12 +172,11 @@ fn lies(
     seed: u64,
     leaves: impl FnOnce(&Sim, &[ProvenReceipt]) -> Vec<Vec<u8>>,
     shown: impl Fn(&Demand, &Accept, &[Vec<u8>]) -> Option<RowProof> + 'static,
-) -> (BTreeMap<&'static str, u64>, bool) {
+) -> (Vec<&'static str>, bool) {
     let mut net = network(seed, Links::default());
     let (record, epoch, leaves) = attest(&mut net, leaves);
     let top = top(&net, epoch);
     net.show(RATER, record, move |demand| shown(demand, &top, &leaves));
-    net.decide_checkpoint(epoch, CHECKPOINT);
     ask_until_settled(&mut net);
     for member in [0, 1] {
         assert_eq!(
@@ -169,12 +186,22 @@ fn lies(
         );
     }
     assert!(net.unproved(4, epoch).is_empty(), "no member is there");
+    // A later checkpoint strikes it out, for everybody.
+    let lost = Unproved { rater: agent_key(RATER).agent(), epoch, row: 0 };
+    for node in [0, 4] {
+        let struck = checkpoints(&net, node).iter().any(|one| one.changes.unproved.contains(&lost));
+        assert!(struck, "seed {seed}, node {node}");
+    }
     net.check();
-    (net.refusals(0), net.has_blamed(0, RATER))
+    let refusals = net.refusals(0);
+    let tries = refusals.values().sum::<u64>();
+    assert!((2..=u64::from(PROOF_TRIES_MAX)).contains(&tries), "seed {seed}: {refusals:?}");
+    (refusals.into_keys().collect(), net.has_blamed(0, RATER))
 }
 
-fn all(reason: &'static str) -> BTreeMap<&'static str, u64> {
-    BTreeMap::from([(reason, u64::from(PROOF_TRIES_MAX))])
+/// What is refused for this reason alone, every time when the rater answered; it may not know the checkpoint at first.
+fn all(reason: &'static str) -> Vec<&'static str> {
+    vec![reason]
 }
 
 #[test]

@@ -113,9 +113,12 @@ impl<S: Snapshot> Engine<S> {
                 None => Ok(None),
             },
             Some(Response::Busy) | None => Ok(None),
-            Some(Response::Reconcile { .. } | Response::Records { .. } | Response::Cards { .. }) => {
-                Err("the peer answered something else".to_owned())
-            }
+            Some(
+                Response::Reconcile { .. }
+                | Response::Records { .. }
+                | Response::Cards { .. }
+                | Response::Proofs { .. },
+            ) => Err("the peer answered something else".to_owned()),
         };
         match read {
             Ok(Some(standing)) => {

@@ -3,16 +3,13 @@
 use std::collections::BTreeSet;
 
 use althing_record::{AgentId, RecordId};
-use althing_trust::RatingEpoch;
+use althing_trust::{RatingEpoch, Unproved};
 
 /// Before the place of a record whose receipts are to be demanded.
 const WAITING: u8 = b'w';
 
 /// Before the place of a record of which all is known.
 const VERDICT: u8 = b'v';
-
-/// Before a rating epoch: the checkpoint after it.
-const CHECKPOINT: u8 = b'k';
 
 /// Whose record on which rating epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,9 +20,10 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Above all places of a rating epoch.
-    pub(super) fn last_of(epoch: RatingEpoch) -> Self {
-        Self { epoch, rater: AgentId([0xff; 32]), record: RecordId([0xff; 32]) }
+    /// The rows that a verdict names.
+    pub(super) fn unproved(self, verdict: &[u8]) -> impl Iterator<Item = Unproved> {
+        let rows = verdict.as_chunks().0.iter().map(|row| u32::from_be_bytes(*row));
+        rows.map(move |row| Unproved { rater: self.rater, epoch: self.epoch, row })
     }
 
     fn key(self, tag: u8) -> Vec<u8> {
@@ -72,12 +70,9 @@ pub(super) fn verdict_key(place: Place) -> Vec<u8> {
     place.key(VERDICT)
 }
 
-pub(super) fn verdict_prefix(epoch: RatingEpoch) -> Vec<u8> {
-    [&[VERDICT][..], &epoch.0.to_be_bytes()].concat()
-}
-
-pub(super) fn checkpoint_key(epoch: RatingEpoch) -> Vec<u8> {
-    [&[CHECKPOINT][..], &epoch.0.to_be_bytes()].concat()
+/// What the rows of what is known of a rating epoch begin with, or those of all.
+pub(super) fn verdict_prefix(epoch: Option<RatingEpoch>) -> Vec<u8> {
+    [VERDICT].into_iter().chain(epoch.into_iter().flat_map(|epoch| epoch.0.to_be_bytes())).collect()
 }
 
 /// The place that a key names.
@@ -97,7 +92,9 @@ mod tests {
         let place = Place { epoch: RatingEpoch(7), rater: AgentId([1; 32]), record: RecordId([2; 32]) };
         assert_eq!(place_of(&waiting_key(Some(place))), Some(place));
         assert_eq!(place_of(&verdict_key(place)), Some(place));
-        assert!(place < Place::last_of(place.epoch));
+        let unproved = Unproved { rater: place.rater, epoch: place.epoch, row: 9 };
+        assert!(place.unproved(&[0, 0, 0, 9]).eq([unproved]));
+        assert!(verdict_key(place).starts_with(&verdict_prefix(Some(place.epoch))));
         let waiting = Waiting { tries: 2, cursor: 3, proved: [0, 4, 300].into() };
         assert_eq!(Waiting::read(&waiting.to_row()), waiting);
         assert_eq!(waiting.missing(7, 2), [3, 5]);

@@ -15,7 +15,7 @@ pub struct ReceiptsDemanded {
 }
 
 impl<S: Snapshot> Engine<S> {
-    /// A peer demands receipts. Nobody is shown others than those that the next checkpoint draws.
+    /// A peer demands receipts. Nobody is shown others than those that the checkpoint which took the record draws.
     pub(crate) fn on_prove(
         &mut self,
         reply: ReplyNo,
@@ -28,7 +28,7 @@ impl<S: Snapshot> Engine<S> {
             self.effect(Effect::Respond(reply, none.to_bytes()));
             return Ok(());
         };
-        if self.next_checkpoint(said.epoch) != Some(checkpoint) {
+        if self.checkpoint_with(said.epoch, said.id)? != Some(checkpoint) {
             // This node may hear of it later.
             self.effect(Effect::Respond(reply, Response::Busy.to_bytes()));
             return Ok(());

@@ -110,7 +110,7 @@ impl Scores {
     /// The tree over the leaves of all agents, by id.
     #[must_use]
     pub fn tree(&self) -> merkle::Tree {
-        merkle::Tree::new(&self.leaves())
+        merkle::Tree::of(&self.leaves())
     }
 
     /// The same as [`Scores::proof`], from [`Scores::tree`].
