@@ -68,6 +68,13 @@ impl Proofs {
         self.due.first().map(|(due, _)| *due)
     }
 
+    /// Whether a rater is still asked for receipts of a rating epoch.
+    fn is_asking(&self, rater: AgentId, epoch: RatingEpoch) -> bool {
+        let first = Place { epoch, rater, record: RecordId([0; 32]) };
+        let next = self.waiting.range(first..).next();
+        next.is_some_and(|(place, _)| (place.epoch, place.rater) == (epoch, rater))
+    }
+
     fn wait(&mut self, place: Place, waiting: Waiting) {
         if self.waiting.len() < PROOFS_WAITING_MAX {
             self.waiting.insert(place, waiting);
@@ -94,6 +101,12 @@ impl<S: Snapshot> Engine<S> {
             unproved.extend(rows.map(|one| (one.rater, one.row)));
         })?;
         Ok(unproved.into_iter().take(limit).collect())
+    }
+
+    /// Whether this node cannot say yet if a rater's rows are proved: it still asks, or others ask for what its own agents
+    /// say.
+    pub(crate) fn is_demanding(&self, rater: AgentId, epoch: RatingEpoch) -> bool {
+        self.hosted(rater).is_some() || self.proofs.is_asking(rater, epoch)
     }
 
     /// Reads what is still to be demanded.

@@ -335,7 +335,7 @@ fn a_member_that_proposes_something_else_than_all_compute_is_outvoted_by_name() 
     let again = taken(&[(tip.epoch, first)]).body(epoch, prev, root, params(&net)).unwrap();
     let stranger = net.records(0, Kind::Proposal)[0].id();
     let foreign = taken(&[(epoch, stranger)]).body(epoch, prev, root, params(&net)).unwrap();
-    let row = Unproved { rater: net.agent(0), epoch: tip.epoch, row: 0 };
+    let row = Unproved { rater: net.agent(3), epoch: tip.epoch, row: 0 };
     let changes = CheckpointChanges { unproved: vec![row], ..CheckpointChanges::default() };
     let struck = changes.body(epoch, prev, root, params(&net)).unwrap();
     let changes = CheckpointChanges { cleared: vec![net.agent(0)], ..CheckpointChanges::default() };

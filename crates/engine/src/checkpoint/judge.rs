@@ -179,8 +179,11 @@ impl<S: Snapshot> Engine<S> {
             is_missing |= changes.cleared.iter().any(|agent| accused.contains(agent));
         }
         let unproved: BTreeSet<_> = self.unproved(checkpoint.epoch).collect();
-        if changes.unproved.iter().any(|row| !unproved.contains(row)) {
-            return Ok(Some(Judgement::No("it strikes out a row that is proved, or was not demanded")));
+        for row in changes.unproved.iter().filter(|row| !unproved.contains(row)) {
+            if !self.is_demanding(row.rater, row.epoch) {
+                return Ok(Some(Judgement::No("it strikes out a row that is proved, or was not demanded")));
+            }
+            is_missing = true;
         }
         if is_missing {
             self.ask_around(now);
