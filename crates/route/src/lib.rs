@@ -41,7 +41,6 @@ pub use bucket::{Bucket, Rate};
 pub use buckets::Buckets;
 pub use candidate::{Candidate, Choice, Reputation, Unavailable};
 pub use retry::{Progress, Repeat, may_retry};
-pub use router::best::EVIDENCE_MIN;
 pub use router::{AGENTS_MAX, CANDIDATES_MAX, Outcome, Router, Ticket};
 pub use score::Score;
 pub use standing::Standing;

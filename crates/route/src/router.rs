@@ -5,7 +5,7 @@ use crate::chance::Chance;
 use crate::standing::LOAD_UNKNOWN;
 use crate::{Breaker, BreakerLimits, Candidate, Choice, Gate, Standing, Strategy, Ticks, Unavailable};
 
-pub(crate) mod best;
+mod best;
 
 /// Most agents whose calls are remembered. Of more, the one that was not called for the longest time is forgotten.
 pub const AGENTS_MAX: usize = 4_096;

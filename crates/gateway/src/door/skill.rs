@@ -5,9 +5,7 @@ use std::time::Duration;
 use althing_card::{Query, SkillPath, Term};
 use althing_engine::{Answer, Ask, Find, Standing};
 use althing_record::AgentId;
-use althing_route::{
-    Candidate, Choice, EVIDENCE_MIN, Outcome, Reputation, Router, Score, Strategy, Ticket, Ticks,
-};
+use althing_route::{Candidate, Choice, Outcome, Reputation, Router, Score, Strategy, Ticket, Ticks};
 use axum::response::Response;
 use http::HeaderName;
 use http::header::HeaderValue;
@@ -176,9 +174,7 @@ pub(super) async fn candidates(edge: &Edge, skill: &str) -> Result<Vec<Candidate
 }
 
 fn reputation(standing: Standing) -> Reputation {
-    // An agent of whom little is known, and that is bad, is no newcomer to be tried.
-    let least = if standing.is_doubtful() { EVIDENCE_MIN } else { 0 };
-    let evidence = u32::try_from(standing.evidence.whole()).unwrap_or(u32::MAX).max(least);
+    let evidence = u32::try_from(standing.evidence.whole()).unwrap_or(u32::MAX);
     Reputation { score: Score::from_units(standing.service().0), evidence }
 }
 

@@ -3,7 +3,7 @@ use crate::Score;
 use crate::chance::Chance;
 
 /// Fewer rated calls than this say nothing about an agent.
-pub const EVIDENCE_MIN: u32 = 3;
+const EVIDENCE_MIN: u32 = 3;
 
 /// Below this score an agent is called only if there is no other.
 const SCORE_MIN: Score = Score::from_per_mille(400);

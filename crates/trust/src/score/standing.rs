@@ -10,11 +10,6 @@ const CALLS_PER_WORD: u64 = 4;
 /// How own experience is weighed against what others say: as n to 5.
 const OWN_BALANCE: u64 = 5 * ONE;
 
-/// One word of one rater about one call is less than this; two are more.
-const DOUBTED_CALLS: u64 = 3 * ONE / 2;
-/// Two calls of which one went well have this lower bound.
-const DOUBTED_SCORE: u64 = div(19, 100);
-
 const HALF: u64 = div(5, 10);
 const THREE_TENTHS: u64 = div(3, 10);
 const TWO_TENTHS: u64 = div(2, 10);
@@ -153,13 +148,6 @@ impl Standing {
         self.slash.times(self.honesty.times(Q32(sum)))
     }
 
-    /// Whether the little that is known is so bad that no more of it is needed: of one and a half calls or more, fewer than
-    /// about half went well.
-    #[must_use]
-    pub fn is_doubtful(&self) -> bool {
-        self.evidence.0 >= DOUBTED_CALLS && self.reliability.score.0 < DOUBTED_SCORE
-    }
-
     /// How sure the score is: n / (n + 2) of n calls.
     #[must_use]
     pub fn confidence(&self) -> Q32 {
@@ -182,16 +170,6 @@ fn bound(mean: u64, calls: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn two_bad_calls_are_enough_to_doubt_and_one_is_not() {
-        let after = |count, ok| {
-            Standing::unknown(Q32::ONE).with_calls(Counts::new(count, ok, 100 * ok, count).unwrap())
-        };
-        assert!(!Standing::unknown(Q32::ONE).is_doubtful() && !after(1, 0).is_doubtful());
-        assert!(after(2, 0).is_doubtful() && after(3, 0).is_doubtful());
-        assert!(!after(1, 1).is_doubtful() && !after(3, 2).is_doubtful() && !after(20, 19).is_doubtful());
-    }
 
     #[test]
     fn own_calls_count_at_once() {
