@@ -22,16 +22,13 @@ fn rate(node: &Node, quality: &str) {
         || node.ask("althing.receipts/v1", &["rep", "receipts", "--limit", "3"]).to_string(),
     );
     let task = kept["calls"][0]["task"].as_str().unwrap();
-    let callee = kept["calls"][0]["callee"].as_str().unwrap();
-    let shown = node.ask("althing.reputation/v1", &["rep", "show", callee]);
-    println!("rating {callee} {quality}: {} {}", shown["seen"]["service"], shown["seen"]["evidence"]);
     let _ = node.run(&["rep", "rate", task, "--quality", quality]);
 }
 
 /// Calls whoever the skill address chooses, and says what it thinks of that. Gives whether it was a cheat.
 fn call(node: &Node) -> bool {
     let said = node.run(&["send", "--skill", SKILL, "--text", "hi"]).expect(0).stdout;
-    let is_cheat = said.contains("42");
+    let is_cheat = said.contains("nonsense");
     assert!(is_cheat || said.contains("hi"), "{said}");
     if is_cheat {
         rate(node, "0");
@@ -45,7 +42,7 @@ fn expose(node: &Node, what: &[&str]) -> String {
     node.ask("althing.exposed/v1", &words)["agent"].as_str().unwrap().to_owned()
 }
 
-/// Cheats answer everything with 42, rate honest agents with 0 and each other with 100. Callers look at what they get.
+/// Cheats answer everything with nonsense, rate honest agents with 0 and each other with 100. Callers look at what they get.
 #[test]
 fn cheats_get_less_than_a_twentieth_of_the_calls() {
     let home = Home::new();
@@ -62,7 +59,7 @@ fn cheats_get_less_than_a_twentieth_of_the_calls() {
     }
     let (honest, cheats) = nodes.split_at(HONEST);
     let good: Vec<String> = honest.iter().map(|node| expose(node, &["--echo"])).collect();
-    let bad: Vec<String> = cheats.iter().map(|node| expose(node, &["--exec", "echo 42"])).collect();
+    let bad: Vec<String> = cheats.iter().map(|node| expose(node, &["--exec", "echo nonsense"])).collect();
     for node in &nodes {
         let found = || node.ask("althing.find/v1", &["find", "--skill", SKILL]);
         let all = |found: &Value| found["agents"].as_array().map(Vec::len) == Some(HONEST + CHEATS);
@@ -82,13 +79,6 @@ fn cheats_get_less_than_a_twentieth_of_the_calls() {
         let _ = cheat.run(&["send", &bad[(number + 1) % CHEATS], "--text", "hi"]);
     }
 
-    for node in &nodes {
-        for agent in good.iter().chain(&bad) {
-            let shown = node.ask("althing.reputation/v1", &["rep", "show", agent]);
-            println!("{agent} {} {}", shown["network"], shown["seen"]);
-        }
-        println!();
-    }
     let mut after = 0;
     for _ in 0..CALLS {
         after += honest.iter().filter(|node| call(node)).count();

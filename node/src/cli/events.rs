@@ -319,6 +319,7 @@ mod tests {
             "full_since": "s", "full_since_ms": 3, "node": "t", "from": "u", "changed": ["v"],
             "group": "w", "change": "x", "height": 4,
             "trustee": "w", "docket": "y", "title": "z", "questions": 5, "decided": 3, "rejected": 1,
+            "rows": 2, "rater": "ra", "record": "re",
         });
         for kind in althing_engine::EventKind::ALL {
             let said = what(kind.name(), &data);

@@ -5,11 +5,12 @@ use clap::{Command, CommandFactory, Parser};
 use super::args::Cli;
 
 /// What examples leave out, and something of that kind.
-const SHORTENED: [(&str, &str); 7] = [
+const SHORTENED: [(&str, &str); 8] = [
     ("did:key:z6Mk…", "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"),
     ("did:key:z6MkA…", "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"),
     ("did:key:z6MkB…", "did:key:z6Mkoxq3Nxci3e3FwvjJiSFeSZzJWyjBWwkpFgUgP9o3GZcZ"),
     ("did:key:z6MkC…", "did:key:z6Mkoxq3Nxci3e3FwvjJiSFeSZzJWyjBWwkpFgUgP9o3GZcZ"),
+    ("3f0c…", "3f0c000000000000000000000000000000000000000000000000000000000000"),
     ("/p2p/12D3KooW…", "/p2p/12D3KooWHCJbJKGDfCgHSoCuK9q4STyRnVveqLoXAPBbXHTZx9Cv"),
     ("/ip4/…/p2p/…", "/ip4/192.0.2.7/tcp/1/p2p/12D3KooWHCJbJKGDfCgHSoCuK9q4STyRnVveqLoXAPBbXHTZx9Cv"),
     ("12D3KooW…", "12D3KooWHCJbJKGDfCgHSoCuK9q4STyRnVveqLoXAPBbXHTZx9Cv"),
