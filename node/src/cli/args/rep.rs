@@ -70,7 +70,7 @@ same scores, which it does for the newest. Networks whose genesis names no commi
     #[command(after_help = "\
 Examples:
   althing rep checkpoint 3f0c…
-  althing vote certificate $(althing rep checkpoint 3f0c… --json | jq -r .proposal) --out checkpoint.cbor
+  althing rep checkpoint 3f0c… --json | jq -r .proposal | xargs althing vote certificate --out checkpoint.cbor
 
 The certificate of its proposal proves, without a node, that the committee decided so.")]
     Checkpoint {
