@@ -3,6 +3,7 @@ mod dockets;
 mod door;
 mod error;
 mod events;
+mod exchange;
 mod groups;
 mod reputation;
 mod sse;
@@ -21,7 +22,8 @@ pub use self::calls::CallReader;
 pub use self::door::{DOOR_EVENT_BYTES_MAX, DoorAnswer, DoorEvents, DoorRequest};
 pub use self::error::ClientError;
 pub use self::events::EventReader;
-pub use self::sse::SseEvent;
+pub use self::exchange::{Exchange, Tell, path_of};
+pub use self::sse::{SseError, SseEvent, SseReader};
 use self::wire::{Reply, Upload, Wire};
 use crate::api::{
     CallProofs, CallsQuery, Card, Document, EventsQuery, Evidence, ExposeRequest, Exposed, ExposedList, Find,
@@ -61,12 +63,20 @@ impl Client {
     /// [`ClientError::NotRunning`] when no node runs with this home, [`ClientError::Auth`] when its token cannot be
     /// read.
     pub async fn connect(home: &Path) -> Result<Self, ClientError> {
+        Self::connect_telling(home, None).await
+    }
+
+    /// The same, for who wants to be told of every request, from the first on.
+    ///
+    /// # Errors
+    /// See [`Client::connect`].
+    pub async fn connect_telling(home: &Path, tell: Option<Tell>) -> Result<Self, ClientError> {
         let token = match Token::open(&files::token(home)) {
             Ok(token) => token,
             Err(error) if error.is_absent() => return Err(ClientError::NotRunning { home: home.to_owned() }),
             Err(error) => return Err(ClientError::Auth { detail: error.to_string(), hint: error.hint() }),
         };
-        let client = Self { wire: Arc::new(Wire { home: home.to_owned(), token }), timeout: TIMEOUT };
+        let client = Self { wire: Arc::new(Wire { home: home.to_owned(), token, tell }), timeout: TIMEOUT };
         client.live().await?;
         Ok(client)
     }

@@ -62,7 +62,7 @@ pub use backend::{Asked, Backend, PeerInfo, Pinged};
 pub use call_desk::{CallDesk, Calls, Doing, Hold};
 pub use client::{
     CallReader, Client, ClientError, DOOR_EVENT_BYTES_MAX, DoorAnswer, DoorEvents, DoorRequest, EventReader,
-    SseEvent, percent_encoded,
+    Exchange, SseError, SseEvent, SseReader, Tell, path_of, percent_encoded,
 };
 pub use config::Config;
 pub use gateway::{Gateway, Running};

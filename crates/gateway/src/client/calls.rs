@@ -34,7 +34,7 @@ impl CallReader {
     /// [`ClientError::Protocol`] when what came is no call.
     pub async fn next(&mut self) -> Result<Option<CallSeen>, ClientError> {
         loop {
-            let event = self.events.next().map_err(|error| ClientError::Protocol(error.to_string()))?;
+            let event = self.events.read().map_err(|error| ClientError::Protocol(error.to_string()))?;
             if let Some(event) = event {
                 let malformed = |error| ClientError::Protocol(format!("expected a call: {error}"));
                 return serde_json::from_str(&event.data).map(Some).map_err(malformed);

@@ -116,7 +116,7 @@ impl DoorEvents {
     /// [`ClientError::Unreachable`] when the connection broke, [`ClientError::Protocol`] when what came is no event.
     pub async fn next(&mut self) -> Result<Option<SseEvent>, ClientError> {
         loop {
-            let event = self.reader.next().map_err(|error| ClientError::Protocol(error.to_string()))?;
+            let event = self.reader.read().map_err(|error| ClientError::Protocol(error.to_string()))?;
             if event.is_some() {
                 return Ok(event);
             }

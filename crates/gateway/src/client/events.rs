@@ -42,7 +42,7 @@ impl EventReader {
     /// [`ClientError::Protocol`] when what came is no event.
     pub async fn next(&mut self) -> Result<Option<CloudEvent>, ClientError> {
         loop {
-            while let Some(event) = self.reader.next().map_err(malformed)? {
+            while let Some(event) = self.reader.read().map_err(malformed)? {
                 if !event.data.is_empty() {
                     let event = serde_json::from_str(&event.data);
                     let wrong = |error| ClientError::Protocol(format!("expected a CloudEvent: {error}"));

@@ -11,9 +11,14 @@ pub struct SseEvent {
 
 /// A line or an event is longer than it may be, or not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SseError {
+pub enum SseError {
+    /// A line, or the data of an event, is too long.
     #[error("expected events of at most {max} bytes")]
-    TooLong { max: usize },
+    TooLong {
+        /// The most.
+        max: usize,
+    },
+    /// The stream is not UTF-8.
     #[error("the event stream is not UTF-8")]
     NotUtf8,
 }
@@ -22,7 +27,7 @@ pub(super) enum SseError {
 ///
 /// It holds at most one event and the piece that arrived last. What is not ended by an empty line is no event.
 #[derive(Debug)]
-pub(super) struct SseReader {
+pub struct SseReader {
     /// Most bytes of one line, and of the data of one event.
     bytes_max: usize,
     /// What has arrived and is not read: the bytes of a line that is not at its end are in `line`.
@@ -39,7 +44,9 @@ pub(super) struct SseReader {
 }
 
 impl SseReader {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    /// One that takes lines, and data of events, of at most so many bytes.
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
             arrived: Bytes::new(),
@@ -54,13 +61,16 @@ impl SseReader {
     }
 
     /// Takes what arrived next; everything before it must have been read.
-    pub(super) fn push(&mut self, bytes: Bytes) {
+    pub fn push(&mut self, bytes: Bytes) {
         debug_assert!(self.arrived.is_empty(), "what arrived before was read");
         self.arrived = bytes;
     }
 
     /// The next event of what has arrived.
-    pub(super) fn next(&mut self) -> Result<Option<SseEvent>, SseError> {
+    ///
+    /// # Errors
+    /// When what has arrived is no stream of events; nothing is to be read after that.
+    pub fn read(&mut self) -> Result<Option<SseEvent>, SseError> {
         while let Some(line) = self.line()? {
             if let Some(event) = self.take(&line)? {
                 return Ok(Some(event));
@@ -70,7 +80,8 @@ impl SseReader {
     }
 
     /// The id of the last event that came to its end with one.
-    pub(super) fn last_id(&self) -> Option<&str> {
+    #[must_use]
+    pub fn last_id(&self) -> Option<&str> {
         self.last_id.as_deref()
     }
 
@@ -144,7 +155,7 @@ mod tests {
     fn read(reader: &mut SseReader, piece: &[u8]) -> Result<Vec<SseEvent>, SseError> {
         reader.push(Bytes::copy_from_slice(piece));
         let mut events = Vec::new();
-        while let Some(event) = reader.next()? {
+        while let Some(event) = reader.read()? {
             events.push(event);
         }
         Ok(events)

@@ -11,8 +11,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::ClientError;
+use super::exchange::{Exchange, Tell, path_of};
 use crate::files;
 use crate::token::{Challenge, Token};
 
@@ -26,6 +28,8 @@ const ADDRESS_BYTES_MAX: usize = 64;
 pub(super) struct Wire {
     pub(super) home: PathBuf,
     pub(super) token: Token,
+    /// Is told of each request.
+    pub(super) tell: Option<Tell>,
 }
 
 /// What a request carries.
@@ -57,6 +61,31 @@ impl Wire {
 
     /// The same up to the head of the answer, with further headers.
     pub(super) async fn begin(
+        &self,
+        method: Method,
+        target: &str,
+        body: Option<Upload>,
+        headers: HeaderMap,
+    ) -> Result<(Connection, http::Response<Incoming>), ClientError> {
+        let Some(tell) = self.tell else { return self.exchange(method, target, body, headers).await };
+        let began = Instant::now();
+        let bytes = body.as_ref().map_or(0, |body| body.bytes.len());
+        tell(Exchange::Asks { method: &method, path: path_of(target), bytes });
+        let begun = self.exchange(method, target, body, headers).await;
+        let took = began.elapsed();
+        match &begun {
+            Ok((connection, response)) => {
+                let content_type = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+                let content_type = String::from_utf8_lossy(content_type.unwrap_or_default());
+                let (status, address) = (response.status().as_u16(), connection.address());
+                tell(Exchange::Answered { status, content_type: &content_type, address, took });
+            }
+            Err(error) => tell(Exchange::Failed { cause: &error.to_string(), took }),
+        }
+        begun
+    }
+
+    async fn exchange(
         &self,
         method: Method,
         target: &str,
