@@ -33,6 +33,7 @@ mod session;
 mod store;
 mod task;
 mod testnet;
+mod trace;
 mod up;
 mod usage;
 mod verify;
@@ -50,6 +51,7 @@ use self::args::{Cli, Command};
 use self::failure::Failure;
 use self::page::{Page, Screen};
 use self::session::Session;
+use self::trace::Trace;
 use crate::settings::{Key, Settings, Sources};
 
 /// Reads the command line, does what it says, and prints how that went.
@@ -77,7 +79,7 @@ fn run(cli: Cli, screen: Screen) -> Result<Page, Failure> {
     let home = cli.home.filter(|home| !home.as_os_str().is_empty());
     flags.extend(home.map(|home| (Key::Home, vec![home.display().to_string()])));
     let sources = Sources::new(flags, cli.config);
-    let session = Session::new(&sources, cli.timeout);
+    let session = Session::new(&sources, cli.timeout, Trace::of(cli.verbose, cli.debug));
     match cli.command {
         Command::Up(args) => up::up(&args, &Settings::read(&sources)?, &session, screen),
         Command::Config { command } => config::config(&command, &sources),

@@ -71,6 +71,12 @@ pub(crate) struct Cli {
     /// How long to wait for the node's answer, such as 500ms, 10s or 2m [default: 30s]
     #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse, help_heading = "Global options")]
     pub(crate) timeout: Option<Duration>,
+    /// Tell each request on stderr, and how it went and how long it took
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) verbose: bool,
+    /// The same with lengths, addresses and types
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) debug: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -500,6 +506,8 @@ mod tests {
         let cli = Cli::try_parse_from(["althing", "vote", "ls", "--json", "--timeout", "2m"]).unwrap();
         assert!(cli.json);
         assert_eq!(cli.timeout, Some(Duration::from_secs(120)));
+        let cli = Cli::try_parse_from(["althing", "--debug", "status", "--verbose"]).unwrap();
+        assert!(cli.debug && cli.verbose && !cli.json);
     }
 
     #[test]
@@ -515,6 +523,20 @@ mod tests {
         };
         assert_eq!(target(&["send", did, "--text", "x"]).unwrap(), did);
         assert_eq!(target(&["send", "--agent-card", "babel", "--text", "x"]).unwrap(), "babel");
+        for (given, shown) in [
+            ("https://agent.example/card?key=1", "--agent-card 'https://agent.example/card?key=1'"),
+            ("babel.json", "--agent-card babel.json"),
+            ("./babel", "--agent-card ./babel"),
+            (did, did),
+        ] {
+            assert_eq!(target(&["send", "--agent-card", given, "--text", "x"]).unwrap(), shown);
+        }
+        let insecure = |card: &str| target(&["send", "--agent-card", card, "--insecure", "--text", "x"]);
+        assert_eq!(insecure("https://localhost/").unwrap(), "--agent-card https://localhost/ --insecure");
+        for other in ["http://localhost/", "babel.json", "babel"] {
+            assert!(insecure(other).is_err(), "{other}");
+        }
+        assert!(target(&["send", "--skill", "text", "--insecure", "--text", "x"]).is_err());
         assert_eq!(
             target(&["send", "--skill", "Text/Translate", "--text", "x"]).unwrap(),
             "--skill text/translate"
@@ -564,6 +586,9 @@ mod tests {
             vec!["send", did, "--text", "x", "--svc-param", "althing-caller:me"],
             vec!["send", did, "--text", "x", "--transport", "GRPC"],
             vec!["send", did, "--text", "x", "-o", "yaml"],
+            vec!["send", did, "--text", "x", "--insecure"],
+            vec!["send", "-a", "ftp://agent.example/", "--text", "x"],
+            vec!["send", "-a", "http://anna:sesame@agent.example/", "--text", "x"],
             vec!["send", "-a", "babel", "--skill", "text", "--text", "x"],
             vec!["send", "babel", "--route", "best", "--text", "x"],
             vec!["send", "--skill", "text", "--route", "nearest", "--text", "x"],

@@ -6,6 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::failure::{Exit, Failure};
 use super::page::Page;
+use super::trace::Trace;
 use crate::settings::{Key, Settings, Sources};
 
 /// How long a command may take unless the user says otherwise.
@@ -17,13 +18,14 @@ pub(crate) struct Session {
     home: Result<PathBuf, Failure>,
     home_flag: String,
     timeout: Option<Duration>,
+    trace: Trace,
 }
 
 impl Session {
-    pub(crate) fn new(sources: &Sources, timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(sources: &Sources, timeout: Option<Duration>, trace: Trace) -> Self {
         let given = sources.flags.get(&Key::Home).and_then(|texts| texts.first());
         let home_flag = given.map_or_else(String::new, |home| format!(" --home {}", quoted(home)));
-        Self { home: Settings::home(sources).map_err(Failure::from), home_flag, timeout }
+        Self { home: Settings::home(sources).map_err(Failure::from), home_flag, timeout, trace }
     }
 
     /// What other commands have to be given to reach the same node, with a blank before it; empty if they need nothing.
@@ -37,6 +39,11 @@ impl Session {
     /// When the settings that say where it is are wrong; commands that need no node do not ask.
     pub(crate) fn home(&self) -> Result<&Path, Failure> {
         self.home.as_deref().map_err(Clone::clone)
+    }
+
+    /// What is told of requests.
+    pub(crate) fn trace(&self) -> Trace {
+        self.trace
     }
 
     /// How long the user wants to wait, or else `usual`.
@@ -56,7 +63,7 @@ impl Session {
             let cause = format!("{} is a file, not a directory", home.display());
             return Err(Failure::new(Exit::Failed, cause).hint("check --home or ALTHING_HOME".to_owned()));
         }
-        match Client::connect(home).await {
+        match Client::connect_telling(home, self.trace.teller()).await {
             Ok(client) => Ok(client.with_timeout(self.timeout_or(TIMEOUT))),
             // The gateway makes the token before the address and removes the address when it stops.
             Err(ClientError::NotRunning { home })

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 
 use super::{Clock, RunError};
+use crate::site;
 
 /// Inbound streams that may wait to be served.
 pub(super) const STREAMS_MAX: usize = 256;
@@ -127,7 +128,7 @@ impl Tunnel {
         .map_err(|cause| RunError::File { path: book, cause })?;
         let dial = Arc::new(SwarmDial { net: net.clone(), callee: callee.clone() });
         let caller = Caller::new(dial, keys, net.id(), now, &limits, (meter, keep));
-        Ok(Self { callee, caller, exposures, log, limits, tls: tls(), evidence })
+        Ok(Self { callee, caller, exposures, log, limits, tls: site::tls(), evidence })
     }
 }
 
@@ -137,18 +138,4 @@ pub(super) fn key_book(rocks: Rocks, network: Network) -> KeyBook {
     let read =
         move |agent| althing_engine::identity_records(&rocks, &of, agent).map_err(|error| error.to_string());
     KeyBook::new(network, Arc::new(read))
-}
-
-/// TLS towards agents that are exposed by an https address: whom this machine's certificates vouch for.
-fn tls() -> TlsConnector {
-    let mut roots = rustls::RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider has ciphers for every version")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
 }

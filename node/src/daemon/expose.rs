@@ -1,14 +1,12 @@
 //! Exposing agents: finding the card, trying the agent, publishing, and coming back after a restart.
 
 mod builtin;
-mod find;
 mod http_source;
 mod kept;
 mod look;
 mod names;
 mod probe;
 mod rotate;
-mod site;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,6 +26,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_rustls::TlsConnector;
 
 use self::kept::{Instead, Kept};
+use crate::site::refuse;
 
 /// Most agents that are exposed at once.
 const EXPOSED_MAX: usize = 256;
@@ -95,10 +94,6 @@ struct Source {
     shown: String,
     card_url: Option<String>,
     notes: Vec<String>,
-}
-
-pub(super) fn refuse(kind: RefusalKind, cause: impl Into<String>, hint: Option<&str>) -> Refusal {
-    Refusal { kind, cause: cause.into(), hint: hint.map(ToOwned::to_owned) }
 }
 
 impl ExposeDesk {

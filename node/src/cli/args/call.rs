@@ -21,11 +21,17 @@ Examples:
   althing send did:key:z6Mk… --text \"a long story\" --stream --json | jq .
   althing send did:key:z6Mk… --text \"work on it\" --async
   althing send did:key:z6Mk… --task-id 43667960 --text \"from Paris to Rome\"
+  althing send --agent-card https://agent.example --text \"hello\"
+  althing send --agent-card card.json --text \"hello\" --stream --verbose
 
 Waits until the task has ended or needs something, for 10 minutes unless --timeout says otherwise;
 a stream is followed for as long as it lasts. The exit code says whether the call was made: a task
 that failed is 0, too, and its state is in the output. With --json the output is the agent's own:
-{\"task\": …} or {\"message\": …}, with --stream an event a line, and of an error {\"error\": …}.")]
+{\"task\": …} or {\"message\": …}, with --stream an event a line, and of an error {\"error\": …}.
+
+An agent that --agent-card names by a URL or a file is called directly, without a node and without
+a receipt. Redirects are not followed, and a card from the network leads neither from a public
+address to one that is not, nor from TLS to none.")]
 pub(crate) struct Send {
     /// The agent: its did, or a name that this node knows
     #[arg(value_name = "AGENT", required_unless_present_any = ["agent_card", "skill"])]
@@ -64,12 +70,7 @@ pub(crate) struct Send {
 impl Send {
     /// Whom to call.
     pub(crate) fn target(&self) -> Result<Target, String> {
-        match (&self.agent, self.whom.target()) {
-            (Some(_), Some(_)) => Err("the agent is named twice".to_owned()),
-            (Some(target), None) => Ok(target.clone()),
-            (None, Some(target)) => Ok(target),
-            (None, None) => Err("no agent is named".to_owned()),
-        }
+        one_of(self.agent.clone(), &self.whom)
     }
 }
 
@@ -81,7 +82,8 @@ pub(crate) enum Task {
 Examples:
   althing task get did:key:z6Mk… 43667960
   althing task get did:key:z6Mk… 43667960 --wait --timeout 1h
-  althing task get --skill text/translate 43667960 --history 10 --json")]
+  althing task get --skill text/translate 43667960 --history 10 --json
+  althing task get --agent-card https://agent.example 43667960")]
     Get {
         #[command(flatten)]
         task: TaskWords,
@@ -170,15 +172,20 @@ pub(crate) struct Whom {
     /// Any agent with this skill, the best one at the moment
     #[arg(long, value_name = "SKILL", value_parser = skill, conflicts_with = "agent_card")]
     skill: Option<SkillPath>,
-    /// The same as AGENT, as other command lines of A2A spell it
-    #[arg(short, long, value_name = "AGENT")]
+    /// The agent by its card: a URL of it or of what it is below, or a file (with / or .json in its name), for an agent
+    /// outside of the mesh; a did or a name is the same as AGENT
+    #[arg(short, long, value_name = "URL|FILE|AGENT", value_parser = Target::of_card)]
     agent_card: Option<Target>,
+    /// Take any certificate of an agent that --agent-card names by an https URL
+    #[arg(long, requires = "agent_card")]
+    insecure: bool,
 }
 
 impl Whom {
     /// Whom these options name.
-    pub(crate) fn target(&self) -> Option<Target> {
-        self.skill.clone().map(Target::Skill).or_else(|| self.agent_card.clone())
+    pub(crate) fn target(&self) -> Result<Option<Target>, String> {
+        let named = self.skill.clone().map(Target::Skill).or_else(|| self.agent_card.clone());
+        if self.insecure { named.map(Target::insecure).transpose() } else { Ok(named) }
     }
 }
 
@@ -195,7 +202,7 @@ pub(crate) struct TaskWords {
 impl TaskWords {
     /// Whom to call, and about which task.
     pub(crate) fn read(&self) -> Result<(Target, String), String> {
-        match (&self.words[..], self.whom.target()) {
+        match (&self.words[..], self.whom.target()?) {
             ([task], Some(target)) => Ok((target, id(task)?)),
             ([agent, task], None) => Ok((agent.parse()?, id(task)?)),
             ([_], None) => Err("expected an agent and the id of its task, found one word".to_owned()),
@@ -204,9 +211,9 @@ impl TaskWords {
     }
 }
 
-/// Whom `task list` is about.
+/// Whom a command is about.
 pub(crate) fn one_of(agent: Option<Target>, whom: &Whom) -> Result<Target, String> {
-    match (agent, whom.target()) {
+    match (agent, whom.target()?) {
         (Some(_), Some(_)) => Err("the agent is named twice".to_owned()),
         (named, other) => named.or(other).ok_or_else(|| "no agent is named".to_owned()),
     }
@@ -256,6 +263,12 @@ pub(crate) enum Output {
 /// What must not be shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(pub(crate) String);
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {

@@ -1,8 +1,11 @@
-use althing_gateway::{Client, DoorAnswer, DoorRequest, percent_encoded};
+use althing_gateway::{Client, percent_encoded};
 use serde_json::Value;
 
+use super::answer::Answer;
+use super::direct::{Direct, Met};
 use super::interface::{Interface, Wanted};
 use super::reply::Reply;
+use super::request::Request;
 use super::stream::Stream;
 use super::{Envelope, Limit, Operation, Target, wire};
 use crate::cli::args::{How, Secret};
@@ -18,16 +21,25 @@ const ROUTE: &str = "althing-route";
 /// An agent whose card was read, ready to be called.
 #[derive(Debug)]
 pub(crate) struct Agent {
-    client: Client,
+    way: Way,
     target: Target,
-    /// What other commands must be given to reach the same node.
+    /// What other commands must be given to reach the same node; empty if none is needed.
     home_flag: String,
+    /// What the paths of requests begin with.
+    base: String,
     interface: Interface,
     streams: bool,
     headers: Vec<(String, Secret)>,
     /// What goes into the query of every request; empty if nothing does.
     query: String,
     limit: Limit,
+}
+
+/// How requests get to it.
+#[derive(Debug)]
+enum Way {
+    Door(Client),
+    Direct(Direct),
 }
 
 impl Agent {
@@ -38,26 +50,29 @@ impl Agent {
         limit: Limit,
         session: &Session,
     ) -> Result<Self, Failure> {
-        let client = limit.run(session.client()).await?;
         let given = how.svc_param.iter().map(|given| (given.name.clone(), given.value.clone()));
         let route = how.route.map(|strategy| (ROUTE.to_owned(), Secret(strategy.to_string())));
         let headers: Vec<_> = given.chain(route).collect();
-        let request =
-            DoorRequest::get(format!("{}{CARD}", target.door())).header("accept", "application/json")?;
-        let reply = limit.run(async { Reply::read(client.door(request).await?).await }).await?;
-        let card = reply.json().map_err(|failure| match failure.exit {
-            Exit::Failed if reply.is_absent() => {
-                Failure::new(Exit::Down, failure.cause()).envelope(Envelope::own("A2ACLI_ERR_CARD_NOT_FOUND"))
-            }
-            Exit::Failed => failure.envelope(Envelope::own("A2ACLI_ERR_CARD_INVALID")),
-            Exit::Done | Exit::Usage | Exit::Down | Exit::Auth | Exit::Timeout | Exit::Invalid => failure,
-        })?;
         let wanted = Wanted { protocol: how.a2a_version, bindings: &how.transport };
-        let interface = Interface::choose(&card, wanted)?;
+        let (way, base, query, interface, card) = match target.door() {
+            Ok(door) => {
+                let client = limit.run(session.client()).await?;
+                let card = card_at(&door, &client, limit).await?;
+                let interface = Interface::choose(&card, wanted)?;
+                (Way::Door(client), door, String::new(), interface, card)
+            }
+            Err(outside) => {
+                let met = limit.run(Direct::meet(outside, wanted, session.trace())).await?;
+                let Met { direct, card, interface, path, query } = met;
+                (Way::Direct(direct), path, query, interface, card.value().clone())
+            }
+        };
         let streams = card["capabilities"]["streaming"] == Value::Bool(true);
-        let home_flag = session.home_flag().to_owned();
-        let mut agent =
-            Self { client, target, home_flag, interface, streams, headers, query: String::new(), limit };
+        let home_flag = match way {
+            Way::Door(_) => session.home_flag().to_owned(),
+            Way::Direct(_) => String::new(),
+        };
+        let mut agent = Self { way, target, home_flag, base, interface, streams, headers, query, limit };
         agent.take_credentials(how, &card)?;
         Ok(agent)
     }
@@ -84,7 +99,7 @@ impl Agent {
 
     /// Asks for something whose answer comes whole.
     pub(crate) async fn call(&self, operation: &Operation) -> Result<Value, Failure> {
-        let reading = async { Ok::<_, Failure>(Reply::read(self.ask(operation).await?).await?) };
+        let reading = async { Reply::read(self.ask(operation).await?).await };
         self.limit.run(reading).await?.result(&self.interface, operation.is_wrapped())
     }
 
@@ -98,12 +113,14 @@ impl Agent {
         Ok(Stream::of_one(reply.result(&self.interface, true)?, self.interface.clone(), self.limit))
     }
 
-    async fn ask(&self, operation: &Operation) -> Result<DoorAnswer, Failure> {
-        let mut request = wire::request(&self.target.door(), &self.query, &self.interface, operation)?;
-        for (name, value) in &self.headers {
-            request = request.header(name, &value.0)?;
+    async fn ask(&self, operation: &Operation) -> Result<Answer, Failure> {
+        let request = wire::request(&self.base, &self.query, &self.interface, operation)?;
+        let headers = self.headers.iter();
+        let request = headers.fold(request, |request, (name, value)| request.header(name, value.clone()));
+        match &self.way {
+            Way::Door(client) => Ok(Answer::Door(client.door(request.into_door()?).await?)),
+            Way::Direct(direct) => direct.ask(request).await,
         }
-        Ok(self.client.door(request).await?)
     }
 
     /// Puts the caller's credentials where the card wants them.
@@ -117,12 +134,29 @@ impl Agent {
             Failure::new(Exit::Usage, "the agent's card does not say where --api-key goes").hint(hint)
         })?;
         match location {
-            "query" => self.query = format!("{}={}", percent_encoded(name), percent_encoded(key)),
+            "query" => {
+                let key = format!("{}={}", percent_encoded(name), percent_encoded(key));
+                self.query = if self.query.is_empty() { key } else { format!("{}&{key}", self.query) };
+            }
             "cookie" => self.headers.push(("cookie".to_owned(), Secret(format!("{name}={key}")))),
             _ => self.headers.push((name.to_owned(), Secret(key.clone()))),
         }
         Ok(())
     }
+}
+
+/// The card that a door shows.
+async fn card_at(door: &str, client: &Client, limit: Limit) -> Result<Value, Failure> {
+    let request = Request::get(format!("{door}{CARD}")).header("accept", "application/json").into_door()?;
+    let reading = async { Reply::read(Answer::Door(client.door(request).await?)).await };
+    let reply = limit.run(reading).await?;
+    reply.json().map_err(|failure| match failure.exit {
+        Exit::Failed if reply.is_absent() => {
+            Failure::new(Exit::Down, failure.cause()).envelope(Envelope::own("A2ACLI_ERR_CARD_NOT_FOUND"))
+        }
+        Exit::Failed => failure.envelope(Envelope::own("A2ACLI_ERR_CARD_INVALID")),
+        Exit::Done | Exit::Usage | Exit::Down | Exit::Auth | Exit::Timeout | Exit::Invalid => failure,
+    })
 }
 
 /// Where the first scheme with a key wants it, and under which name.

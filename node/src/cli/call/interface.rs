@@ -15,6 +15,8 @@ pub(crate) struct Interface {
     pub(crate) protocol: Protocol,
     /// What every request must name.
     pub(crate) tenant: Option<String>,
+    /// Where it is, as the card says; a door stands in for it.
+    pub(crate) url: String,
 }
 
 /// What the caller wants of an interface.
@@ -65,25 +67,27 @@ fn interfaces(card: &Value) -> Vec<Interface> {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let list =
         |name: &str| card.get(name).and_then(Value::as_array).into_iter().flatten().take(INTERFACES_MAX);
-    let interface =
-        |binding: Option<String>, version: Option<String>, usual: Protocol, tenant: Option<String>| {
-            let protocol = version.map_or(Some(usual), |version| Protocol::of(&version))?;
-            let tenant = tenant.filter(|tenant| !tenant.is_empty());
-            Some(Interface { binding: Binding::of(&binding?), protocol, tenant })
-        };
+    let interface = |entry: &Value, binding: Option<String>, version: Option<String>, usual: Protocol| {
+        let protocol = version.map_or(Some(usual), |version| Protocol::of(&version))?;
+        let tenant = text(entry, "tenant").filter(|tenant| usual == Protocol::V1 && !tenant.is_empty());
+        let url = text(entry, "url").unwrap_or_default();
+        Some(Interface { binding: Binding::of(&binding?), protocol, tenant, url })
+    };
     let mut found: Vec<_> = list("supportedInterfaces")
         .filter_map(|entry| {
             let version = text(entry, "protocolVersion").filter(|version| !version.is_empty());
-            interface(text(entry, "protocolBinding"), version, Protocol::V1, text(entry, "tenant"))
+            interface(entry, text(entry, "protocolBinding"), version, Protocol::V1)
         })
         .collect();
     if text(card, "url").is_some() {
         let version = text(card, "protocolVersion").filter(|version| !version.is_empty());
         let preferred =
             text(card, "preferredTransport").unwrap_or_else(|| Binding::JsonRpc.name().to_owned());
-        let others = list("additionalInterfaces").map(|entry| text(entry, "transport"));
-        let bindings = std::iter::once(Some(preferred)).chain(others);
-        found.extend(bindings.filter_map(|binding| interface(binding, version.clone(), Protocol::V0, None)));
+        let others = list("additionalInterfaces").map(|entry| (entry, text(entry, "transport")));
+        let all = std::iter::once((card, Some(preferred))).chain(others);
+        found.extend(
+            all.filter_map(|(entry, binding)| interface(entry, binding, version.clone(), Protocol::V0)),
+        );
     }
     found
 }
@@ -129,8 +133,9 @@ mod tests {
         let oldest = json!({"name": "x", "url": "http://a/"});
         assert_eq!(chosen(&oldest, ANY), (Binding::JsonRpc, Protocol::V0));
         let other = json!({"url": "x", "protocolVersion": "0.3.0", "preferredTransport": "GRPC",
-            "additionalInterfaces": [{"url": "x", "transport": "JSONRPC"}]});
+            "additionalInterfaces": [{"url": "y", "transport": "JSONRPC"}]});
         assert_eq!(chosen(&other, ANY), (Binding::JsonRpc, Protocol::V0));
+        assert_eq!(Interface::choose(&other, ANY).unwrap().url, "y");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 use althing_a2a::Binding;
+use althing_gateway::ClientError;
 use althing_gateway::api::Problem;
-use althing_gateway::{ClientError, DoorAnswer};
 use serde_json::Value;
 
+use super::answer::Answer;
 use super::interface::Interface;
 use super::{Envelope, old};
 use crate::cli::failure::{Exit, Failure};
@@ -25,7 +26,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) async fn read(answer: DoorAnswer) -> Result<Self, ClientError> {
+    pub(super) async fn read(answer: Answer) -> Result<Self, Failure> {
         let (status, media_type) = (answer.status(), answer.media_type());
         let cause = answer.header(CAUSE_HEADER).map(str::to_owned);
         Ok(Self { status, cause, media_type, body: answer.bytes().await? })
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     fn interface(binding: Binding, protocol: Protocol) -> Interface {
-        Interface { binding, protocol, tenant: None }
+        Interface { binding, protocol, tenant: None, url: String::new() }
     }
 
     fn reply(status: u16, cause: Option<&str>, media_type: &str, body: &str) -> Reply {

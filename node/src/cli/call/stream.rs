@@ -1,8 +1,8 @@
 use std::collections::VecDeque;
 
-use althing_gateway::DoorEvents;
 use serde_json::Value;
 
+use super::answer::Events;
 use super::interface::Interface;
 use super::reply;
 use super::{Limit, Progress, Standing};
@@ -11,14 +11,14 @@ use crate::cli::failure::Failure;
 /// The events that an agent tells of a task, in the form of 1.0.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    events: Option<DoorEvents>,
+    events: Option<Events>,
     ready: VecDeque<Value>,
     interface: Interface,
     limit: Limit,
 }
 
 impl Stream {
-    pub(super) fn open(events: DoorEvents, interface: Interface, limit: Limit) -> Self {
+    pub(super) fn open(events: Events, interface: Interface, limit: Limit) -> Self {
         Self { events: Some(events), ready: VecDeque::new(), interface, limit }
     }
 

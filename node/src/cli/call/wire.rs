@@ -2,72 +2,70 @@
 
 use a2a::{JsonRpcId, JsonRpcRequest};
 use althing_a2a::{Binding, Protocol};
-use althing_gateway::{DoorRequest, percent_encoded};
+use althing_gateway::percent_encoded;
 use serde_json::Value;
 
 use super::interface::Interface;
 use super::operation::Operation;
+use super::request::Request;
 use super::{Envelope, old};
 use crate::cli::failure::{Exit, Failure};
 
 /// The id of the one request that a connection carries by JSON-RPC.
 const ID: i64 = 1;
 
-/// The request for an operation at a door, whose path ends in a slash.
+/// The request for an operation, whose path begins with `base`: of a door, or of the interface itself. Paths of HTTP+JSON
+/// are joined to it as it is.
 pub(super) fn request(
-    door: &str,
+    base: &str,
     query: &str,
     interface: &Interface,
     operation: &Operation,
-) -> Result<DoorRequest, Failure> {
+) -> Result<Request, Failure> {
     let params = operation.params(interface.tenant.as_deref())?;
     let request = match (&interface.binding, interface.protocol) {
-        (Binding::HttpJson, _) => http_json(door, query, interface, operation, &params)?,
-        (_, Protocol::V1) => json_rpc(door, query, operation.method(), params)?,
+        (Binding::HttpJson, _) => http_json(base, query, interface, operation, &params)?,
+        (_, Protocol::V1) => json_rpc(base, query, operation.method(), params)?,
         (_, Protocol::V0) => {
             let method = old::method(operation).ok_or_else(not_in_0_3)?;
-            json_rpc(door, query, method, old::params(params))?
+            json_rpc(base, query, method, old::params(params))?
         }
     };
     let accept = if operation.streams() { "text/event-stream" } else { "application/json" };
-    let request = request.header("accept", accept)?;
-    Ok(request.header("a2a-version", interface.protocol.version())?)
+    Ok(request.header("accept", accept).header("a2a-version", interface.protocol.version()))
 }
 
-fn json_rpc(door: &str, query: &str, method: &str, params: Value) -> Result<DoorRequest, Failure> {
+fn json_rpc(base: &str, query: &str, method: &str, params: Value) -> Result<Request, Failure> {
     let request = JsonRpcRequest::new(JsonRpcId::Number(ID), method, Some(params));
-    Ok(DoorRequest::post(target(door, "", query), written(&request)?))
+    Ok(Request::post(target(base, "", query), written(&request)?))
 }
 
 /// Sections 11.3 and 11.5 of A2A 1.0.
 fn http_json(
-    door: &str,
+    base: &str,
     query: &str,
     interface: &Interface,
     operation: &Operation,
     params: &Value,
-) -> Result<DoorRequest, Failure> {
+) -> Result<Request, Failure> {
     let tenant = interface.tenant.as_deref().map(percent_encoded);
-    let base = tenant.map_or_else(|| door.to_owned(), |tenant| format!("{door}{tenant}/"));
+    let base = tenant.map_or_else(|| base.to_owned(), |tenant| format!("{base}{tenant}/"));
     let task = |id: &str| format!("tasks/{}", percent_encoded(id));
     Ok(match operation {
-        Operation::Send(_) => DoorRequest::post(target(&base, "message:send", query), written(params)?),
-        Operation::Stream(_) => DoorRequest::post(target(&base, "message:stream", query), written(params)?),
+        Operation::Send(_) => Request::post(target(&base, "message:send", query), written(params)?),
+        Operation::Stream(_) => Request::post(target(&base, "message:stream", query), written(params)?),
         Operation::Cancel(request) => {
-            DoorRequest::post(target(&base, &format!("{}:cancel", task(&request.id)), query), b"{}".to_vec())
+            Request::post(target(&base, &format!("{}:cancel", task(&request.id)), query), b"{}".to_vec())
         }
-        Operation::Subscribe(request) => DoorRequest::post(
-            target(&base, &format!("{}:subscribe", task(&request.id)), query),
-            b"{}".to_vec(),
-        ),
-        Operation::Get(request) => DoorRequest::get(target(
-            &base,
-            &task(&request.id),
-            &with_members(query, params, &["historyLength"]),
-        )),
+        Operation::Subscribe(request) => {
+            Request::post(target(&base, &format!("{}:subscribe", task(&request.id)), query), b"{}".to_vec())
+        }
+        Operation::Get(request) => {
+            Request::get(target(&base, &task(&request.id), &with_members(query, params, &["historyLength"])))
+        }
         Operation::List(_) => {
             let members = ["contextId", "status", "pageSize", "pageToken"];
-            DoorRequest::get(target(&base, "tasks", &with_members(query, params, &members)))
+            Request::get(target(&base, "tasks", &with_members(query, params, &members)))
         }
     })
 }
@@ -105,7 +103,7 @@ mod tests {
     use super::*;
 
     fn interface(binding: Binding, protocol: Protocol, tenant: Option<&str>) -> Interface {
-        Interface { binding, protocol, tenant: tenant.map(str::to_owned) }
+        Interface { binding, protocol, tenant: tenant.map(str::to_owned), url: String::new() }
     }
 
     fn shown(interface: &Interface, operation: &Operation, query: &str) -> String {

@@ -3,13 +3,13 @@ use std::sync::Arc;
 use althing_engine::{Refusal, RefusalKind};
 use althing_tunnel::{Doors, HttpOrigin, Pin};
 
-use super::find::{self, Found};
-use super::{Shared, Source, refuse, site};
+use super::{Shared, Source, refuse};
+use crate::site::{self, Found};
 
 impl Shared {
     /// An agent over HTTP: its card is found, and its interfaces at that place are its doors.
     pub(super) async fn http_source(&self, url: &str) -> Result<Source, Refusal> {
-        let Found { card, target, site, card_url } = find::find(url, &self.tls).await?;
+        let Found { card, target, site, card_url } = site::find(url, &self.tls, |_| {}).await?;
         let mut notes = Vec::new();
         let is_there = |interface: &url::Url| site::is_at(interface, &site);
         for interface in card.interfaces() {

@@ -1,3 +1,9 @@
+//! Agents at addresses that the operator of this machine names: where they are, what their cards say, and TLS with them.
+
+mod any_certificate;
+mod find;
+mod tls;
+
 use std::time::Duration;
 
 use althing_a2a::OperatorUrl;
@@ -9,7 +15,8 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use super::refuse;
+pub(crate) use self::find::{Found, find};
+pub(crate) use self::tls::{tls, tls_with_any_certificate};
 
 /// Most addresses of one name.
 const ADDRESSES_MAX: usize = 8;
@@ -17,8 +24,13 @@ const ADDRESSES_MAX: usize = 8;
 /// How long resolving a name may take.
 const RESOLVED_WITHIN: Duration = Duration::from_secs(5);
 
+/// Why something about such an agent is not done.
+pub(crate) fn refuse(kind: RefusalKind, cause: impl Into<String>, hint: Option<&str>) -> Refusal {
+    Refusal { kind, cause: cause.into(), hint: hint.map(ToOwned::to_owned) }
+}
+
 /// Resolves a URL once; only what it resolves to is dialed from then on.
-pub(super) async fn resolve(url: &OperatorUrl) -> Result<Site, Refusal> {
+pub(crate) async fn resolve(url: &OperatorUrl) -> Result<Site, Refusal> {
     let url = url.url();
     let invalid = |cause: String| refuse(RefusalKind::Invalid, cause, None);
     let host = url.host_str().ok_or_else(|| invalid(format!("{url} names no host")))?;
@@ -51,7 +63,7 @@ pub(super) async fn resolve(url: &OperatorUrl) -> Result<Site, Refusal> {
 }
 
 /// Whether an interface of a card is at a site: the same scheme and port, and the same host or another name of this machine.
-pub(super) fn is_at(interface: &Url, site: &Site) -> bool {
+pub(crate) fn is_at(interface: &Url, site: &Site) -> bool {
     let Ok(base) = site.base.parse::<Url>() else { return false };
     let same_port = interface.port_or_known_default() == base.port_or_known_default();
     let same_host = interface.host() == base.host() || is_here(interface) && is_here(&base);

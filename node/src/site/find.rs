@@ -1,35 +1,41 @@
 use althing_a2a::{OperatorUrl, OriginCard};
 use althing_engine::{Refusal, RefusalKind};
+use althing_gateway::{Exchange, path_of};
 use althing_tunnel::{FetchError, HttpOrigin, Site};
-use http::StatusCode;
+use http::{Method, StatusCode};
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
-use super::{refuse, site};
+use super::{refuse, resolve};
 
 /// Where cards are looked for below an address: where A2A 1.0 has them, and where older agents do.
 const PLACES: [&str; 3] =
     ["/.well-known/agent-card.json", "/.well-known/agent.json", "/.well-known/agent-card"];
 
 /// An agent's card, and where it was.
-pub(super) struct Found {
-    pub(super) card: OriginCard,
-    pub(super) target: String,
-    pub(super) site: Site,
-    pub(super) card_url: String,
+pub(crate) struct Found {
+    pub(crate) card: OriginCard,
+    pub(crate) target: String,
+    pub(crate) site: Site,
+    pub(crate) card_url: String,
 }
 
-/// Finds the card at a URL, or below it.
-pub(super) async fn find(text: &str, tls: &TlsConnector) -> Result<Found, Refusal> {
+/// Finds the card at a URL, or below it. `tell` is told of each request.
+pub(crate) async fn find(
+    text: &str,
+    tls: &TlsConnector,
+    tell: impl Fn(Exchange<'_>),
+) -> Result<Found, Refusal> {
     let url = OperatorUrl::parse(text).map_err(|error| {
         // What stands before an @ may be a password.
         let shown: String = text.rsplit('@').next().unwrap_or_default().chars().take(200).collect();
         refuse(RefusalKind::Invalid, format!("{shown}: {error}"), Some("write it as http://localhost:9999"))
     })?;
-    let site = site::resolve(&url).await?;
+    let site = resolve(&url).await?;
     let origin = HttpOrigin::new(site.clone(), tls.clone(), None);
     let mut last = None;
     for target in targets(&url) {
-        match origin.fetch(&target).await {
+        match fetch(&origin, &site, &target, &tell).await {
             Ok(bytes) => match OriginCard::parse(&bytes) {
                 Ok(card) => {
                     let card_url = format!("{}{target}", site.base);
@@ -65,13 +71,43 @@ pub(super) async fn find(text: &str, tls: &TlsConnector) -> Result<Found, Refusa
                 | FetchError::Broken { .. }),
             ) => {
                 let hint = matches!(error, FetchError::Redirect { .. })
-                    .then_some("expose the address that it redirects to");
+                    .then_some("name the address that it redirects to");
                 return Err(refuse(RefusalKind::Invalid, error.to_string(), hint));
             }
         }
     }
     let nothing = || refuse(RefusalKind::NotFound, format!("{} has no agent card", site.base), None);
     Err(last.unwrap_or_else(nothing))
+}
+
+async fn fetch(
+    origin: &HttpOrigin,
+    site: &Site,
+    target: &str,
+    tell: &impl Fn(Exchange<'_>),
+) -> Result<Vec<u8>, FetchError> {
+    let path = format!("{}{}", site.base, path_of(target));
+    tell(Exchange::Asks { method: &Method::GET, path: &path, bytes: 0 });
+    let began = Instant::now();
+    let fetched = origin.fetch(target).await;
+    let took = began.elapsed();
+    let status = match &fetched {
+        Ok(_) => Ok(StatusCode::OK),
+        Err(FetchError::Status { status, .. }) => Ok(*status),
+        Err(
+            error @ (FetchError::Origin(_)
+            | FetchError::Redirect { .. }
+            | FetchError::TooLarge { .. }
+            | FetchError::Broken { .. }),
+        ) => Err(error.to_string()),
+    };
+    match &status {
+        Ok(status) => {
+            tell(Exchange::Answered { status: status.as_u16(), content_type: "", address: &site.base, took })
+        }
+        Err(cause) => tell(Exchange::Failed { cause, took }),
+    }
+    fetched
 }
 
 fn is_elsewhere(status: StatusCode) -> bool {
