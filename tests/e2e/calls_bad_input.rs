@@ -97,7 +97,7 @@ fn what_is_not_an_agent_is_named() {
         )
     });
     let said = expose(&node, &redirect.url(), &[]).expect(1).says(&to).says("redirects are not followed");
-    let _ = said.says("hint: expose the address that it redirects to");
+    let _ = said.says("hint: name the address that it redirects to");
     assert!(target.asked().is_empty());
     assert!(exposed(&node).is_empty());
 }

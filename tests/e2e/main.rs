@@ -7,6 +7,7 @@ mod bad_input;
 mod bench;
 mod calls_bad_input;
 mod calls_door;
+mod calls_outside;
 mod calls_pin;
 mod calls_rotation;
 mod cheats;
