@@ -1,5 +1,8 @@
 use crate::{Score, Ticks};
 
+/// An agent whose reputation rests on fewer rated calls than this is a newcomer: they say nothing about it.
+pub const EVIDENCE_MIN: u32 = 3;
+
 /// An agent that a call may go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate<A> {
@@ -23,6 +26,12 @@ impl<A> Candidate<A> {
     #[must_use]
     pub fn unknown(agent: A) -> Self {
         Self { agent, reputation: None }
+    }
+
+    /// Whether too little is known of it to go by that.
+    #[must_use]
+    pub fn is_newcomer(&self) -> bool {
+        self.reputation.is_none_or(|reputation| reputation.evidence < EVIDENCE_MIN)
     }
 }
 

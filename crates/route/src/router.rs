@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use crate::breaker::Pass;
 use crate::chance::Chance;
 use crate::standing::LOAD_UNKNOWN;
-use crate::{Breaker, BreakerLimits, Candidate, Choice, Gate, Standing, Strategy, Ticks, Unavailable};
+use crate::{
+    Breaker, BreakerLimits, Candidate, Choice, Gate, Reason, Standing, Strategy, Ticks, Unavailable, Weighed,
+};
 
 mod best;
 
@@ -143,6 +145,35 @@ impl<A: Ord + Clone> Router<A> {
             state.chosen = used;
         }
         Ok(Choice { agent, is_trial })
+    }
+
+    /// Why [`Strategy::Best`] may choose each of these now, or does not; of the first [`CANDIDATES_MAX`].
+    #[must_use]
+    pub fn weigh(&self, candidates: &[Candidate<A>], now: Ticks) -> Weighed {
+        let candidates = &candidates[..candidates.len().min(CANDIDATES_MAX)];
+        let gate = |candidate: &Candidate<A>| {
+            self.agents.get(&candidate.agent).map_or(Gate::Pass, |agent| agent.breaker.gate(now))
+        };
+        let open_to = |wanted: Gate| -> Vec<_> {
+            let open = candidates.iter().filter(|candidate| gate(candidate) == wanted);
+            open.map(|candidate| self.option(candidate, now)).collect()
+        };
+        let mut well = best::reasons(&open_to(Gate::Pass)).into_iter();
+        let reasons: Vec<_> = candidates
+            .iter()
+            .map(|candidate| match gate(candidate) {
+                Gate::Pass => well.next().expect("there is one for each that passes"),
+                Gate::Probe => Reason::Back,
+                Gate::Shut(until) => Reason::Shut(until),
+            })
+            .collect();
+        let any = |reason: Reason| reasons.contains(&reason);
+        let trial_per_million = match (any(Reason::Newcomer), any(Reason::Good)) {
+            (false, _) => 0,
+            (true, true) => self.trials.per_million(),
+            (true, false) => 1_000_000,
+        };
+        Weighed { reasons, trial_per_million }
     }
 
     /// A call begins: one that was chosen, or one that names its agent ([`Choice::only`]).

@@ -1,9 +1,6 @@
 use super::Choosable;
-use crate::Score;
 use crate::chance::Chance;
-
-/// Fewer rated calls than this say nothing about an agent.
-const EVIDENCE_MIN: u32 = 3;
+use crate::{Reason, Score};
 
 /// Below this score an agent is called only if there is no other.
 const SCORE_MIN: Score = Score::from_per_mille(400);
@@ -36,8 +33,18 @@ impl Trials {
 
     /// Whether this call tries a newcomer: with a chance of a tenth of the share of trials that went well.
     fn is_due(&self, chance: &mut Chance) -> bool {
-        let all = TRIAL_SHARE * (u128::from(self.all) + 1);
-        chance.below(all) <= u128::from(self.succeeded)
+        let (due, all) = self.share();
+        chance.below(all) < due
+    }
+
+    /// That chance, in millionths.
+    pub(super) fn per_million(&self) -> u32 {
+        let (due, all) = self.share();
+        u32::try_from(1_000_000 * due / all).unwrap_or(1_000_000)
+    }
+
+    fn share(&self) -> (u128, u128) {
+        (u128::from(self.succeeded) + 1, TRIAL_SHARE * (u128::from(self.all) + 1))
     }
 }
 
@@ -51,22 +58,20 @@ pub(super) fn best<'o, 'c, A>(
     trials: &Trials,
     chance: &mut Chance,
 ) -> (Option<&'o Choosable<'c, A>>, bool) {
-    if options.iter().all(|option| option.candidate.reputation.is_none()) {
+    let reasons = reasons(options);
+    let all = |reason: Reason| -> Vec<&'o Choosable<'c, A>> {
+        options.iter().zip(&reasons).filter(|(_, of)| **of == reason).map(|(option, _)| option).collect()
+    };
+    if reasons.first() == Some(&Reason::Unrated) {
         return (cheapest(options.iter()), false);
     }
-    let is_new = |option: &&Choosable<'c, A>| {
-        option.candidate.reputation.is_none_or(|reputation| reputation.evidence < EVIDENCE_MIN)
-    };
-    let (new, rated): (Vec<_>, Vec<_>) = options.iter().partition(is_new);
-    let highest = rated.iter().map(|option| score(option)).max().unwrap_or_default();
-    let least = SCORE_MIN.max(highest.minus(SCORE_BAND));
-    let good: Vec<_> = rated.iter().copied().filter(|option| score(option) >= least).collect();
+    let (new, good) = (all(Reason::Newcomer), all(Reason::Good));
     if !new.is_empty() && (good.is_empty() || trials.is_due(chance)) {
         let at = usize::try_from(chance.below(new.len() as u128)).unwrap_or(0);
         return (new.get(at).copied(), true);
     }
     if good.is_empty() {
-        return (rated.into_iter().max_by_key(|option| score(option)), false);
+        return (all(Reason::LeastBad).first().copied(), false);
     }
     let one = by_square(&good, chance);
     let other = by_square(&good, chance);
@@ -77,6 +82,25 @@ pub(super) fn best<'o, 'c, A>(
         (Some(one), Some(other)) if is_faster(one, other) => (Some(other), false),
         (one, _) => (one, false),
     }
+}
+
+/// Why each of those that can be called may be chosen, or is not.
+pub(super) fn reasons<A>(options: &[Choosable<'_, A>]) -> Vec<Reason> {
+    if options.iter().all(|option| option.candidate.reputation.is_none()) {
+        return vec![Reason::Unrated; options.len()];
+    }
+    let rated = || options.iter().enumerate().filter(|(_, option)| !option.candidate.is_newcomer());
+    let best = rated().max_by_key(|(_, option)| score(option)).map(|(at, option)| (at, score(option)));
+    let (_, highest) = best.unwrap_or_default();
+    let is_last_resort = rated().count() == options.len() && highest < SCORE_MIN;
+    let reason = |(at, option): (usize, &Choosable<'_, A>)| match score(option) {
+        _ if option.candidate.is_newcomer() => Reason::Newcomer,
+        _ if is_last_resort && best.is_some_and(|(best, _)| best == at) => Reason::LeastBad,
+        score if score < SCORE_MIN => Reason::Low,
+        score if score < highest.minus(SCORE_BAND) => Reason::Behind,
+        _ => Reason::Good,
+    };
+    options.iter().enumerate().map(reason).collect()
 }
 
 fn score<A>(option: &Choosable<'_, A>) -> Score {

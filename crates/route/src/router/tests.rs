@@ -142,6 +142,42 @@ fn newcomers_are_tried_now_and_then_and_less_if_they_fail() {
 }
 
 #[test]
+fn each_candidate_has_the_reason_that_it_is_chosen_or_passed_over_for() {
+    let mut router = Router::default();
+    for _ in 0..5 {
+        call(&mut router, 5, Outcome::Failure, 1, Ticks(0));
+    }
+    let candidates = [
+        rated(0, 900, 50),
+        rated(1, 750, 3),
+        rated(2, 749, 50),
+        rated(3, 399, 50),
+        rated(4, 1_000, 2),
+        rated(5, 1_000, 50),
+        Candidate::unknown(6),
+    ];
+    let weighed = router.weigh(&candidates, Ticks(1));
+    let Reason::Shut(until) = weighed.reasons[5] else { panic!("{weighed:?}") };
+    let expected = [
+        Reason::Good,
+        Reason::Good,
+        Reason::Behind,
+        Reason::Low,
+        Reason::Newcomer,
+        Reason::Shut(until),
+        Reason::Newcomer,
+    ];
+    assert_eq!(weighed, Weighed { reasons: expected.to_vec(), trial_per_million: 100_000 });
+    assert_eq!(router.weigh(&candidates, until).reasons[5], Reason::Back);
+    let weighed = |candidates: &[Candidate<u32>]| router.weigh(candidates, Ticks(1));
+    assert_eq!(weighed(&[rated(2, 300, 9), rated(3, 390, 9)]).reasons, [Reason::Low, Reason::LeastBad]);
+    let tried = weighed(&[rated(2, 300, 9), Candidate::unknown(3)]);
+    assert_eq!((tried.reasons, tried.trial_per_million), (vec![Reason::Low, Reason::Newcomer], 1_000_000));
+    assert_eq!(weighed(&unknown(1)).reasons, [Reason::Unrated]);
+    assert_eq!(weighed(&[]), Weighed { reasons: Vec::new(), trial_per_million: 0 });
+}
+
+#[test]
 fn of_two_with_a_good_reputation_the_much_faster_one_is_called_more() {
     let mut router = Router::default();
     call(&mut router, 0, Outcome::Success, 500, Ticks(0));
@@ -309,5 +345,40 @@ proptest! {
         }
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         prop_assert!(most - least <= 1, "{:?}", counts);
+    }
+
+    #[test]
+    fn whoever_is_chosen_has_a_reason_to_be(
+        of in proptest::collection::vec((0_u32..1_001, 0_u32..6, any::<bool>(), 0_u32..7), 1..12),
+        trials in proptest::collection::vec(any::<bool>(), 0..20),
+        draws in proptest::collection::vec(any::<u64>(), 1..60),
+        now in 0_u64..90_000,
+    ) {
+        let mut router = Router::default();
+        for succeeded in trials {
+            router.trials.count(succeeded);
+        }
+        let mut candidates = Vec::new();
+        for (agent, (per_mille, evidence, is_known, failures)) in (0_u32..).zip(of) {
+            let known = rated(agent, per_mille, evidence);
+            candidates.push(if is_known { known } else { Candidate::unknown(agent) });
+            for _ in 0..failures {
+                call(&mut router, agent, Outcome::Failure, 1, Ticks(0));
+            }
+        }
+        let now = Ticks(now);
+        let weighed = router.weigh(&candidates, now);
+        for draw in draws {
+            let Ok(choice) = router.choose(&candidates, Strategy::Best, now, draw) else {
+                let is_shut = |reason: &Reason| matches!(reason, Reason::Shut(_));
+                prop_assert!(weighed.reasons.iter().all(is_shut), "{:?}", weighed);
+                break;
+            };
+            let reason = weighed.reasons[choice.agent as usize];
+            prop_assert!(reason.may_be_chosen(), "{:?}", reason);
+            prop_assert!(!choice.is_trial || matches!(reason, Reason::Newcomer | Reason::Back));
+            prop_assert!(choice.is_trial || reason != Reason::Newcomer);
+            prop_assert!(!choice.is_trial || reason == Reason::Back || weighed.trial_per_million > 0);
+        }
     }
 }
