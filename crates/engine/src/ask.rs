@@ -4,6 +4,7 @@ use althing_trust::{Accept, AttestationsBody, RatingEpoch};
 
 mod checkpoint;
 mod docket;
+mod grounds;
 mod holders;
 mod list;
 mod reputation;
@@ -11,6 +12,7 @@ mod vote;
 
 pub use self::checkpoint::*;
 pub use self::docket::*;
+pub use self::grounds::*;
 pub use self::holders::*;
 pub use self::list::*;
 pub use self::reputation::*;
@@ -325,6 +327,8 @@ pub enum Answer {
     Accused(Option<RecordId>),
     /// To [`ReputationAsk::Show`].
     Reputation(Box<Reputation>),
+    /// To [`ReputationAsk::Grounds`].
+    Grounds(Box<Grounds>),
     /// To [`ReputationAsk::Top`].
     Ranking {
         /// At the end of which rating epoch; none if no scores were computed.

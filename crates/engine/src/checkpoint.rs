@@ -135,6 +135,11 @@ impl Checkpoints {
         self.is_news = true;
     }
 
+    /// Those that were decided, the newest first.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = RecordId> {
+        self.chain.iter().rev().map(|link| link.checkpoint)
+    }
+
     /// The newest checkpoint whose attestations are all here.
     fn tip(&self) -> Option<&Link> {
         self.chain.get(self.applied.checked_sub(1)?)

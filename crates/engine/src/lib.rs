@@ -31,6 +31,7 @@ mod fork;
 mod found;
 mod frame;
 mod gate;
+mod grounds;
 mod group;
 mod group_ask;
 mod group_asks;

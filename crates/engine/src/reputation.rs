@@ -229,14 +229,19 @@ impl<S: Snapshot> Engine<S> {
 
     /// What this node chooses by of an agent: the newest scores, and calls of its own that they do not rest on.
     pub(crate) fn standing(&self, agent: AgentId) -> Option<Standing> {
+        match self.known_and_own(agent) {
+            (known, None) => known,
+            (known, Some(own)) => Some(known.unwrap_or_else(|| Standing::unknown(Q32::ONE)).with_calls(own)),
+        }
+    }
+
+    /// The newest scores of an agent, and calls to it of this node's own that they do not rest on.
+    pub(crate) fn known_and_own(&self, agent: AgentId) -> (Option<Standing>, Option<Counts>) {
         let scores = self.ratings.scores.as_ref();
         let known = scores.and_then(|scores| scores.standing(agent));
         let is_in = |epoch: &RatingEpoch| scores.is_some_and(|scores| scores.told.contains(epoch));
         let own = self.ratings.own.iter().filter(|(epoch, _)| !is_in(epoch));
-        match own.filter_map(|(_, calls)| calls.get(&agent).copied()).reduce(Counts::plus) {
-            None => known,
-            Some(own) => Some(known.unwrap_or_else(|| Standing::unknown(Q32::ONE)).with_calls(own)),
-        }
+        (known, own.filter_map(|(_, calls)| calls.get(&agent).copied()).reduce(Counts::plus))
     }
 
     /// Reads the ledger from the records.
@@ -457,6 +462,7 @@ impl<S: Snapshot> Engine<S> {
     ) -> Result<(), ReadError> {
         let answer = match ask {
             ReputationAsk::Show { agent } => return self.on_show_agent(no, agent, now),
+            ReputationAsk::Grounds { agent, goal } => Answer::Grounds(Box::new(self.grounds(agent, goal)?)),
             ReputationAsk::Top { skill, limit } => {
                 Answer::Ranking { epoch: self.scored_epoch(), agents: self.ranking(skill, limit, now)? }
             }

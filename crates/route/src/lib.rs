@@ -43,7 +43,7 @@ pub use buckets::Buckets;
 pub use candidate::{Candidate, Choice, EVIDENCE_MIN, Reputation, Unavailable};
 pub use reason::{Reason, Weighed};
 pub use retry::{Progress, Repeat, may_retry};
-pub use router::{AGENTS_MAX, CANDIDATES_MAX, Outcome, Router, Ticket};
+pub use router::{AGENTS_MAX, CANDIDATES_MAX, Outcome, Router, SCORE_MIN, Ticket};
 pub use score::Score;
 pub use standing::Standing;
 pub use strategy::{Strategy, UnknownStrategy};

@@ -9,6 +9,8 @@ use crate::{
 
 mod best;
 
+pub use self::best::SCORE_MIN;
+
 /// Most agents whose calls are remembered. Of more, the one that was not called for the longest time is forgotten.
 pub const AGENTS_MAX: usize = 4_096;
 

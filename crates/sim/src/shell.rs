@@ -399,6 +399,7 @@ impl Sim {
             | Answer::Groups(_)
             | Answer::Reputation(_)
             | Answer::Ranking { .. }
+            | Answer::Grounds(_)
             | Answer::Ratings { .. }
             | Answer::Checkpoints(_)
             | Answer::Evidence(_)

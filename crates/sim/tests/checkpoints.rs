@@ -4,7 +4,7 @@
 
 use althing_ballot::{Choice, ClosedTerms, Electorate, ProposalBody, Question, Rule, Subject, leaf};
 use althing_engine::{
-    Answer, Ask, AttestationsBody, CheckpointShown, ReputationAsk, Taken, Unproved, VoteState,
+    Answer, Ask, AttestationsBody, CheckpointShown, Q32, ReputationAsk, Taken, Unproved, VoteState,
 };
 use althing_record::cbor::{self, Encode, Writer};
 use althing_record::{
@@ -454,6 +454,10 @@ fn a_struck_row_counts_nothing_on_any_node_whenever_it_came() {
     let Answer::Reputation(shown) = net.answer(no) else { panic!("no reputation") };
     let raters: Vec<_> = shown.raters.iter().map(|one| one.rater).collect();
     assert_eq!(raters, [net.agent(0)]);
+    let no = net.ask(late, Ask::Reputation(ReputationAsk::Grounds { agent: of, goal: Q32::ONE }));
+    let Answer::Grounds(grounds) = net.answer(no) else { panic!("no grounds") };
+    let rows: Vec<_> = grounds.rows.iter().map(|one| (one.row.rater, one.is_struck, one.struck_by)).collect();
+    assert_eq!(rows, [(net.agent(0), false, None), (net.agent(1), true, Some(record.id()))]);
 }
 
 #[test]

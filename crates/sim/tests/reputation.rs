@@ -4,7 +4,9 @@
 
 mod rating;
 
-use althing_engine::{Answer, Ask, AttestationsBody, RefusalKind, ReputationAsk, Taken};
+use std::collections::BTreeMap;
+
+use althing_engine::{Answer, Ask, AttestationsBody, GOOD_CALLS_MAX, Q32, RefusalKind, ReputationAsk, Taken};
 use althing_record::cbor;
 use althing_record::{AgentId, Content, Draft, Incarnation, Kind, Placement, Record};
 use althing_sim::{Sim, agent_key};
@@ -48,6 +50,35 @@ fn every_node_computes_the_same_scores_and_keeps_them_over_a_restart() {
     let no = net.ask(4, Ask::Reputation(ReputationAsk::Show { agent: bad }));
     let Answer::Reputation(shown) = net.answer(no) else { panic!("no reputation") };
     assert_eq!((shown.raters_known, shown.raters.len()), (3, 3));
+    let grounds = |net: &mut Sim, agent: AgentId, goal: u64| {
+        let goal = Q32(Q32::ONE.0 / 1_000 * goal);
+        let no = net.ask(4, Ask::Reputation(ReputationAsk::Grounds { agent, goal }));
+        let Answer::Grounds(found) = net.answer(no) else { panic!("no grounds") };
+        *found
+    };
+    let found = grounds(&mut net, bad, 400);
+    assert_eq!(found.rows.len(), 9, "three rating epochs of each of three raters");
+    for (of, rater) in found.rows.chunks(3).zip(&shown.raters) {
+        assert!(of.iter().all(|one| one.row.rater == rater.rater && one.row.target == bad && !one.is_struck));
+        assert!(of.is_sorted_by(|newer, older| newer.row.epoch > older.row.epoch));
+        assert_eq!((of[0].row.counts.count(), of[0].row.counts.ok()), (5, 0));
+    }
+    let needed = found.good_calls.unwrap();
+    assert!((1..=GOOD_CALLS_MAX).contains(&needed), "{needed}");
+    assert!(grounds(&mut net, bad, 300).good_calls.unwrap() < needed);
+    assert_eq!(grounds(&mut net, good, 400).good_calls, Some(0));
+    assert_eq!(grounds(&mut net, bad, 1_000).good_calls, None, "no number of calls is all of it");
+    // With so many calls it is there, with one less it is not.
+    for (calls, is_there) in [(needed - 1, false), (needed, true)] {
+        let calls = u64::from(calls);
+        let counts = Counts::new(calls, calls, 100 * calls, calls).unwrap();
+        let calls = BTreeMap::from([(RatingEpoch(1_000), BTreeMap::from([(bad, counts)]))]);
+        let no = net.ask(4, Ask::Reputation(ReputationAsk::Experience { calls }));
+        assert_eq!(net.answer(no), Answer::Experienced);
+        assert_eq!(grounds(&mut net, bad, 400).good_calls == Some(0), is_there);
+    }
+    let no = net.ask(4, Ask::Reputation(ReputationAsk::Experience { calls: BTreeMap::new() }));
+    assert_eq!(net.answer(no), Answer::Experienced);
     let no = net.ask(4, Ask::Reputation(ReputationAsk::Rows { after: None }));
     let Answer::Ratings { rows, next } = net.answer(no) else { panic!("no rows") };
     assert_eq!((rows.len(), next), (18, None));

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use althing_card::SkillPath;
 use althing_record::{AgentId, Digest, Millis, NodeId, RecordId};
-use althing_trust::{Contribution, Counts, RatingEpoch, Standing};
+use althing_trust::{Contribution, Counts, Q32, RatingEpoch, Standing};
 
 /// Most raters that one [`Reputation`] names.
 pub const RATERS_MAX: usize = 64;
@@ -17,6 +17,13 @@ pub enum ReputationAsk {
     Show {
         /// Any agent.
         agent: AgentId,
+    },
+    /// What the scores of one agent rest on, and what would lift them.
+    Grounds {
+        /// Any agent.
+        agent: AgentId,
+        /// To what.
+        goal: Q32,
     },
     /// The agents with the best scores, as this node's first agent sees them.
     Top {

@@ -12,7 +12,7 @@ impl Struck {
         self.0.entry((rater, epoch)).or_default().insert(row);
     }
 
-    pub(super) fn contains(&self, rater: AgentId, epoch: RatingEpoch, row: u32) -> bool {
+    pub(crate) fn contains(&self, rater: AgentId, epoch: RatingEpoch, row: u32) -> bool {
         self.0.get(&(rater, epoch)).is_some_and(|rows| rows.contains(&row))
     }
 

@@ -339,6 +339,24 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
                 }],
             }))
         }
+        engine::Ask::Reputation(engine::ReputationAsk::Grounds { agent, .. }) => {
+            let row = engine::RatingRow {
+                record: CARD,
+                rater: HOSTED,
+                epoch: engine::RatingEpoch(7),
+                made: NOON,
+                target: *agent,
+                skill: "text".into(),
+                counts: engine::Counts::new(3, 2, 190, 3).unwrap(),
+            };
+            engine::Answer::Grounds(Box::new(engine::Grounds {
+                rows: vec![
+                    engine::GroundsRow { row: row.clone(), is_struck: false, struck_by: None },
+                    engine::GroundsRow { row, is_struck: true, struck_by: Some(BALLOT) },
+                ],
+                good_calls: Some(3),
+            }))
+        }
         engine::Ask::Reputation(engine::ReputationAsk::Top { .. }) => engine::Answer::Ranking {
             epoch: Some(engine::RatingEpoch(7)),
             agents: vec![engine::Ranked { agent: OTHER, standing: standing(), network: None }],

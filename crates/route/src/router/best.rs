@@ -3,7 +3,7 @@ use crate::chance::Chance;
 use crate::{Reason, Score};
 
 /// Below this score an agent is called only if there is no other.
-const SCORE_MIN: Score = Score::from_per_mille(400);
+pub const SCORE_MIN: Score = Score::from_per_mille(400);
 
 /// How far below the highest score an agent may be and still be called.
 const SCORE_BAND: Score = Score::from_per_mille(150);
