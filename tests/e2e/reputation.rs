@@ -64,12 +64,24 @@ fn who_fails_is_passed_over_by_everybody() {
     assert!(service(&best) >= 400 && service(&worst) < 300, "{best} {worst}");
     let text = three.run(&["rep", "explain", &good]).expect(0).stdout;
     assert!(text.contains(&first) && text.contains(&second), "{text}");
+    let why = one.ask("althing.explanation/v1", &["rep", "explain", &bad]);
+    let of = |name: &str| why[name].as_array().unwrap().clone();
+    assert_eq!(
+        (&why["skills"][0]["skill"], &why["skills"][0]["may_be_chosen"]),
+        (&SKILL.into(), &false.into())
+    );
+    assert_eq!(why["skills"][0]["reason"], "low", "{why}");
+    assert!(of("ratings").iter().any(|row| row["row"]["rater"] == *second && row["counts"] == true), "{why}");
+    assert!(of("calls").iter().all(|call| call["callee"] == *bad && call["quality"] == 0), "{why}");
+    assert!(!of("calls").is_empty() && !of("changes").is_empty(), "{why}");
     let top = three.ask("althing.ranking/v1", &["rep", "top", "--skill", SKILL]);
     let order: Vec<_> = top["agents"].as_array().unwrap().iter().map(|one| one["agent"].as_str()).collect();
     assert_eq!(order, [Some(&*good), Some(&*bad)], "{top}");
     let found = three.ask("althing.find/v1", &["find", "--skill", SKILL, "--min-score", "0.4"]);
     assert_eq!(found["agents"].as_array().map(Vec::len), Some(1), "{found}");
     assert_eq!(found["agents"][0]["agent"], *good);
+    let found = three.ask("althing.find/v1", &["find", "--skill", SKILL, "--newcomers", "only"]);
+    assert_eq!(found["agents"].as_array().map(Vec::len), Some(0), "{found}");
     let rows = three.run(&["rep", "export"]).expect(0).stdout;
     assert!(rows.starts_with("record,rater,epoch,"), "{rows}");
     assert!(rows.lines().any(|row| row.contains(&first) && row.contains(&bad)), "{rows}");
@@ -120,11 +132,14 @@ fn a_call_is_rated_until_its_rating_epoch_is_published() {
     assert_eq!(call["quality"], 100, "{call}");
     let task = call["task"].as_str().unwrap();
     // Who does not publish can rate for as long as the call is kept.
-    let rated = two.ask("althing.rated/v1", &["rep", "rate", task, "--quality", "40"]);
+    let words = ["rep", "rate", task, "--quality", "40", "--comment", "too short"];
+    let rated = two.ask("althing.rated/v1", &words);
     assert_eq!((&rated["quality"], &rated["callee"]), (&40.into(), &did.clone().into()));
     let kept = two.ask("althing.receipts/v1", &["rep", "receipts"]);
     let calls = kept["calls"].as_array().unwrap();
     assert!(calls.iter().any(|call| call["task"] == *task && call["quality"] == 40), "{kept}");
+    assert!(calls.iter().any(|call| call["comment"] == "too short" && call["published"] == false), "{kept}");
+    assert!(two.run(&["rep", "explain", &did]).expect(0).stdout.contains("too short"));
     let _ = two
         .run(&["rep", "rate", &"ab".repeat(16), "--quality", "1"])
         .expect(1)

@@ -13,12 +13,14 @@ mod cards;
 mod dockets;
 mod events;
 mod evidence;
+mod explanation;
 mod find;
 mod groups;
 mod health;
 mod holders;
 mod keys;
 mod lists;
+mod newcomers;
 mod once;
 mod peers;
 mod problem;
@@ -46,6 +48,7 @@ pub use events::{
     parse_event_types,
 };
 pub use evidence::{Evidence, EvidenceRow};
+pub use explanation::{ExplainedRating, Explanation, SkillChoice};
 pub use find::{AgentReach, Explain, Find, FindQuery, FoundAgent, Outcome, PageAsked, PeerAsked, Source};
 pub use groups::{
     FoundGroupRequest, Group, GroupChange, GroupChangeRequest, GroupInvite, GroupMember, GroupSummary,
@@ -58,6 +61,7 @@ pub use lists::{
     Decision, Decisions, DecisionsQuery, Dockets, DocketsQuery, ListQuery, MAX_LISTED, PlaceError, Votes,
     VotesQuery,
 };
+pub use newcomers::{Newcomers, UnknownNewcomers};
 pub use peers::{Direction, Peer, Peers};
 pub use problem::{Problem, ProblemKind};
 pub use propose::{DEFAULT_WINDOW_MS, MethodError, ProposeError, ProposeRequest, parse_method, parse_quorum};

@@ -211,6 +211,7 @@ impl Client {
             ("live", query.live.map(|live| live.to_string())),
             ("healthy", query.healthy.map(|healthy| healthy.to_string())),
             ("min_score", query.min_score.map(|score| score.to_string())),
+            ("newcomers", query.newcomers.map(|newcomers| newcomers.to_string())),
             ("explain", query.explain.map(|explain| explain.to_string())),
         ];
         self.fetch(with_query("/v1/find", &pairs)).await

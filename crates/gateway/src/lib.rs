@@ -43,6 +43,7 @@ mod docs;
 mod door;
 mod edge;
 mod event_stream;
+mod explain;
 mod files;
 mod gateway;
 mod guard;

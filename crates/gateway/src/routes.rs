@@ -129,6 +129,7 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(read(&[], routes!(calls::exposures)))
         .routes(read(&[ASKING, &[Invalid]], routes!(calls::receipts)))
         .routes(read(&[ASKING, &[Invalid]], routes!(reputation::show)))
+        .routes(read(&[ASKING, &[Invalid]], routes!(reputation::explain)))
         .routes(read(&[ASKING, &[Invalid]], routes!(reputation::top)))
         .routes(read(&[ASKING, &[Invalid]], routes!(reputation::rows)))
         .routes(read(&[ASKING, &[Invalid]], routes!(score_checkpoints::list)))

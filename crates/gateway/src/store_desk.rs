@@ -1,7 +1,7 @@
 use althing_engine::{RecordPage, Refusal};
-use althing_record::{Kind, Record, VerifyError};
+use althing_record::{AgentId, Kind, Record, VerifyError};
 
-use crate::api::{CallProof, Checkpoint, Compaction, Rated};
+use crate::api::{CallProof, Checkpoint, Compaction, RateRequest, Rated};
 
 /// What the gateway needs of the node's store beside the engine: work that takes time and decides nothing.
 ///
@@ -19,11 +19,17 @@ pub trait StoreDesk: Send + Sync {
     /// When the store cannot be read.
     fn receipts(&self, limit: usize) -> Result<Vec<CallProof>, Refusal>;
 
+    /// The newest calls of the node's own agent to another one that have a receipt, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn calls_to(&self, callee: AgentId, limit: usize) -> Result<Vec<CallProof>, Refusal>;
+
     /// Changes how good the answer to a call was, in the receipt of the node's own agent.
     ///
     /// # Errors
     /// When there is no such call of its own, its rating epoch is published, or the store fails.
-    fn rate(&self, task: &str, quality: u8) -> Result<Rated, Refusal>;
+    fn rate(&self, task: &str, wish: &RateRequest) -> Result<Rated, Refusal>;
 
     /// Verifies a record of this network.
     ///

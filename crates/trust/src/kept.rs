@@ -1,7 +1,7 @@
-use althing_record::cbor::{Blob, DecodeError, Limits};
+use althing_record::cbor::{Blob, DecodeError, Limits, Text};
 use althing_record::{Digest, Millis, NetworkId, cbor_map};
 
-use crate::{Accept, Call, Receipt, SIGNED_BYTES_MAX, StatementError};
+use crate::{Accept, COMMENT_BYTES_MAX, Call, Receipt, SIGNED_BYTES_MAX, StatementError};
 
 cbor_map! {
     /// What one side of a call keeps of it, on its own disk: the material of a receipt. Nobody else is sent this form.
@@ -24,6 +24,8 @@ cbor_map! {
         8 => pub accept: Blob<SIGNED_BYTES_MAX>,
         /// The signed receipt, if this side is the caller and the call is to be rated.
         9 => pub receipt: Option<Blob<SIGNED_BYTES_MAX>>,
+        /// What this side's user noted about it; shown to nobody else.
+        10 => pub comment: Option<Text<COMMENT_BYTES_MAX>>,
     }
 }
 
@@ -104,10 +106,17 @@ mod tests {
             call: call.bytes().to_vec().try_into().unwrap(),
             accept: accept.bytes().to_vec().try_into().unwrap(),
             receipt: None,
+            comment: None,
         };
         let row = cbor::to_vec(&kept);
         let proven = KeptCall::prove(&row, network).unwrap();
         assert_eq!((proven.kept, proven.call, proven.accept), (kept.clone(), call, accept));
+        // A row from before there were comments is one without: the entry is left out.
+        assert_eq!(row[0], 0xa8, "a map of eight entries");
+        let noted = KeptCall { comment: Some("slow".try_into().unwrap()), ..kept.clone() };
+        let bytes = cbor::to_vec(&noted);
+        assert_eq!((bytes[0], &bytes[1..row.len()], bytes.len()), (0xa9, &row[1..], row.len() + 6));
+        assert_eq!(KeptCall::prove(&bytes, network).unwrap().kept, noted);
         for at in 0..kept.call.len() {
             let mut call = kept.call.clone().into_inner();
             call[at] ^= 1;

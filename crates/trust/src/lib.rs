@@ -42,6 +42,7 @@ mod answer;
 mod attestations;
 mod call;
 mod checkpoint;
+mod comment;
 mod contradiction;
 mod demand;
 mod epoch;
@@ -66,6 +67,7 @@ pub use call::{CLOCK_ERROR_MS_MAX, Call, CallBody};
 pub use checkpoint::{
     CHANGES_MAX, Checkpoint, CheckpointBody, CheckpointChanges, CheckpointError, TAKEN_MAX, Unproved,
 };
+pub use comment::{COMMENT_BYTES_MAX, Comment, CommentError};
 pub use contradiction::{Contradiction, ContradictionBytes, ContradictionError};
 pub use demand::{DEMANDS_PER_ROW, Demand, ReceiptProof, RowProof, Unproven};
 pub use epoch::RatingEpoch;

@@ -43,6 +43,7 @@ fn query(args: &args::Find) -> Result<FindQuery, Failure> {
         live: Some(!args.local),
         healthy: Some(args.healthy),
         min_score: args.min_score,
+        newcomers: args.newcomers,
         explain: Some(args.explain),
     })
 }

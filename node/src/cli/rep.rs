@@ -1,5 +1,7 @@
 //! How calls of this node's agents went, and what is known of others by everybody's calls.
 
+mod explain;
+
 use std::io;
 
 use althing_gateway::api::{
@@ -22,12 +24,14 @@ pub(crate) async fn rep(command: args::Rep, session: &Session) -> Result<Page, F
     match command {
         args::Rep::Receipts { limit } => receipts(usize::from(limit), session).await,
         args::Rep::Show { agent } => show(&agent.to_string(), session).await,
-        args::Rep::Explain { agent } => explain(&agent.to_string(), session).await,
+        args::Rep::Explain { agent } => explain::explain(&agent.to_string(), session).await,
         args::Rep::Top { skill, limit } => {
             let skill = skill.map(|skill| skill.to_string());
             top(RankingQuery { skill, limit: Some(limit.into()) }, session).await
         }
-        args::Rep::Rate { task, quality } => rate(&task, quality, session).await,
+        args::Rep::Rate { task, quality, comment } => {
+            rate(&task, &RateRequest { quality, comment }, session).await
+        }
         args::Rep::Checkpoints { limit } => checkpoints(limit.into(), session).await,
         args::Rep::Checkpoint { id } => checkpoint(&id.to_string(), session).await,
         args::Rep::Export => Ok(Page::nothing()),
@@ -62,26 +66,6 @@ async fn show(agent: &str, session: &Session) -> Result<Page, Failure> {
         let how = if decided.is_some() { proved } else { "no scores there".to_owned() };
         text.line("").line(&format!("The checkpoint is that of rating epoch {}, {how}:", at.epoch));
         text.line("as trustworthy as the network's committee.");
-    }
-    Page::new(&found, text)
-}
-
-async fn explain(agent: &str, session: &Session) -> Result<Page, Failure> {
-    let found = session.client().await?.reputation(agent).await?;
-    let mut text = Text::default();
-    head(&found, &mut text);
-    if !found.raters.is_empty() {
-        let rows: Vec<Vec<String>> = found
-            .raters
-            .iter()
-            .map(|one| {
-                let numbers = [one.share, one.sureness, one.weight, one.honesty, one.trust];
-                [one.rater.clone()].into_iter().chain(numbers.map(thousandths)).collect()
-            })
-            .collect();
-        text.line("").table(&["RATER", "WENT WELL", "SURE", "WEIGHT", "HONESTY", "TRUST"], &rows);
-        let known = found.raters_known;
-        text.line("").line(&format!("{} of {known} raters", found.raters.len()));
     }
     Page::new(&found, text)
 }
@@ -192,15 +176,17 @@ fn put(lines: &str) -> Result<bool, Failure> {
     }
 }
 
-async fn rate(task: &str, quality: u8, session: &Session) -> Result<Page, Failure> {
-    let rated = session.client().await?.rate(task, &RateRequest { quality }).await?;
-    let mut text = Text::default();
-    text.pairs(&[
+async fn rate(task: &str, wish: &RateRequest, session: &Session) -> Result<Page, Failure> {
+    let rated = session.client().await?.rate(task, wish).await?;
+    let mut pairs = vec![
         ("rated", rated.task.clone()),
         ("agent", rated.callee.clone()),
         ("quality", rated.quality.to_string()),
         ("epoch", rated.epoch.to_string()),
-    ]);
+    ];
+    pairs.extend(rated.comment.iter().map(|comment| ("comment, kept here", comment.clone())));
+    let mut text = Text::default();
+    text.pairs(&pairs);
     Page::new(&rated, text)
 }
 
@@ -256,7 +242,10 @@ async fn receipts(limit: usize, session: &Session) -> Result<Page, Failure> {
         text.line("no call that both sides signed is kept here");
     } else {
         let rows: Vec<Vec<String>> = found.calls.iter().map(row).collect();
-        text.table(&["ENDED", "TASK", "SIDE", "OTHER", "SKILL", "INDEX", "OUTCOME", "QUALITY", "MS"], &rows);
+        text.table(
+            &["ENDED", "TASK", "SIDE", "OTHER", "SKILL", "INDEX", "OUTCOME", "QUALITY", "MS", "COMMENT"],
+            &rows,
+        );
     }
     Page::new(&found, text)
 }
@@ -264,7 +253,6 @@ async fn receipts(limit: usize, session: &Session) -> Result<Page, Failure> {
 fn row(call: &CallProof) -> Vec<String> {
     let other = if call.side == "caller" { &call.callee } else { &call.caller };
     let cut = |id: &str| id.chars().take(ID_CHARS).chain(['…']).collect::<String>();
-    let outcome = if call.outcome == "answered" { call.status.to_string() } else { call.outcome.clone() };
     vec![
         call.made.clone(),
         call.task.clone(),
@@ -272,8 +260,13 @@ fn row(call: &CallProof) -> Vec<String> {
         cut(other),
         if call.skill.is_empty() { "-".to_owned() } else { call.skill.clone() },
         call.index.to_string(),
-        outcome,
+        outcome(call),
         call.quality.map_or("-".to_owned(), |quality| quality.to_string()),
         call.latency_ms.to_string(),
+        call.comment.clone().unwrap_or_default(),
     ]
+}
+
+fn outcome(call: &CallProof) -> String {
+    if call.outcome == "answered" { call.status.to_string() } else { call.outcome.clone() }
 }

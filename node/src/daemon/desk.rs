@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use althing_engine::{RecordPage, Refusal, RefusalKind, live_records};
 use althing_gateway::StoreDesk;
-use althing_gateway::api::{CallProof, Checkpoint, CheckpointFile, Compaction, CompactionState, Rated};
-use althing_record::{Kind, Network, Record, VerifyError};
+use althing_gateway::api::{
+    CallProof, Checkpoint, CheckpointFile, Compaction, CompactionState, RateRequest, Rated,
+};
+use althing_record::{AgentId, Kind, Network, Record, VerifyError};
 use althing_rocks::{CompactError, FreezeError, Frozen, OpenError, Rocks};
 use althing_store::ReadError;
 use althing_tunnel::Identity;
@@ -151,10 +153,16 @@ impl StoreDesk for Desk {
     }
 
     fn receipts(&self, limit: usize) -> Result<Vec<CallProof>, Refusal> {
-        receipts::newest(&self.rocks()?, self.0.network.id(), limit).map_err(unreadable)
+        receipts::newest(&self.rocks()?, &self.0.network, limit).map_err(unreadable)
     }
 
-    fn rate(&self, task: &str, quality: u8) -> Result<Rated, Refusal> {
+    fn calls_to(&self, callee: AgentId, limit: usize) -> Result<Vec<CallProof>, Refusal> {
+        let Some(rater) = &self.0.rater else { return Ok(Vec::new()) };
+        let between = (rater.agent, callee);
+        receipts::newest_to(&self.rocks()?, &self.0.network, between, limit).map_err(unreadable)
+    }
+
+    fn rate(&self, task: &str, wish: &RateRequest) -> Result<Rated, Refusal> {
         let task =
             task.parse().map_err(|error| refusal(RefusalKind::Invalid, format!("task: {error}"), None))?;
         let Some(rater) = &self.0.rater else {
@@ -163,7 +171,7 @@ impl StoreDesk for Desk {
         let _held = self.0.publishing.blocking_lock();
         let now = self.0.clock.now().wall;
         let rater = (rater, &self.0.experience);
-        receipts::rate(&self.rocks()?, &self.0.network, rater, (task, quality), now)
+        receipts::rate(&self.rocks()?, &self.0.network, rater, (task, wish), now)
     }
 
     fn verify(&self, bytes: &[u8]) -> Result<Record, VerifyError> {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use althing_a2a::Ending;
 use althing_engine::{Answer, Ask, Refusal, RefusalKind, is_attested};
 use althing_gateway::Asked;
-use althing_gateway::api::{CallProof, Rated};
+use althing_gateway::api::{CallProof, RateRequest, Rated};
 use althing_record::cbor::{self, Limits};
 use althing_record::{AgentId, Millis, Network, NetworkId};
 use althing_rocks::Rocks;
 use althing_store::{ReadError, Snapshot, Table};
 use althing_trust::{
-    Accept, KeptCall, ProvenCall, ProvenReceipt, QUALITY_MAX, RatingEpoch, Receipt, ReceiptBody, TaskId,
+    Accept, Comment, KeptCall, ProvenCall, ProvenReceipt, QUALITY_MAX, RatingEpoch, Receipt, ReceiptBody,
+    TaskId,
 };
 use althing_tunnel::{Evidence, Identity, Outcome, Side};
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +33,9 @@ const GATHER: Duration = Duration::from_millis(20);
 
 /// How long before a start calls may have ended that are looked at again, in milliseconds.
 const RESUMED_MS: u64 = 3_600_000;
+
+/// Most calls that are looked at to find those to one agent, the newest.
+const CALLS_READ_MAX: usize = 50_000;
 
 /// Where the numbers of the oldest and the next call are.
 const HEAD: &[u8] = b"h";
@@ -195,6 +199,7 @@ fn row(evidence: &Evidence, receipt: Option<&Receipt>) -> Option<Vec<u8>> {
         call: evidence.call.bytes().to_vec().try_into().ok()?,
         accept: evidence.accept.bytes().to_vec().try_into().ok()?,
         receipt: receipt.and_then(|receipt| receipt.bytes().to_vec().try_into().ok()),
+        comment: None,
     };
     Some(cbor::to_vec(&kept))
 }
@@ -250,12 +255,12 @@ pub(super) fn own_since(
 }
 
 /// Changes how good the answer to a call of `rater` was, unless that was published. An answer that was worth nothing is a
-/// bad one; whoever gave none in time did so whatever is said later.
+/// bad one; whoever gave none in time did so whatever is said later. What is noted with it is kept in the row alone.
 pub(super) fn rate(
     rocks: &Rocks,
     network: &Network,
     (rater, experience): (&Identity, &Experience),
-    (task, quality): (TaskId, u8),
+    (task, wish): (TaskId, &RateRequest),
     now: Millis,
 ) -> Result<Rated, Refusal> {
     let refused = |kind, cause: String, hint: &str| Refusal { kind, cause, hint: Some(hint.to_owned()) };
@@ -264,6 +269,13 @@ pub(super) fn rate(
         cause: format!("store: {error}"),
         hint: Some("stop the node and run `althing store check`: it names the damaged file".to_owned()),
     };
+    let quality = wish.quality;
+    let noted = wish.comment.as_deref().map(str::parse::<Comment>).transpose();
+    let noted = noted.map_err(|error| Refusal {
+        kind: RefusalKind::Invalid,
+        cause: format!("comment: {error}"),
+        hint: None,
+    })?;
     let found = find(rocks, network.id(), rater.agent, task).map_err(unreadable)?;
     let Some((number, ProvenCall { kept, accept, receipt, .. })) = found else {
         let cause = format!("no call {task} of this node's agent is kept here");
@@ -294,7 +306,12 @@ pub(super) fn rate(
         hint: None,
     })?;
     let (callee, bytes) = (accept.callee, signed.bytes().to_vec().try_into().ok());
-    let row = cbor::to_vec(&KeptCall { receipt: bytes, ..kept });
+    let comment = match noted {
+        None => kept.comment.clone(),
+        Some(noted) => Some(noted.into_text()).filter(|text| !text.is_empty()),
+    };
+    let said = comment.as_ref().map(ToString::to_string);
+    let row = cbor::to_vec(&KeptCall { receipt: bytes, comment, ..kept });
     rocks.keep_calls([(call_key(number), Some(row))]).map_err(unreadable)?;
     if let (Ok(before), Ok(call)) =
         (ProvenReceipt::new(accept.clone(), receipt), ProvenReceipt::new(accept, signed))
@@ -307,6 +324,7 @@ pub(super) fn rate(
         callee: callee.to_string(),
         quality,
         epoch: epoch.0,
+        comment: said,
     })
 }
 
@@ -336,23 +354,53 @@ fn find(
 /// The newest calls, newest first, each with its signatures verified. One that does not hold is left out.
 pub(super) fn newest(
     rocks: &impl Snapshot,
-    network: NetworkId,
+    network: &Network,
     limit: usize,
 ) -> Result<Vec<CallProof>, ReadError> {
     let (first, next) = head(rocks)?;
     let mut proofs = Vec::new();
     for number in (first..next).rev().take(limit) {
         let Some(row) = rocks.get(Table::Calls, &call_key(number))? else { continue };
-        if let Ok(proven) = KeptCall::prove(&row, network) {
-            proofs.push(shown(&proven));
+        if let Ok(proven) = KeptCall::prove(&row, network.id()) {
+            proofs.push(shown(rocks, network, &proven)?);
         }
     }
     Ok(proofs)
 }
 
-fn shown(proven: &ProvenCall) -> CallProof {
+/// The newest calls of an agent to another one that have a receipt, newest first.
+pub(super) fn newest_to(
+    rocks: &impl Snapshot,
+    network: &Network,
+    (caller, callee): (AgentId, AgentId),
+    limit: usize,
+) -> Result<Vec<CallProof>, ReadError> {
+    let (first, next) = head(rocks)?;
+    let mut proofs = Vec::new();
+    for number in (first..next).rev().take(CALLS_READ_MAX) {
+        if proofs.len() == limit {
+            break;
+        }
+        let Some(row) = rocks.get(Table::Calls, &call_key(number))? else { continue };
+        // Most rows need no signature verified to be passed over.
+        if !row.windows(callee.0.len()).any(|bytes| bytes == callee.0) {
+            continue;
+        }
+        if let Ok(proven) = KeptCall::prove(&row, network.id())
+            && (proven.kept.side, proven.call.caller, proven.call.callee) == (0, caller, callee)
+            && proven.receipt.is_some()
+        {
+            proofs.push(shown(rocks, network, &proven)?);
+        }
+    }
+    Ok(proofs)
+}
+
+fn shown(rocks: &impl Snapshot, network: &Network, proven: &ProvenCall) -> Result<CallProof, ReadError> {
     let ProvenCall { kept, call, accept, receipt } = proven;
-    CallProof {
+    let epoch = RatingEpoch::of(accept.made, network.genesis());
+    let published = receipt.as_ref().map(|receipt| is_attested(rocks, receipt.caller, epoch)).transpose()?;
+    Ok(CallProof {
         task: call.task.to_string(),
         side: if kept.side == 0 { "caller" } else { "callee" }.to_owned(),
         caller: call.caller.to_string(),
@@ -370,7 +418,9 @@ fn shown(proven: &ProvenCall) -> CallProof {
         quality: receipt.as_ref().map(|receipt| receipt.quality),
         response_hash: kept.response_hash.map(|hash| hash.to_string()),
         made: althing_gateway::api::rfc3339(kept.made),
-    }
+        published,
+        comment: kept.comment.as_ref().map(ToString::to_string),
+    })
 }
 
 #[cfg(test)]
@@ -443,18 +493,58 @@ mod tests {
     #[tokio::test]
     async fn calls_are_kept_over_restarts_newest_first() {
         let dir = tempfile::tempdir().unwrap();
-        let network = Network::builtin().id();
+        let network = Network::builtin();
         for start in 0..2_u8 {
             let opened = Rocks::open(dir.path(), althing_rocks::Options::default()).unwrap();
             assert_eq!(opened.commit, CommitNo(0));
             let ended = (3 * start..3 * start + 3).map(|number| evidence(number, u64::from(number) + 1));
             assert!(kept(&opened.rocks, ended.collect()).await.is_empty());
-            let found = newest(&opened.rocks, network, 4).unwrap();
+            let found = newest(&opened.rocks, &network, 4).unwrap();
             let latencies: Vec<_> = found.iter().map(|proof| proof.latency_ms).collect();
             let expected: Vec<u64> = (0..=3 * u64::from(start) + 2).rev().take(4).collect();
             assert_eq!(latencies, expected);
             let _ = opened.committer.close();
         }
+    }
+
+    #[tokio::test]
+    async fn calls_to_one_agent_are_found_with_what_is_noted_about_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let network = Network::builtin();
+        let opened = Rocks::open(dir.path(), althing_rocks::Options::default()).unwrap();
+        let without = Evidence { ending: Some(Ending::Open), ..evidence(2, 2) };
+        let other = Evidence { side: Side::Callee, ..evidence(3, 3) };
+        let ended = vec![evidence(1, 1), without, other, evidence(4, 4), evidence(5, 5)];
+        assert!(kept(&opened.rocks, ended).await.is_empty());
+        let key = AgentKey::from_seed(&[1; 32]);
+        let rater = Identity::new(
+            key.agent(),
+            std::sync::Arc::new(key.clone()),
+            std::sync::Arc::new(Signer::of(&key)),
+        );
+        let say = |number: u8, quality: u8, comment: Option<&str>| {
+            let wish = RateRequest { quality, comment: comment.map(ToOwned::to_owned) };
+            let of = (TaskId([number; 16]), &wish);
+            rate(&opened.rocks, &network, (&rater, &Experience::default()), of, Millis(9))
+        };
+        assert_eq!(say(4, 40, Some("too short")).unwrap().comment.as_deref(), Some("too short"));
+        let long = "x".repeat(513);
+        for wrong in ["a\u{1b}[2J", &*long] {
+            assert_eq!(say(4, 10, Some(wrong)).unwrap_err().kind, RefusalKind::Invalid);
+        }
+        // A further rating leaves the comment as it is; an empty one takes it away.
+        assert_eq!(say(4, 50, None).unwrap().comment.as_deref(), Some("too short"));
+        let callee = AgentKey::from_seed(&[2; 32]).agent();
+        let found = |limit| newest_to(&opened.rocks, &network, (rater.agent, callee), limit).unwrap();
+        let of = |proof: &CallProof| (proof.latency_ms, proof.quality, proof.comment.clone());
+        let note = Some("too short".to_owned());
+        let all = [(5, Some(100), None), (4, Some(50), note), (1, Some(100), None)];
+        assert_eq!(found(20).iter().map(of).collect::<Vec<_>>(), all);
+        assert!(found(20).iter().all(|proof| proof.published == Some(false)));
+        assert_eq!(found(2).len(), 2);
+        assert_eq!(say(4, 50, Some("")).unwrap().comment, None);
+        assert!(newest_to(&opened.rocks, &network, (callee, rater.agent), 20).unwrap().is_empty());
+        let _ = opened.committer.close();
     }
 
     #[tokio::test]

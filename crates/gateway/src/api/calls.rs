@@ -195,4 +195,10 @@ pub struct CallProof {
     pub response_hash: Option<String>,
     /// When it ended, as RFC 3339.
     pub made: String,
+    /// Whether how calls of its rating epoch went is published; none if the call has no receipt of this node's agent.
+    #[serde(default)]
+    pub published: Option<bool>,
+    /// What this node's user noted about it, which stays on this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }

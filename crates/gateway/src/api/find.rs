@@ -4,7 +4,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::cards::parsed;
-use super::{Document, Lease, PathKind, document, rfc3339};
+use super::{Document, Lease, Newcomers, PathKind, document, rfc3339};
 use crate::PeerInfo;
 
 /// Longest name and description in a [`FoundAgent`], in characters; the card has the whole.
@@ -148,6 +148,12 @@ impl FoundAgent {
             evidence: found.standing.map(|standing| standing.evidence.per_mille()),
             leases,
         }
+    }
+
+    /// Whether fewer than 3 rated calls of it are known.
+    #[must_use]
+    pub fn is_newcomer(&self) -> bool {
+        self.evidence.is_none_or(|evidence| evidence < 1_000 * u64::from(althing_route::EVIDENCE_MIN))
     }
 
     /// Whether a node that serves it answered in this search or is connected now.
@@ -337,6 +343,11 @@ pub struct FindQuery {
     /// Only agents whose `service` is at least this, in thousandths; who was never rated has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_score: Option<u64>,
+    /// Whether agents with fewer than 3 rated calls are in the answer: `with` others if not given. With `min_score` both
+    /// must hold, so that newcomers without a score are left out.
+    #[param(inline)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newcomers: Option<Newcomers>,
     /// Whether to tell which pages and peers were asked; false if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<bool>,

@@ -322,12 +322,17 @@ impl From<RatingRow> for Attested {
 }
 
 /// The body of `POST /v1/receipts/{task}/rating`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateRequest {
     /// How good the answer was: 0 to 100.
     #[schema(minimum = 0, maximum = 100, example = 90)]
     pub quality: u8,
+    /// A note about it in at most 512 bytes, without control characters. It stays on this node. Not given, the one from
+    /// before stays; empty, it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 512, example = "left out the last line")]
+    pub comment: Option<String>,
 }
 
 /// The answer of `POST /v1/receipts/{task}/rating`.
@@ -344,6 +349,9 @@ pub struct Rated {
     pub quality: u8,
     /// With the calls of which rating epoch it is published, when that is over.
     pub epoch: u64,
+    /// What is noted about it on this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 document!(Rated, "althing.rated/v1");

@@ -1,7 +1,7 @@
 use super::{Client, ClientError, percent_encoded, with_query, written};
 use crate::api::{
-    Attestations, AttestationsQuery, ListQuery, Ranking, RankingQuery, RateRequest, Rated, Reputation,
-    ScoreCheckpoint, ScoreCheckpoints,
+    Attestations, AttestationsQuery, Explanation, ListQuery, Ranking, RankingQuery, RateRequest, Rated,
+    Reputation, ScoreCheckpoint, ScoreCheckpoints,
 };
 
 impl Client {
@@ -11,6 +11,14 @@ impl Client {
     /// See [`ClientError`].
     pub async fn reputation(&self, did: &str) -> Result<Reputation, ClientError> {
         self.fetch(format!("/v1/reputation/{}", percent_encoded(did))).await
+    }
+
+    /// Why an agent stands as it does, and whether calls go to it: `GET /v1/reputation/{did}/explanation`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn explanation(&self, did: &str) -> Result<Explanation, ClientError> {
+        self.fetch(format!("/v1/reputation/{}/explanation", percent_encoded(did))).await
     }
 
     /// The agents with the best scores: `GET /v1/reputation`.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::extended::Wish;
 use super::failure::{Cause, Failure};
-use super::skill::STRATEGY_HEADER;
+use super::skill::{NEWCOMERS_HEADER, STRATEGY_HEADER};
 use super::{ANSWER_WITHIN, known};
 use crate::edge::Edge;
 
@@ -27,6 +27,7 @@ pub(super) struct Incoming {
     head: Parts,
     content: Content,
     strategy: Option<String>,
+    newcomers: Option<String>,
     /// Set if it asks for the agent's extended card.
     card: Option<Wish>,
 }
@@ -64,9 +65,9 @@ impl Incoming {
                 None => break Content::Whole(read.freeze()),
             }
         };
-        let strategy =
-            head.headers.get(STRATEGY_HEADER).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
-        Ok(Self { head, content, strategy, card: None })
+        let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+        let (strategy, newcomers) = (text(STRATEGY_HEADER), text(NEWCOMERS_HEADER));
+        Ok(Self { head, content, strategy, newcomers, card: None })
     }
 
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
@@ -98,6 +99,11 @@ impl Incoming {
     /// How the client wants an agent to be chosen.
     pub(super) fn strategy(&self) -> Option<&str> {
         self.strategy.as_deref()
+    }
+
+    /// Whether the client wants newcomers to be tried.
+    pub(super) fn newcomers(&self) -> Option<&str> {
+        self.newcomers.as_deref()
     }
 
     /// The path that is asked for.

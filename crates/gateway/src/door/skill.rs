@@ -5,7 +5,9 @@ use std::time::Duration;
 use althing_card::{Query, SkillPath, Term};
 use althing_engine::{Answer, Ask, Find, Standing};
 use althing_record::AgentId;
-use althing_route::{Candidate, Choice, Outcome, Reputation, Router, Score, Strategy, Ticket, Ticks};
+use althing_route::{
+    Candidate, Choice, Outcome, Reputation, Router, Score, Strategy, Ticket, Ticks, Weighed,
+};
 use axum::response::Response;
 use http::HeaderName;
 use http::header::HeaderValue;
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 use super::failure::{Cause, Failure, Style};
 use super::request::{self, Incoming};
 use super::response;
+use crate::api::Newcomers;
 use crate::edge::Edge;
 use crate::life::Life;
 
@@ -36,6 +39,9 @@ const LEARNED_BYTES_MAX: usize = 64 * 1_024;
 
 /// The header in which a client says how an agent is chosen.
 pub(super) const STRATEGY_HEADER: HeaderName = HeaderName::from_static("althing-route");
+
+/// The header in which a client says whether newcomers are tried.
+pub(super) const NEWCOMERS_HEADER: HeaderName = HeaderName::from_static("althing-newcomers");
 
 /// The header that tells the callee which skill a call is for.
 const SKILL_HEADER: HeaderName = HeaderName::from_static("althing-skill");
@@ -79,6 +85,11 @@ impl Routing {
             let choice = state.router.choose(candidates, strategy, now, draw).map_err(|none| none.soonest)?;
             Ok(self.turn(state, choice, now))
         })
+    }
+
+    /// Why each may be chosen now or is not, and when that is.
+    pub(super) fn weigh(&self, candidates: &[Candidate<AgentId>]) -> (Weighed, Ticks) {
+        self.with(|state, now| (state.router.weigh(candidates, now), now))
     }
 
     fn begin_with(&self, agent: AgentId) -> Turn {
@@ -186,7 +197,7 @@ pub(super) async fn send(
     style: &Style,
     life: Life,
 ) -> Result<Response, Failure> {
-    let strategy = strategy(&incoming)?;
+    let (strategy, newcomers) = (strategy(&incoming)?, newcomers(&incoming)?);
     if let Ok(value) = HeaderValue::from_str(skill) {
         incoming.headers_mut().insert(SKILL_HEADER, value);
     }
@@ -194,7 +205,7 @@ pub(super) async fn send(
     let bound = tasks_in(&incoming).into_iter().find_map(|task| routing.agent_of(&task));
     let mut left = match bound {
         Some(agent) => vec![Candidate::unknown(agent)],
-        None => candidates(edge, skill).await?,
+        None => wanted(candidates(edge, skill).await?, newcomers),
     };
     let mut last = Failure::new(Cause::AgentNotFound, format!("no live agent has the skill {skill}"));
     for _ in 0..ATTEMPTS_MAX {
@@ -235,6 +246,18 @@ pub(super) async fn send(
 fn strategy(incoming: &Incoming) -> Result<Strategy, Failure> {
     let Some(value) = incoming.strategy() else { return Ok(Strategy::default()) };
     value.parse().map_err(|error| Failure::new(Cause::Target, format!("{STRATEGY_HEADER}: {error}")))
+}
+
+fn newcomers(incoming: &Incoming) -> Result<Newcomers, Failure> {
+    let Some(value) = incoming.newcomers() else { return Ok(Newcomers::default()) };
+    value.parse().map_err(|error| Failure::new(Cause::Target, format!("{NEWCOMERS_HEADER}: {error}")))
+}
+
+/// Those that a client wants; all if there is none.
+fn wanted(all: Vec<Candidate<AgentId>>, newcomers: Newcomers) -> Vec<Candidate<AgentId>> {
+    let wanted: Vec<_> =
+        all.iter().filter(|candidate| newcomers.wants(candidate.is_newcomer())).copied().collect();
+    if wanted.is_empty() { all } else { wanted }
 }
 
 /// The tasks and contexts that a request names.
@@ -314,6 +337,19 @@ mod tests {
             "data: {\"result\":{\"statusUpdate\":{\"taskId\":\"t\",\"contextId\":\"c\",\"status\":{}}}}\n\n";
         assert_eq!(found(stream), ["t", "c"]);
         assert!(found("data: {\"result\":{\"sta").is_empty());
+    }
+
+    #[test]
+    fn newcomers_are_left_out_on_request_unless_there_are_only_such() {
+        let new = Candidate::unknown(AgentId([1; 32]));
+        let reputation = Some(Reputation { score: Score::ONE, evidence: 3 });
+        let known = Candidate { agent: AgentId([2; 32]), reputation };
+        let both = vec![new, known];
+        assert_eq!(wanted(both.clone(), Newcomers::With), both);
+        assert_eq!(wanted(both.clone(), Newcomers::Without), [known]);
+        assert_eq!(wanted(both, Newcomers::Only), [new]);
+        assert_eq!(wanted(vec![new], Newcomers::Without), [new]);
+        assert_eq!(wanted(vec![known], Newcomers::Only), [known]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use http::StatusCode;
 
-use crate::api::{AgentQuery, Card, Find, FindQuery, FoundAgent, Published, Retracted};
+use crate::api::{AgentQuery, Card, Find, FindQuery, FoundAgent, Newcomers, Published, Retracted};
 use crate::edge::{Edge, mismatch};
 use crate::refused::Refused;
 use crate::{body, query};
@@ -103,12 +103,15 @@ pub(super) async fn find(
         search.live = false;
         let page = Find::new(&search.query, found, &(edge.backend().peers)(), asked.explain.unwrap_or(false));
         let (healthy, least) = (asked.healthy.unwrap_or(false), asked.min_score);
-        if !healthy && least.is_none() {
+        let newcomers = asked.newcomers.unwrap_or_default();
+        if !healthy && least.is_none() && newcomers == Newcomers::With {
             return Ok(Json(ranked(page)));
         }
         let (cut, next) = (page.cut, page.next.clone());
         let is_wanted = |agent: &&FoundAgent| {
-            (!healthy || agent.is_healthy()) && least.is_none_or(|least| agent.service >= Some(least))
+            (!healthy || agent.is_healthy())
+                && least.is_none_or(|least| agent.service >= Some(least))
+                && newcomers.wants(agent.is_newcomer())
         };
         let wanted: Vec<_> = page.agents.iter().filter(is_wanted).cloned().collect();
         let answer = answer.get_or_insert(Find { agents: Vec::new(), ..page });

@@ -1,19 +1,27 @@
 //! What is known of agents, by whom, and what this node's own agent says of its calls.
 
-use althing_engine::{Answer, Ask, ReputationAsk};
+use althing_engine::{Answer, Ask, Q32, ReputationAsk};
 use althing_record::AgentId;
+use althing_trust::Comment;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use http::StatusCode;
 
 use crate::api::{
-    Attestations, AttestationsQuery, ListQuery, Problem, ProblemKind, Ranking, RankingQuery, RateRequest,
-    Rated, Reputation,
+    Attestations, AttestationsQuery, Explanation, ListQuery, Problem, ProblemKind, Ranking, RankingQuery,
+    RateRequest, Rated, Reputation,
 };
+use crate::door::placed;
 use crate::edge::{Edge, mismatch};
 use crate::refused::Refused;
-use crate::{body, query};
+use crate::{body, explain as sentences, query};
+
+/// Most own calls that an explanation shows.
+const CALLS_EXPLAINED: usize = 20;
+
+/// Most skills of an agent that an explanation is about.
+const SKILLS_EXPLAINED: usize = 16;
 
 /// What is known of one agent, and by whom
 #[utoipa::path(
@@ -31,6 +39,40 @@ pub(super) async fn show(
     let answer = edge.ask(Ask::Reputation(ReputationAsk::Show { agent })).await?;
     let Answer::Reputation(found) = answer else { return Err(mismatch()) };
     Ok(Json(Reputation::from(*found)))
+}
+
+/// Why an agent stands as it does, and whether calls go to it
+///
+/// What its scores rest on, what would change them, and what the addresses of its skills make of it now.
+#[utoipa::path(
+    get,
+    path = "/v1/reputation/{did}/explanation",
+    tag = "reputation",
+    params(("did" = String, Path, description = "The agent's did.")),
+    responses((status = 200, description = "The grounds of its scores.", body = Explanation))
+)]
+pub(super) async fn explain(
+    State(edge): State<Edge>,
+    did: Result<Path<String>, PathRejection>,
+) -> Result<Json<Explanation>, Refused> {
+    let agent: AgentId = query::id("did", &query::segment(did)?)?;
+    let answer = edge.ask(Ask::Reputation(ReputationAsk::Show { agent })).await?;
+    let Answer::Reputation(known) = answer else { return Err(mismatch()) };
+    let goal = Q32(althing_route::SCORE_MIN.units());
+    let answer = edge.ask(Ask::Reputation(ReputationAsk::Grounds { agent, goal })).await?;
+    let Answer::Grounds(grounds) = answer else { return Err(mismatch()) };
+    let calls = edge.desk(move |desk| desk.calls_to(agent, CALLS_EXPLAINED)).await?;
+    let mut skills = Vec::new();
+    // Who has no card that is known is at no address.
+    if let Ok(Answer::Card(card)) = edge.ask(Ask::Card { agent }).await {
+        for skill in card.skills.iter().take(SKILLS_EXPLAINED) {
+            skills.push(placed(&edge, skill, agent).await);
+        }
+    }
+    let changes = sentences::changes(&known, &grounds, &calls);
+    let mut explanation = Explanation::new(*known, *grounds, calls);
+    (explanation.changes, explanation.skills) = (changes, skills);
+    Ok(Json(explanation))
 }
 
 /// The agents with the best scores
@@ -96,6 +138,11 @@ pub(super) async fn rate(
         let detail = format!("expected a quality of 0 to 100, found {}", wish.quality);
         return Err(Problem::new(ProblemKind::Invalid, detail).into());
     }
-    let rated = edge.desk(move |desk| desk.rate(&task, wish.quality)).await?;
+    if let Some(comment) = &wish.comment
+        && let Err(error) = comment.parse::<Comment>()
+    {
+        return Err(Problem::new(ProblemKind::Invalid, format!("comment: {error}")).into());
+    }
+    let rated = edge.desk(move |desk| desk.rate(&task, &wish)).await?;
     Ok((StatusCode::CREATED, Json(rated)))
 }

@@ -1,11 +1,12 @@
 use althing_ballot::{Rule, Voter};
 use althing_engine::{
-    Ask, Decided, Find, GroupAsk, HoldersDraft, ProposalDraft, RefusalKind, ReputationAsk, Said,
+    Ask, Decided, Find, GroupAsk, HoldersDraft, ProposalDraft, Q32, RefusalKind, ReputationAsk, Said,
 };
 use althing_gateway::api::{
     AgentReach, AttestationsQuery, BallotRequest, DecisionsQuery, Direction, DocketsQuery, FindQuery,
     FoundGroupRequest, GroupChange, GroupChangeRequest, GroupsQuery, HealthState, JoiningRequest, ListQuery,
-    ProblemKind, ProposeRequest, RankingQuery, RateRequest, ResolveRequest, Source, VoteState, VotesQuery,
+    Newcomers, ProblemKind, ProposeRequest, RankingQuery, RateRequest, ResolveRequest, Source, VoteState,
+    VotesQuery,
 };
 use althing_gateway::{Client, ClientError, DoorRequest};
 use althing_record::{Change, GroupId};
@@ -140,13 +141,54 @@ async fn reputations_and_ratings_round_trip() {
     let after = Some(b"next".to_vec());
     assert_eq!(node.last_ask(), Ask::Reputation(ReputationAsk::Rows { after }));
     let task = "07".repeat(16);
-    let rated = client.rate(&task, &RateRequest { quality: 100 }).await.unwrap();
-    assert_eq!((rated.task, rated.quality), (task.clone(), 100));
-    assert!(client.rate(&task, &RateRequest { quality: 101 }).await.is_err());
+    let of = |quality: u8, comment: &str| RateRequest { quality, comment: Some(comment.to_owned()) };
+    let rated = client.rate(&task, &of(100, "good: né")).await.unwrap();
+    assert_eq!((rated.task, rated.quality, rated.comment), (task.clone(), 100, Some("good: né".to_owned())));
+    for (wrong, why) in [
+        (of(101, ""), "quality"),
+        (of(9, "a\u{1b}b"), "control characters"),
+        (of(9, &"x".repeat(513)), "at most 512 bytes, found 513"),
+    ] {
+        let error = client.rate(&task, &wrong).await.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
     let found =
         |min_score| FindQuery { q: Some("tag:a".into()), min_score: Some(min_score), ..FindQuery::default() };
     assert_eq!(client.find(&found(499)).await.unwrap().agents.len(), 1);
     assert!(client.find(&found(500)).await.unwrap().agents.is_empty());
+    // It has three rated calls: enough to be none.
+    for (newcomers, count) in [(Newcomers::With, 1), (Newcomers::Without, 1), (Newcomers::Only, 0)] {
+        let query = FindQuery { newcomers: Some(newcomers), ..found(0) };
+        assert_eq!(client.find(&query).await.unwrap().agents.len(), count, "{newcomers}");
+    }
+}
+
+#[tokio::test]
+async fn an_explanation_says_what_a_score_rests_on_and_what_follows_from_it() {
+    let node = Node::start().await;
+    let client = node.client().await;
+    let found = client.explanation(&OTHER.to_string()).await.unwrap();
+    let goal = Q32((400 << 32) / 1_000);
+    let asked =
+        node.asks.lock().unwrap().contains(&Ask::Reputation(ReputationAsk::Grounds { agent: OTHER, goal }));
+    assert!(asked, "the goal is the least score of the router");
+    assert_eq!((found.reputation.agent, found.reputation.raters_known), (OTHER.to_string(), 0));
+    let ratings: Vec<_> = found.ratings.iter().map(|one| (one.counts, one.struck_by.clone())).collect();
+    assert_eq!(ratings, [(true, None), (false, Some(BALLOT.to_string()))]);
+    assert_eq!((found.ratings[0].row.count, &*found.ratings[0].row.record), (3, &*CARD.to_string()));
+    assert_eq!((found.calls[0].comment.as_deref(), found.calls[0].published), (Some("slow"), Some(false)));
+    let said = found.changes.join("\n");
+    for part in [
+        &*format!("evidence {} (double accept) sets its score to 0", "07".repeat(32)),
+        "nobody has rated it",
+        "3 more good calls of this node",
+        &format!("1 row struck out by checkpoint {BALLOT}"),
+        "1 are not published",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let skills: Vec<_> = found.skills.iter().map(|of| (&*of.skill, &*of.reason, of.may_be_chosen)).collect();
+    assert_eq!(skills, [("text/translate", "absent", false)], "its card leads nowhere");
 }
 
 #[tokio::test]

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use althing_engine::{Answer, Ask, RecordPage, Refusal, RefusalKind};
-use althing_gateway::api::{CallProof, Checkpoint, CheckpointFile, Compaction, CompactionState, Rated};
+use althing_gateway::api::{
+    CallProof, Checkpoint, CheckpointFile, Compaction, CompactionState, RateRequest, Rated,
+};
 use althing_gateway::{Asked, Backend, Client, Config, Gateway, Running, StartError, StoreDesk};
-use althing_record::{Kind, Network, Record, VerifyError};
+use althing_record::{AgentId, Kind, Network, Record, VerifyError};
 use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -141,10 +143,16 @@ impl StoreDesk for Desk {
         Ok(vec![CallProof { task: "07".repeat(16), ..CallProof::default() }])
     }
 
-    fn rate(&self, task: &str, quality: u8) -> Result<Rated, Refusal> {
+    fn calls_to(&self, callee: AgentId, _: usize) -> Result<Vec<CallProof>, Refusal> {
         self.refused()?;
-        let schema = "althing.rated/v1".to_owned();
-        Ok(Rated { schema, task: task.to_owned(), quality, ..Rated::default() })
+        let (callee, comment) = (callee.to_string(), Some("slow".to_owned()));
+        Ok(vec![CallProof { callee, comment, published: Some(false), ..CallProof::default() }])
+    }
+
+    fn rate(&self, task: &str, wish: &RateRequest) -> Result<Rated, Refusal> {
+        self.refused()?;
+        let (schema, comment) = ("althing.rated/v1".to_owned(), wish.comment.clone());
+        Ok(Rated { schema, task: task.to_owned(), quality: wish.quality, comment, ..Rated::default() })
     }
 
     fn verify(&self, bytes: &[u8]) -> Result<Record, VerifyError> {

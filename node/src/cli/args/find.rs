@@ -1,4 +1,5 @@
 use althing_card::{Query, QueryError, SkillError, SkillPath, Tag, Term};
+use althing_gateway::api::Newcomers;
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -11,6 +12,7 @@ Examples:
   althing find --skill text/translate --explain
   althing find --skill text/translate --watch
   althing find --skill text/translate --min-score 0.6
+  althing find --skill text/translate --newcomers only
 
 A query is terms, joined by AND, OR, NOT and parentheses:
   skill:text/translate   the skill or a special case of it; skill:=text only itself; skill:text/tr* by its beginning
@@ -43,6 +45,10 @@ pub(crate) struct Find {
     /// Only agents whose score is at least this, from 0 to 1; who was never rated has none
     #[arg(long, value_name = "SCORE", value_parser = score)]
     pub(crate) min_score: Option<u64>,
+    /// Agents with fewer than 3 rated calls: with others, without them, or only them; with --min-score both must hold, and
+    /// who was never rated has no score
+    #[arg(long, value_name = "WHICH", value_parser = clap::value_parser!(Newcomers))]
+    pub(crate) newcomers: Option<Newcomers>,
     /// Most agents to show, up to 1000
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub(crate) limit: u16,

@@ -1,4 +1,5 @@
 use althing_record::AgentId;
+use althing_trust::{Comment, CommentError};
 use clap::Subcommand;
 
 use super::call;
@@ -29,12 +30,15 @@ Skill addresses and `althing find` go by SERVICE as this node's agent sees it. N
         #[arg(value_name = "DID")]
         agent: AgentId,
     },
-    /// Who rates an agent, how, and how much each of them counts
+    /// Why an agent stands as it does: who rates it and by which records, calls from here, what would change it, and
+    /// whether skill addresses choose it
     #[command(after_help = "\
 Examples:
   althing rep explain did:key:z6Mk…
+  althing rep explain did:key:z6Mk… --json | jq -r .skills[].text
 
-The weightiest come first, 64 at most. A rater counts as far as anchors, or this node's agent, trust it.")]
+The weightiest raters come first, 64 at most, and of 16 of them the 4 newest records. A rater counts as far as anchors, or this
+node's agent, trust it. Calls are the 20 newest of this node's agent to it that have a receipt.")]
     Explain {
         /// The agent's did
         #[arg(value_name = "DID")]
@@ -91,8 +95,10 @@ A row says how a rater's calls of one rating epoch to one agent for one skill we
 Examples:
   althing rep receipts                                       shows the tasks
   althing rep rate 000102030405060708090a0b0c0d0e0f --quality 90
+  althing rep rate 000102030405060708090a0b0c0d0e0f --quality 40 --comment \"left out the last line\"
 
-An answer counts as 100, a failed task as 0, until you say otherwise; you can until the call's rating epoch is over.")]
+An answer counts as 100, a failed task as 0, until you say otherwise; you can until the call's rating epoch is over.
+A comment stays on this node: it is never published. It is shown by `rep receipts` and `rep explain`.")]
     Rate {
         /// The call's task, 32 hex digits
         #[arg(value_name = "TASK")]
@@ -100,5 +106,13 @@ An answer counts as 100, a failed task as 0, until you say otherwise; you can un
         /// How good the answer was, 0 to 100
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
         quality: u8,
+        /// A note for yourself, at most 512 bytes without control characters; an empty one takes it away
+        #[arg(long, value_name = "TEXT", value_parser = comment)]
+        comment: Option<String>,
     },
+}
+
+/// A text that can be kept as a comment.
+fn comment(text: &str) -> Result<String, CommentError> {
+    text.parse::<Comment>().map(|_| text.to_owned())
 }
