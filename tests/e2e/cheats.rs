@@ -79,6 +79,18 @@ fn cheats_get_less_than_a_twentieth_of_the_calls() {
         let _ = cheat.run(&["send", &bad[(number + 1) % CHEATS], "--text", "hi"]);
     }
 
+    // What was learned is told when its rating epoch is over.
+    let scored =
+        |node: &Node| node.ask("althing.reputation/v1", &["rep", "show", &good[0]])["epoch"].as_u64();
+    let learned = scored(&honest[0]).unwrap_or_default() + 2;
+    for node in honest {
+        poll_or_say(
+            "the rating epoch is told of",
+            || scored(node).filter(|epoch| *epoch >= learned),
+            || format!("{:?} of {learned}", scored(node)),
+        );
+    }
+
     let mut after = 0;
     for _ in 0..CALLS {
         after += honest.iter().filter(|node| call(node)).count();

@@ -61,6 +61,8 @@ struct Agent {
     load: Option<(u16, Ticks)>,
     successes: u64,
     failures: u64,
+    /// Trials with an answer that nobody has called useless.
+    trials: u32,
     breaker: Breaker,
 }
 
@@ -193,9 +195,11 @@ impl<A: Ord + Clone> Router<A> {
         if ticket.is_trial && outcome != Outcome::Dropped {
             self.trials.count(outcome == Outcome::Success);
         }
+        let is_good_trial = ticket.is_trial && outcome == Outcome::Success;
         let known = self.agents.get_mut(&ticket.agent);
         let Some(agent) = known.filter(|agent| agent.born == ticket.born) else { return };
         agent.in_flight = agent.in_flight.saturating_sub(1);
+        agent.trials = agent.trials.saturating_add(u32::from(is_good_trial));
         match outcome {
             Outcome::Success => {
                 agent.successes = agent.successes.saturating_add(1);
@@ -207,6 +211,14 @@ impl<A: Ord + Clone> Router<A> {
                 agent.breaker.ended(ticket.pass, true, now, draw);
             }
             Outcome::Dropped => agent.breaker.dropped(ticket.pass),
+        }
+    }
+
+    /// The answer of an agent was useless after all: if it was one on trial, that trial did not go well.
+    pub fn disappointed(&mut self, agent: &A) {
+        if let Some(agent) = self.agents.get_mut(agent).filter(|agent| agent.trials > 0) {
+            agent.trials -= 1;
+            self.trials.take_back();
         }
     }
 
@@ -289,6 +301,7 @@ impl Agent {
             load: None,
             successes: 0,
             failures: 0,
+            trials: 0,
             breaker: Breaker::new(limits),
         }
     }

@@ -79,6 +79,11 @@ impl Routing {
         work(&mut state, now)
     }
 
+    /// A user says that an agent's answer was worth nothing.
+    pub(crate) fn disappointed(&self, agent: AgentId) {
+        self.with(|state, _| state.router.disappointed(&agent));
+    }
+
     fn begin(&self, candidates: &[Candidate<AgentId>], strategy: Strategy) -> Result<Turn, Option<Ticks>> {
         let draw = draw();
         self.with(|state, now| {

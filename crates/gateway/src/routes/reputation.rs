@@ -144,5 +144,10 @@ pub(super) async fn rate(
         return Err(Problem::new(ProblemKind::Invalid, format!("comment: {error}")).into());
     }
     let rated = edge.desk(move |desk| desk.rate(&task, &wish)).await?;
+    if rated.quality == 0
+        && let Ok(callee) = rated.callee.parse()
+    {
+        edge.routing().disappointed(callee);
+    }
     Ok((StatusCode::CREATED, Json(rated)))
 }

@@ -31,6 +31,11 @@ impl Trials {
         }
     }
 
+    /// One that went well did not.
+    pub(super) fn take_back(&mut self) {
+        self.succeeded = self.succeeded.saturating_sub(1);
+    }
+
     /// Whether this call tries a newcomer: with a chance of a tenth of the share of trials that went well.
     fn is_due(&self, chance: &mut Chance) -> bool {
         let (due, all) = self.share();

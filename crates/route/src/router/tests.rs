@@ -136,6 +136,21 @@ fn newcomers_are_tried_now_and_then_and_less_if_they_fail() {
         router.ended(ticket, outcome, Ticks(draw * 100), draw);
     }
     assert!(tried < 200, "{tried} of 20,000");
+    // The same if their answers turn out to be useless.
+    let mut router = Router::default();
+    let mut tried = 0;
+    for draw in 0..20_000 {
+        let choice = router.choose(&candidates[..2], Strategy::Best, Ticks(draw * 100), draw).unwrap();
+        let is_trial = choice.is_trial;
+        tried += u64::from(is_trial);
+        let ticket = router.began(choice, Ticks(draw * 100));
+        router.ended(ticket, Outcome::Success, Ticks(draw * 100), draw);
+        if is_trial {
+            router.disappointed(&1);
+        }
+        router.disappointed(&0);
+    }
+    assert!(tried < 200, "{tried} of 20,000");
     // If all others are bad, a newcomer is better.
     let counts = chosen(&[rated(0, 300, 50), rated(1, 0, 0)], Strategy::Best, 100);
     assert_eq!(counts, BTreeMap::from([(1, 100)]));

@@ -30,8 +30,7 @@ Skill addresses and `althing find` go by SERVICE as this node's agent sees it. N
         #[arg(value_name = "DID")]
         agent: AgentId,
     },
-    /// Why an agent stands as it does: who rates it and by which records, calls from here, what would change it, and
-    /// whether skill addresses choose it
+    /// Why an agent stands as it does, and whether skill addresses choose it
     #[command(after_help = "\
 Examples:
   althing rep explain did:key:z6Mk…
