@@ -90,6 +90,5 @@ fn a_hundred_restarts_change_nothing_and_lose_nothing() {
     let took = start.elapsed();
     println!("{RESTARTS} restarts took {took:?}");
     let _ = run(&["--home", &at.display().to_string(), "store", "check"]).expect(0);
-    // Half a minute on a machine with nothing else to do; other tests run beside it.
-    assert!(took < Duration::from_secs(180), "{took:?}");
+    assert!(took < Duration::from_secs(60), "{took:?}");
 }
