@@ -136,7 +136,8 @@ impl<S: Snapshot> Engine<S> {
     }
 }
 
-fn shown_row(said: &Attestations, row: &Row) -> RatingRow {
+/// A row of an attestation, as clients see it.
+pub(crate) fn shown_row(said: &Attestations, row: &Row) -> RatingRow {
     RatingRow {
         record: said.id,
         rater: said.rater,

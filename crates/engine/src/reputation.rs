@@ -15,6 +15,7 @@ use althing_trust::{
 use crate::admit::Admission;
 use crate::checkpoint::{REFUSED_MAX, Step};
 use crate::engine::Engine;
+use crate::grounds::shown_row;
 use crate::masses::{Later, MASS_EPOCHS};
 use crate::rows::{DOUBLE_ATTESTATION, trust_key, trust_prefix};
 use crate::{
@@ -559,17 +560,8 @@ impl<S: Snapshot> Engine<S> {
             let said = self.attestations_at(&key)?;
             left -= 1;
             next = Some(key);
-            for row in said.iter().flat_map(|said| said.rows.iter().map(move |row| (said, row))) {
-                let (said, row) = row;
-                rows.push(RatingRow {
-                    record: said.id,
-                    rater: said.rater,
-                    epoch: said.epoch,
-                    made: said.made,
-                    target: row.target,
-                    skill: row.skill.to_string(),
-                    counts: row.counts,
-                });
+            if let Some(said) = said {
+                rows.extend(said.rows.iter().map(|row| shown_row(&said, row)));
             }
             if rows.len() >= PAGE_ROWS {
                 break;

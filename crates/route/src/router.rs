@@ -61,6 +61,7 @@ struct Agent {
     load: Option<(u16, Ticks)>,
     successes: u64,
     failures: u64,
+    useless: u64,
     /// Trials with an answer that nobody has called useless.
     trials: u32,
     breaker: Breaker,
@@ -214,11 +215,20 @@ impl<A: Ord + Clone> Router<A> {
         }
     }
 
-    /// The answer of an agent was useless after all: if it was one on trial, that trial did not go well.
+    /// An answer of an agent was useless after all: if it was one on trial, that trial did not go well.
     pub fn disappointed(&mut self, agent: &A) {
-        if let Some(agent) = self.agents.get_mut(agent).filter(|agent| agent.trials > 0) {
+        let Some(agent) = self.agents.get_mut(agent) else { return };
+        agent.useless = agent.useless.saturating_add(1).min(agent.successes);
+        if agent.trials > 0 {
             agent.trials -= 1;
             self.trials.take_back();
+        }
+    }
+
+    /// One that had been called useless was not.
+    pub fn reconciled(&mut self, agent: &A) {
+        if let Some(agent) = self.agents.get_mut(agent) {
+            agent.useless = agent.useless.saturating_sub(1);
         }
     }
 
@@ -301,6 +311,7 @@ impl Agent {
             load: None,
             successes: 0,
             failures: 0,
+            useless: 0,
             trials: 0,
             breaker: Breaker::new(limits),
         }
@@ -322,6 +333,7 @@ impl Agent {
             latency_ms: latency.map(|(average, _)| average.div_ceil(LATENCY_PARTS)),
             load_per_mille: load.map(|(load, _)| load),
             successes: self.successes,
+            useless: self.useless,
             failures: self.failures,
             breaker: self.breaker.state(now),
         }

@@ -12,6 +12,8 @@ pub struct Standing {
     pub load_per_mille: Option<u16>,
     /// Calls that went well.
     pub successes: u64,
+    /// Of these, how many had an answer that was called useless afterwards.
+    pub useless: u64,
     /// Calls that failed.
     pub failures: u64,
     /// The state of its breaker.
@@ -25,9 +27,15 @@ impl Standing {
         latency_ms: None,
         load_per_mille: None,
         successes: 0,
+        useless: 0,
         failures: 0,
         breaker: BreakerState::Closed,
     };
+
+    /// Whether more of its answers were called useless than were not: nobody has to be told how it is.
+    pub(crate) fn disappoints(&self) -> bool {
+        self.useless > self.successes.saturating_sub(self.useless)
+    }
 
     /// How long a call is likely to wait, for comparison: latency, times the calls before it, more under load.
     pub(crate) fn cost(&self) -> u128 {

@@ -299,6 +299,7 @@ pub(super) fn rate(
         althing_trust::Outcome::Ok | althing_trust::Outcome::Bad => althing_trust::Outcome::Ok,
         other @ (althing_trust::Outcome::Timeout | althing_trust::Outcome::Invalid) => other,
     };
+    let before = receipt.quality;
     let body = ReceiptBody { outcome, quality, made: now, ..(*receipt).clone() };
     let signed = Receipt::sign(body, &rater.key()).map_err(|error| Refusal {
         kind: RefusalKind::Internal,
@@ -313,16 +314,17 @@ pub(super) fn rate(
     let said = comment.as_ref().map(ToString::to_string);
     let row = cbor::to_vec(&KeptCall { receipt: bytes, comment, ..kept });
     rocks.keep_calls([(call_key(number), Some(row))]).map_err(unreadable)?;
-    if let (Ok(before), Ok(call)) =
+    if let (Ok(old), Ok(call)) =
         (ProvenReceipt::new(accept.clone(), receipt), ProvenReceipt::new(accept, signed))
     {
-        experience.replace(&before, &call, network.genesis());
+        experience.replace(&old, &call, network.genesis());
     }
     Ok(Rated {
         schema: "althing.rated/v1".to_owned(),
         task: task.to_string(),
         callee: callee.to_string(),
         quality,
+        before,
         epoch: epoch.0,
         comment: said,
     })

@@ -347,6 +347,9 @@ pub struct Rated {
     pub callee: String,
     /// How good the answer was: 0 to 100.
     pub quality: u8,
+    /// What was said of it before.
+    #[serde(default)]
+    pub before: u8,
     /// With the calls of which rating epoch it is published, when that is over.
     pub epoch: u64,
     /// What is noted about it on this node.

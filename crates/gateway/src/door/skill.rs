@@ -79,9 +79,12 @@ impl Routing {
         work(&mut state, now)
     }
 
-    /// A user says that an agent's answer was worth nothing.
-    pub(crate) fn disappointed(&self, agent: AgentId) {
-        self.with(|state, _| state.router.disappointed(&agent));
+    /// A user says that an agent's answer was worth nothing, or no longer says so.
+    pub(crate) fn rated(&self, agent: AgentId, is_useless: bool) {
+        self.with(|state, _| match is_useless {
+            true => state.router.disappointed(&agent),
+            false => state.router.reconciled(&agent),
+        });
     }
 
     fn begin(&self, candidates: &[Candidate<AgentId>], strategy: Strategy) -> Result<Turn, Option<Ticks>> {

@@ -144,10 +144,10 @@ pub(super) async fn rate(
         return Err(Problem::new(ProblemKind::Invalid, format!("comment: {error}")).into());
     }
     let rated = edge.desk(move |desk| desk.rate(&task, &wish)).await?;
-    if rated.quality == 0
+    if (rated.quality == 0) != (rated.before == 0)
         && let Ok(callee) = rated.callee.parse()
     {
-        edge.routing().disappointed(callee);
+        edge.routing().rated(callee, rated.quality == 0);
     }
     Ok((StatusCode::CREATED, Json(rated)))
 }

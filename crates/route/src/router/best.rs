@@ -94,18 +94,23 @@ pub(super) fn reasons<A>(options: &[Choosable<'_, A>]) -> Vec<Reason> {
     if options.iter().all(|option| option.candidate.reputation.is_none()) {
         return vec![Reason::Unrated; options.len()];
     }
-    let rated = || options.iter().enumerate().filter(|(_, option)| !option.candidate.is_newcomer());
+    let rated = || options.iter().enumerate().filter(|(_, option)| !is_new(option));
     let best = rated().max_by_key(|(_, option)| score(option)).map(|(at, option)| (at, score(option)));
     let (_, highest) = best.unwrap_or_default();
     let is_last_resort = rated().count() == options.len() && highest < SCORE_MIN;
     let reason = |(at, option): (usize, &Choosable<'_, A>)| match score(option) {
-        _ if option.candidate.is_newcomer() => Reason::Newcomer,
+        _ if is_new(option) => Reason::Newcomer,
         _ if is_last_resort && best.is_some_and(|(best, _)| best == at) => Reason::LeastBad,
         score if score < SCORE_MIN => Reason::Low,
         score if score < highest.minus(SCORE_BAND) => Reason::Behind,
         _ => Reason::Good,
     };
     options.iter().enumerate().map(reason).collect()
+}
+
+/// Whether an agent is one to be tried. One that disappointed the caller itself is not, however little others know of it.
+fn is_new<A>(option: &Choosable<'_, A>) -> bool {
+    option.candidate.is_newcomer() && !option.standing.disappoints()
 }
 
 fn score<A>(option: &Choosable<'_, A>) -> Score {

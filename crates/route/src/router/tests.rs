@@ -136,7 +136,7 @@ fn newcomers_are_tried_now_and_then_and_less_if_they_fail() {
         router.ended(ticket, outcome, Ticks(draw * 100), draw);
     }
     assert!(tried < 200, "{tried} of 20,000");
-    // The same if their answers turn out to be useless.
+    // Not again after an answer that turned out to be useless.
     let mut router = Router::default();
     let mut tried = 0;
     for draw in 0..20_000 {
@@ -148,9 +148,15 @@ fn newcomers_are_tried_now_and_then_and_less_if_they_fail() {
         if is_trial {
             router.disappointed(&1);
         }
-        router.disappointed(&0);
     }
-    assert!(tried < 200, "{tried} of 20,000");
+    assert_eq!(tried, 1);
+    // But again if it was taken back, and as seldom as trials went well.
+    router.reconciled(&1);
+    let after = (0..20_000).filter(|draw| {
+        let choice = router.choose(&candidates[..2], Strategy::Best, Ticks(0), *draw).unwrap();
+        choice.is_trial
+    });
+    assert!((500..1_500).contains(&after.count()));
     // If all others are bad, a newcomer is better.
     let counts = chosen(&[rated(0, 300, 50), rated(1, 0, 0)], Strategy::Best, 100);
     assert_eq!(counts, BTreeMap::from([(1, 100)]));
