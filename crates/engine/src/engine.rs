@@ -1,10 +1,13 @@
+mod effects;
+mod recall;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use althing_ballot::Proposal;
-use althing_record::{AgentId, Incarnation, KeyHistory, Millis, Network, NodeId, NodeKey, Record, RecordId};
-use althing_store::{Batch, CommitNo, Guard, Head, Op, Overlay, ReadError, Snapshot, Table};
+use althing_record::{AgentId, Incarnation, KeyHistory, Millis, Network, NodeId, NodeKey, RecordId};
+use althing_store::{Batch, CommitNo, Guard, Head, Overlay, ReadError, Snapshot, Table};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -20,13 +23,12 @@ use crate::quota::Authors;
 use crate::reconcile::Reconciler;
 use crate::reputation::Ratings;
 use crate::restored::{INCARNATION, is_restored};
-use crate::rows::StoredRecord;
 use crate::sealed::SealedVotes;
 use crate::search::{Memory, Search};
 use crate::surplus::Surpluses;
 use crate::{
-    Answer, AskNo, Config, Deadline, Effect, GuardStatus, HostedAgent, Input, Note, Now, Output, Refusal,
-    RefusalKind, Request, RequestNo, Source, Timing,
+    Config, Deadline, Effect, GuardStatus, HostedAgent, Input, Note, Now, Output, Request, RequestNo, Source,
+    Timing,
 };
 
 /// Most parsed proposals that are kept in memory.
@@ -446,118 +448,6 @@ impl<S: Snapshot> Engine<S> {
             self.woken_at = Some(next);
             self.effect(Effect::Wake(next));
         }
-    }
-
-    /// Gives an effect that waits for nothing.
-    pub(crate) fn effect(&mut self, effect: Effect) {
-        self.outputs.push_back(Output { after: None, effect });
-    }
-
-    /// Gives an effect that waits until what this input wrote is durable.
-    pub(crate) fn effect_when_durable(&mut self, effect: Effect) {
-        self.gated.push(effect);
-    }
-
-    pub(crate) fn note(&mut self, note: Note) {
-        self.effect(Effect::Note(note));
-    }
-
-    /// Answers a client once everything written so far is durable.
-    pub(crate) fn answer(&mut self, no: AskNo, answer: Answer) {
-        self.effect_when_durable(Effect::Reply(no, answer));
-    }
-
-    pub(crate) fn refuse(
-        &mut self,
-        no: AskNo,
-        kind: RefusalKind,
-        cause: impl Into<String>,
-        hint: Option<&str>,
-    ) {
-        let refusal = Refusal { kind, cause: cause.into(), hint: hint.map(ToOwned::to_owned) };
-        self.effect(Effect::Reply(no, Answer::Refused(refusal)));
-    }
-
-    pub(crate) fn refuse_while_full(&mut self, no: AskNo) {
-        let hint = Some("free some space; the node goes on by itself");
-        self.refuse(no, RefusalKind::Internal, "the disk is full: nothing can be written", hint);
-    }
-
-    fn halt(&mut self, cause: String) {
-        self.halted = true;
-        self.batch = Batch::default();
-        self.gated.clear();
-        self.effect(Effect::Halt(cause));
-    }
-
-    pub(crate) fn number(&mut self) -> u64 {
-        self.next_number += 1;
-        self.next_number
-    }
-
-    pub(crate) fn request_no(&mut self) -> RequestNo {
-        RequestNo(self.number())
-    }
-
-    // Writes go to the overlay at once, so that later reads of the same input see them.
-
-    pub(crate) fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
-        self.write(Op::Put { table, key, value });
-    }
-
-    pub(crate) fn delete(&mut self, table: Table, key: Vec<u8>) {
-        self.write(Op::Delete { table, key });
-    }
-
-    pub(crate) fn write_all(&mut self, batch: &Batch) {
-        batch.ops().iter().for_each(|op| self.write(op.clone()));
-    }
-
-    fn write(&mut self, op: Op) {
-        self.store.write(self.assigned.next(), &op);
-        self.batch.push(op);
-    }
-
-    /// Has this input's commit synced before anything that waits for it leaves.
-    pub(crate) fn require_sync(&mut self) {
-        self.batch.require_sync();
-    }
-
-    /// Loads a stored record; none if it is not here or its time is over.
-    pub(crate) fn record(&self, id: RecordId) -> Result<Option<Record>, ReadError> {
-        let Some(row) = self.store.get(Table::Records, &id.0)? else { return Ok(None) };
-        let damaged = |cause: String| ReadError { table: Table::Records.name(), cause };
-        let stored = StoredRecord::read(&row).ok_or_else(|| damaged(format!("row of {id} is too short")))?;
-        if stored.bytes.is_empty() {
-            return Ok(None);
-        }
-        let record = Record::verify(stored.bytes, &self.network)
-            .map_err(|error| damaged(format!("record {id} is damaged: {error}")))?;
-        Ok(Some(record))
-    }
-
-    /// A known proposal, or the terms of a docket.
-    pub(crate) fn proposal(&mut self, id: RecordId) -> Result<Option<Arc<Proposal>>, ReadError> {
-        if let Some(proposal) = self.proposals.get(&id) {
-            return Ok(Some(proposal.clone()));
-        }
-        if !althing_ballot::has_proposal(&self.store, id)? {
-            return Ok(None);
-        }
-        let proposal = match self.docket(id)? {
-            Some(docket) => docket.terms.clone(),
-            None => {
-                let Some(record) = self.record(id)? else { return Ok(None) };
-                let Ok(proposal) = Proposal::from_record(&record) else { return Ok(None) };
-                proposal
-            }
-        };
-        if self.proposals.len() >= PROPOSALS_CACHED {
-            self.proposals.clear();
-        }
-        let proposal = Arc::new(proposal);
-        self.proposals.insert(id, proposal.clone());
-        Ok(Some(proposal))
     }
 
     pub(crate) fn hosted(&self, agent: AgentId) -> Option<&HostedAgent> {

@@ -1,19 +1,21 @@
 //! What raters say of others, and the scores that follow. The ledger is in memory, rebuilt from the records at the start;
 //! scores are computed by a job of the shell, so that the event loop does not wait for them.
 
+mod score_job;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use althing_card::{Query, Term};
-use althing_record::{AgentId, Content, Genesis, Kind, Millis, Record, RecordId, cbor, merkle};
+use althing_record::{AgentId, Content, Genesis, Kind, Millis, Record, RecordId, cbor};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
 use althing_trust::{
-    Attestations, AttestationsBody, Counts, Ledger, Params, Q32, RatingEpoch, Scores, Slash, Standing,
+    Attestations, AttestationsBody, Counts, Ledger, Params, Q32, RatingEpoch, Scores, Standing,
 };
 
+pub use self::score_job::{ScoreJob, ScoreTable};
 use crate::admit::Admission;
-use crate::checkpoint::{REFUSED_MAX, Step};
+use crate::checkpoint::REFUSED_MAX;
 use crate::engine::Engine;
 use crate::grounds::shown_row;
 use crate::masses::{Later, MASS_EPOCHS};
@@ -88,128 +90,6 @@ impl Ratings {
     /// Something that scores depend on beside the ledger has changed.
     pub(crate) fn note_change(&mut self) {
         self.changed = true;
-    }
-}
-
-/// What scores are computed from. [`ScoreJob::run`] takes time, depends on nothing else, and may run on any thread.
-#[derive(Clone)]
-pub struct ScoreJob {
-    ledger: Arc<Ledger>,
-    later: Later,
-    epoch: RatingEpoch,
-    params: Params,
-    viewer: Option<AgentId>,
-    told: BTreeSet<RatingEpoch>,
-    /// Whether the scores are those of a checkpoint, of which a tree is made.
-    is_checkpoint: bool,
-    /// What is done to the ledger before, for a checkpoint that is not decided.
-    step: Option<Step>,
-}
-
-impl fmt::Debug for ScoreJob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let relations = self.ledger.relations();
-        f.debug_struct("ScoreJob").field("epoch", &self.epoch).field("relations", &relations).finish()
-    }
-}
-
-/// Scores of one rating epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScoreTable {
-    epoch: RatingEpoch,
-    network: Option<Scores>,
-    seen: Option<Scores>,
-    /// Rating epochs of which the viewer's own calls are in the ledger.
-    told: BTreeSet<RatingEpoch>,
-    slash: BTreeMap<AgentId, Slash>,
-    /// Over the leaves of the first, of a job for a checkpoint.
-    tree: Option<merkle::Tree>,
-}
-
-impl ScoreJob {
-    /// Scores for everybody, without what is said on later rating epochs.
-    pub(crate) fn of(ledger: Arc<Ledger>, later: Later, epoch: RatingEpoch, params: Params) -> Self {
-        Self {
-            ledger,
-            later,
-            epoch,
-            params,
-            viewer: None,
-            told: BTreeSet::new(),
-            is_checkpoint: false,
-            step: None,
-        }
-    }
-
-    /// The scores of a checkpoint: of what those before it took, and of what it does to that.
-    pub(crate) fn of_checkpoint(
-        ledger: Arc<Ledger>,
-        epoch: RatingEpoch,
-        params: Params,
-        step: Option<Step>,
-    ) -> Self {
-        Self {
-            ledger,
-            later: Later::default(),
-            epoch,
-            params,
-            viewer: None,
-            told: BTreeSet::new(),
-            is_checkpoint: true,
-            step,
-        }
-    }
-
-    /// Computes the scores.
-    #[must_use]
-    pub fn run(&self) -> ScoreTable {
-        let ledger = self.later.left_out_of(&self.ledger);
-        let stepped = self.step.as_ref().map(|step| {
-            let mut ledger = (*ledger).clone();
-            step.apply(&mut ledger);
-            ledger
-        });
-        let view = stepped.as_ref().unwrap_or(&ledger).settled_view(self.epoch);
-        let network = view.scores(&self.params);
-        ScoreTable {
-            epoch: self.epoch,
-            tree: network.as_ref().filter(|_| self.is_checkpoint).map(Scores::tree),
-            network,
-            seen: self.viewer.map(|agent| view.seen_by(agent, &self.params)),
-            told: self.told.clone(),
-            slash: self.params.slash.clone(),
-        }
-    }
-}
-
-impl ScoreTable {
-    /// The rating epoch at whose end they are so.
-    #[must_use]
-    pub fn epoch(&self) -> RatingEpoch {
-        self.epoch
-    }
-
-    /// Those that every node computes from the same attestations; none if the genesis names no anchors.
-    #[must_use]
-    pub fn network(&self) -> Option<&Scores> {
-        self.network.as_ref()
-    }
-
-    /// The tree over [`ScoreTable::network`], if the scores are those of a checkpoint.
-    pub(crate) fn tree(&self) -> Option<&merkle::Tree> {
-        self.tree.as_ref()
-    }
-
-    /// Those that the node's first agent sees.
-    #[must_use]
-    pub fn seen(&self) -> Option<&Scores> {
-        self.seen.as_ref()
-    }
-
-    /// What is known of an agent here, if anything is.
-    fn standing(&self, agent: AgentId) -> Option<Standing> {
-        let known = self.seen.as_ref().or(self.network.as_ref()).and_then(|scores| scores.of(agent));
-        known.or_else(|| self.slash.get(&agent).map(|slash| Standing::unknown(slash.factor())))
     }
 }
 

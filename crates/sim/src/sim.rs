@@ -1,16 +1,18 @@
+mod faults;
+mod growth;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_engine::{
-    AGENTS_MAX, Answer, Ask, AskNo, Config, Engine, Gate, HostedAgent, Input, MessageNo, Now, RatingEpoch,
-    ReplyNo, RequestNo, ScoreTable, Timing,
+    Answer, Ask, AskNo, Config, Engine, Gate, HostedAgent, Input, MessageNo, Now, RatingEpoch, ReplyNo,
+    RequestNo, ScoreTable, Timing,
 };
 use althing_record::{AgentId, Millis, Network, NodeId, RecordId, Verdict, recovery_key_hash};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use sha2::{Digest as _, Sha256};
 
-use crate::build::{agent_key, node_key, seed};
-use crate::disk::Disk;
+use crate::build::{agent_key, seed};
 use crate::event::{Event, Message};
 use crate::kademlia::Kademlia;
 use crate::memo::Memo;
@@ -156,119 +158,6 @@ impl Sim {
         self.links = links;
     }
 
-    /// Adds nodes with one agent each, starts and connects them.
-    #[must_use]
-    pub fn nodes(mut self, count: usize) -> Self {
-        for _ in 0..count {
-            self.add(0);
-        }
-        self.connect();
-        self
-    }
-
-    /// Adds one node whose wall clock is off by `skew_ms`, starts and connects it. Gives its number.
-    pub fn join(&mut self, skew_ms: i64) -> usize {
-        let node = self.add(skew_ms);
-        self.connect();
-        node
-    }
-
-    /// Starts a copy of a node's directory, taken now, on another machine: same agents, same incarnation, same guard,
-    /// another network key. Gives its number.
-    pub fn clone_directory(&mut self, of: usize) -> usize {
-        let disk = self.nodes[of].disk.copy();
-        let agents = self.nodes[of].agents.clone();
-        let node = self.place(agents, disk, 0);
-        for copy in [of, node] {
-            self.nodes[copy].is_copied = true;
-        }
-        self.connect();
-        node
-    }
-
-    /// Starts a fresh node that hosts the agents of another one, as when their keys are moved. Gives its number.
-    pub fn host_elsewhere(&mut self, of: usize) -> usize {
-        let node = self.place(self.nodes[of].agents.clone(), Disk::default(), 0);
-        self.connect();
-        node
-    }
-
-    fn add(&mut self, skew_ms: i64) -> usize {
-        let number = self.nodes.len();
-        self.place(vec![hosted(number)], Disk::default(), skew_ms)
-    }
-
-    /// Adds one node that holds nothing of what raters publish, starts and connects it. Gives its number.
-    pub fn join_without_ledger(&mut self) -> usize {
-        let number = self.nodes.len();
-        let node = self.place_with(vec![hosted(number)], Disk::default(), 0, true);
-        self.connect();
-        node
-    }
-
-    /// Adds one node that hosts so many agents, starts and connects it. Gives its number.
-    pub fn join_hosting(&mut self, agents: usize) -> usize {
-        let first = 10_000_000 + self.nodes.len() * AGENTS_MAX;
-        let node = self.place((first..first + agents).map(hosted).collect(), Disk::default(), 0);
-        self.connect();
-        node
-    }
-
-    /// The agents of a node.
-    #[must_use]
-    pub fn hosted(&self, node: usize) -> Vec<AgentId> {
-        self.nodes[node].agents.iter().map(|hosted| hosted.agent).collect()
-    }
-
-    fn place(&mut self, agents: Vec<HostedAgent>, disk: Disk, skew_ms: i64) -> usize {
-        self.place_with(agents, disk, skew_ms, false)
-    }
-
-    fn place_with(
-        &mut self,
-        agents: Vec<HostedAgent>,
-        disk: Disk,
-        skew_ms: i64,
-        lacks_ledger: bool,
-    ) -> usize {
-        let number = self.nodes.len();
-        let key = node_key(number);
-        let mut neighbours = BTreeSet::new();
-        if !self.is_meshed {
-            // Nobody is connected to anybody.
-        } else if number < FULL_MESH_MAX {
-            neighbours.extend(0..number);
-        } else {
-            while neighbours.len() < FULL_MESH_MAX / 2 {
-                let other = self.below(number as u64);
-                neighbours.insert(usize::try_from(other).unwrap_or(0));
-            }
-        }
-        for other in &neighbours {
-            self.nodes[*other].neighbours.insert(number);
-        }
-        self.index.insert(key.node(), number);
-        self.nodes.push(Node {
-            key,
-            agents,
-            disk,
-            skew_ms,
-            life: None,
-            run: 0,
-            crashes_after_guard: false,
-            disk_is_full: false,
-            garbles: false,
-            side: 0,
-            neighbours,
-            receipts: BTreeMap::new(),
-            promises: Vec::new(),
-            is_copied: false,
-            lacks_ledger,
-        });
-        self.start(number);
-        number
-    }
-
     /// A client of a node.
     pub fn node(&mut self, node: usize) -> Client<'_> {
         Client { sim: self, node }
@@ -326,83 +215,6 @@ impl Sim {
     #[must_use]
     pub fn log(&self) -> &[String] {
         &self.log
-    }
-
-    /// Cuts the network: nodes of different sides do not reach each other. Nodes in no list are alone together.
-    pub fn partition(&mut self, one: &[usize], other: &[usize]) {
-        for (number, node) in self.nodes.iter_mut().enumerate() {
-            node.side = match (one.contains(&number), other.contains(&number)) {
-                (true, _) => 1,
-                (false, true) => 2,
-                (false, false) => 3,
-            };
-        }
-        self.say(format!("partition {one:?} | {other:?}"));
-        self.settle_sides();
-    }
-
-    /// Ends every partition.
-    pub fn heal(&mut self) {
-        self.nodes.iter_mut().for_each(|node| node.side = 0);
-        self.say("heal".into());
-        self.settle_sides();
-    }
-
-    /// Kills a node's process: what was on its way to its disk is lost.
-    pub fn crash(&mut self, node: usize) {
-        self.say(format!("crash {node}"));
-        self.nodes[node].disk.crash();
-        self.stop(node);
-    }
-
-    /// Cuts a node's power: what was not synced is lost too.
-    pub fn lose_power(&mut self, node: usize) {
-        self.say(format!("power loss {node}"));
-        self.nodes[node].disk.lose_power();
-        self.stop(node);
-    }
-
-    /// Has a node crash exactly between the next vote guard that it writes and the batch which that guards.
-    pub fn crash_after_next_guard(&mut self, node: usize) {
-        self.nodes[node].crashes_after_guard = true;
-    }
-
-    /// Leaves no space on a node's disk.
-    pub fn fill_disk(&mut self, node: usize) {
-        self.say(format!("disk of {node} is full"));
-        self.nodes[node].disk_is_full = true;
-    }
-
-    /// Makes space on a node's disk.
-    pub fn free_disk(&mut self, node: usize) {
-        if std::mem::take(&mut self.nodes[node].disk_is_full) {
-            self.say(format!("disk of {node} has space"));
-            self.handle(node, Input::Writable);
-        }
-    }
-
-    /// Sets how far a node's wall clock is off.
-    pub fn set_clock(&mut self, node: usize, skew_ms: i64) {
-        self.nodes[node].skew_ms = skew_ms;
-    }
-
-    /// Takes back every [`Sim::crash_after_next_guard`].
-    pub fn spare(&mut self) {
-        self.nodes.iter_mut().for_each(|node| node.crashes_after_guard = false);
-    }
-
-    /// Starts a node that is down.
-    pub fn restart(&mut self, node: usize) {
-        if self.nodes[node].life.is_none() {
-            self.say(format!("restart {node}"));
-            self.start(node);
-            self.connect();
-        }
-    }
-
-    /// Damages every response of a node on its way, or no longer.
-    pub fn garble(&mut self, node: usize, garbles: bool) {
-        self.nodes[node].garbles = garbles;
     }
 
     /// Hands an ask to a node. A node that is down never answers.
