@@ -5,7 +5,7 @@
 //! record again. The one exception, the key that may write slots, is settled again whenever the identity chain grows.
 
 use althing_ballot::{Answers, Ballot, CastBallot};
-use althing_record::{AgentId, Kind, Millis, Placement, Record, RecordId, TimeError, Verdict, deadline};
+use althing_record::{Kind, Millis, Placement, Record, RecordId, TimeError, Verdict, deadline};
 use althing_store::{Batch, ReadError, Snapshot, Table};
 use althing_trust::{Accusation, Attestations};
 
@@ -13,7 +13,7 @@ use crate::body::{Body, read_body};
 use crate::engine::Engine;
 use crate::rows::{
     CHAIN_FORK, DOUBLE_BALLOT, Expiring, NEVER, SlotHead, StoredRecord, chain_key, chain_prefix,
-    evidence_key, identity_key, offence_name, slot_key, sync_key,
+    identity_key, slot_key, sync_key,
 };
 use crate::{Note, Now, Source};
 
@@ -428,65 +428,6 @@ impl<S: Snapshot> Engine<S> {
         }
         althing_ballot::index_ballots(&self.store, record, ballots, batch)?;
         Ok(fresh)
-    }
-
-    /// Keeps the two records that prove an offence.
-    pub(crate) fn prove(
-        &mut self,
-        agent: AgentId,
-        offence: u8,
-        subject: &[u8],
-        [first, second]: [RecordId; 2],
-    ) -> Result<(), ReadError> {
-        let key = evidence_key(agent, offence, subject);
-        if self.store.get(Table::EvidenceView, &key)?.is_none() {
-            let name = offence_name(offence);
-            self.note(Note::Misbehaviour { offence: format!("{name} by {agent}") });
-            self.tell_evidence(agent, name, &[first, second])?;
-        }
-        self.ratings.note_change();
-        self.checkpoints.note_change();
-        self.put(Table::EvidenceView, key, [first.0, second.0].concat());
-        Ok(())
-    }
-
-    /// Keeps the lowest of all records that say something and the lowest that says something else, when one more came. They
-    /// are among those of which this was so before, and the new one; before there were two that differ, among all that are
-    /// `known`.
-    pub(crate) fn prove_lowest<T: PartialEq>(
-        &mut self,
-        (agent, offence, subject): (AgentId, u8, &[u8]),
-        new: (RecordId, T),
-        known: Vec<(RecordId, T)>,
-        read: impl Fn(&Record) -> Option<T>,
-    ) -> Result<(), ReadError> {
-        let mut said = known;
-        if let Some(pair) = self.proved((agent, offence, subject))? {
-            said.clear();
-            for id in pair {
-                let what = self.record(id)?.as_ref().and_then(&read);
-                said.extend(what.map(|what| (id, what)));
-            }
-        }
-        said.push(new);
-        said.sort_unstable_by_key(|(id, _)| *id);
-        let pair = said.first().and_then(|(first, what)| {
-            let (second, _) = said.iter().find(|(_, other)| other != what)?;
-            Some([*first, *second])
-        });
-        pair.map_or(Ok(()), |pair| self.prove(agent, offence, subject, pair))
-    }
-
-    /// The two records that prove an offence, if it is proved.
-    pub(crate) fn proved(
-        &self,
-        (agent, offence, subject): (AgentId, u8, &[u8]),
-    ) -> Result<Option<[RecordId; 2]>, ReadError> {
-        let row = self.store.get(Table::EvidenceView, &evidence_key(agent, offence, subject))?;
-        Ok(row.as_deref().and_then(|row| {
-            let (first, second) = row.split_first_chunk::<32>()?;
-            Some([RecordId(*first), RecordId::try_from(second).ok()?])
-        }))
     }
 
     pub(crate) fn slot_head(&self, key: &[u8]) -> Result<Option<SlotHead>, ReadError> {

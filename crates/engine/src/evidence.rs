@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use althing_record::{AgentId, RecordId};
+use althing_record::{AgentId, Record, RecordId};
 use althing_store::{ReadError, Snapshot, Table};
 use althing_trust::Slash;
 
-use crate::EvidenceRow;
 use crate::engine::Engine;
-use crate::rows::{DOUBLE_ACCEPT, case_id, offence_name};
+use crate::rows::{DOUBLE_ACCEPT, case_id, evidence_key, offence_name};
+use crate::{EvidenceRow, Note};
 
 /// A row of [`Table::EvidenceView`].
 struct Case {
@@ -33,6 +33,65 @@ impl Case {
 }
 
 impl<S: Snapshot> Engine<S> {
+    /// Keeps the two records that prove an offence.
+    pub(crate) fn prove(
+        &mut self,
+        agent: AgentId,
+        offence: u8,
+        subject: &[u8],
+        [first, second]: [RecordId; 2],
+    ) -> Result<(), ReadError> {
+        let key = evidence_key(agent, offence, subject);
+        if self.store.get(Table::EvidenceView, &key)?.is_none() {
+            let name = offence_name(offence);
+            self.note(Note::Misbehaviour { offence: format!("{name} by {agent}") });
+            self.tell_evidence(agent, name, &[first, second])?;
+        }
+        self.ratings.note_change();
+        self.checkpoints.note_change();
+        self.put(Table::EvidenceView, key, [first.0, second.0].concat());
+        Ok(())
+    }
+
+    /// Keeps the lowest of all records that say something and the lowest that says something else, when one more came. They
+    /// are among those of which this was so before, and the new one; before there were two that differ, among all that are
+    /// `known`.
+    pub(crate) fn prove_lowest<T: PartialEq>(
+        &mut self,
+        (agent, offence, subject): (AgentId, u8, &[u8]),
+        new: (RecordId, T),
+        known: Vec<(RecordId, T)>,
+        read: impl Fn(&Record) -> Option<T>,
+    ) -> Result<(), ReadError> {
+        let mut said = known;
+        if let Some(pair) = self.proved((agent, offence, subject))? {
+            said.clear();
+            for id in pair {
+                let what = self.record(id)?.as_ref().and_then(&read);
+                said.extend(what.map(|what| (id, what)));
+            }
+        }
+        said.push(new);
+        said.sort_unstable_by_key(|(id, _)| *id);
+        let pair = said.first().and_then(|(first, what)| {
+            let (second, _) = said.iter().find(|(_, other)| other != what)?;
+            Some([*first, *second])
+        });
+        pair.map_or(Ok(()), |pair| self.prove(agent, offence, subject, pair))
+    }
+
+    /// The two records that prove an offence, if it is proved.
+    pub(crate) fn proved(
+        &self,
+        (agent, offence, subject): (AgentId, u8, &[u8]),
+    ) -> Result<Option<[RecordId; 2]>, ReadError> {
+        let row = self.store.get(Table::EvidenceView, &evidence_key(agent, offence, subject))?;
+        Ok(row.as_deref().and_then(|row| {
+            let (first, second) = row.split_first_chunk::<32>()?;
+            Some([RecordId(*first), RecordId::try_from(second).ok()?])
+        }))
+    }
+
     /// The cases that bind, by agent.
     pub(crate) fn evidence(&self) -> Result<Vec<EvidenceRow>, ReadError> {
         self.evidence_under(&[])
