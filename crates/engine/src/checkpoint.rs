@@ -190,6 +190,11 @@ impl<S: Snapshot> Engine<S> {
         Ok(None)
     }
 
+    /// The decided checkpoints, the oldest first.
+    pub(crate) fn decided_checkpoints(&self) -> Vec<RecordId> {
+        self.checkpoints.chain.iter().map(|link| link.checkpoint).collect()
+    }
+
     /// Rows of a rating epoch or an earlier one that were demanded and not proved in time, as far as this node knows, and
     /// that no checkpoint struck out.
     fn unproved(&self, epoch: RatingEpoch) -> impl Iterator<Item = Unproved> {
@@ -314,8 +319,7 @@ impl<S: Snapshot> Engine<S> {
         while let Some((link, checkpoint)) = self.decided_after(self.checkpoints.chain.len())? {
             let state = &mut self.checkpoints;
             state.chain.push(link);
-            self.proofs.is_news = true;
-            let state = &mut self.checkpoints;
+            checkpoint.changes.taken.iter().for_each(|(epoch, id)| self.proofs.note_taken(*epoch, *id));
             state.due_since = None;
             state.fetched.clear();
             if !self.keeps_ledger {

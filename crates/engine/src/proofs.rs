@@ -49,19 +49,22 @@ struct Asked {
 #[derive(Debug, Default)]
 pub(crate) struct Proofs {
     waiting: BTreeMap<Place, Waiting>,
-    /// Records that no checkpoint has taken.
-    unready: BTreeSet<Place>,
+    /// Those that no checkpoint has taken.
+    unready: BTreeMap<(RatingEpoch, RecordId), Place>,
+    /// Those that one has taken just now.
+    taken: Vec<Place>,
     /// When the others that nobody is asked for now are asked for, on the clock of [`Now::ticks`].
     due: BTreeSet<(u64, Place)>,
     asked: BTreeMap<RequestNo, Asked>,
     checked: BTreeMap<JobNo, Asked>,
-    /// Whether a checkpoint or an attestation came.
-    pub(crate) is_news: bool,
 }
 
 impl Proofs {
     /// When the engine wants to look at it again.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
+        if !self.taken.is_empty() {
+            return Some(0);
+        }
         if self.asked.len() + self.checked.len() >= PROOFS_RUNNING_MAX {
             return None;
         }
@@ -78,9 +81,13 @@ impl Proofs {
     fn wait(&mut self, place: Place, waiting: Waiting) {
         if self.waiting.len() < PROOFS_WAITING_MAX {
             self.waiting.insert(place, waiting);
-            self.unready.insert(place);
-            self.is_news = true;
+            self.unready.insert((place.epoch, place.record), place);
         }
+    }
+
+    /// A checkpoint took an attestation. It was not known when that was signed, and says which receipts to show.
+    pub(crate) fn note_taken(&mut self, epoch: RatingEpoch, record: RecordId) {
+        self.taken.extend(self.unready.remove(&(epoch, record)));
     }
 }
 
@@ -117,6 +124,13 @@ impl<S: Snapshot> Engine<S> {
             waiting.extend(place_of(key).map(|place| (place, Waiting::read(row))));
         })?;
         waiting.into_iter().for_each(|(place, state)| self.proofs.wait(place, state));
+        if !self.proofs.unready.is_empty() {
+            for id in self.decided_checkpoints() {
+                let checkpoint = self.checkpoint(id)?;
+                let taken = checkpoint.into_iter().flat_map(|checkpoint| checkpoint.changes.taken);
+                taken.for_each(|(epoch, record)| self.proofs.note_taken(epoch, record));
+            }
+        }
         let mut unproved = Vec::new();
         self.for_each_row(Table::ProofView, &verdict_prefix(None), |key, rows| {
             unproved.extend(place_of(key).into_iter().flat_map(|place| place.unproved(rows)));
@@ -134,6 +148,10 @@ impl<S: Snapshot> Engine<S> {
         if self.store.get(Table::ProofView, &verdict_key(place))?.is_none() {
             self.put(Table::ProofView, waiting_key(Some(place)), Waiting::default().to_row());
             self.proofs.wait(place, Waiting::default());
+            // It may be late.
+            if self.checkpoint_with(place.epoch, place.record)?.is_some() {
+                self.proofs.note_taken(place.epoch, place.record);
+            }
         }
         Ok(())
     }
@@ -143,27 +161,14 @@ impl<S: Snapshot> Engine<S> {
         if self.read_only {
             return Ok(());
         }
-        if std::mem::take(&mut self.proofs.is_news) {
-            self.find_demandable(now)?;
-        }
+        let taken = std::mem::take(&mut self.proofs.taken);
+        self.proofs.due.extend(taken.into_iter().map(|place| (now.ticks, place)));
         while self.proofs.asked.len() + self.proofs.checked.len() < PROOFS_RUNNING_MAX
             && let Some((due, place)) = self.proofs.due.first().copied()
             && due <= now.ticks
         {
             self.proofs.due.remove(&(due, place));
             self.demand(place, now)?;
-        }
-        Ok(())
-    }
-
-    /// Finds the records that a checkpoint took: it was not known when they were signed, and says which receipts to show.
-    fn find_demandable(&mut self, now: Now) -> Result<(), ReadError> {
-        let unready: Vec<_> = self.proofs.unready.iter().copied().collect();
-        for place in unready {
-            if self.checkpoint_with(place.epoch, place.record)?.is_some() {
-                self.proofs.unready.remove(&place);
-                self.proofs.due.insert((now.ticks, place));
-            }
         }
         Ok(())
     }
