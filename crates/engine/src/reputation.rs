@@ -25,7 +25,7 @@ use crate::{
     RefusalKind, Reputation, ReputationAsk, Source,
 };
 
-/// Most pairs of rater and target that the ledger holds: at 112 bytes each, some 112 MB. Attestations that come when there
+/// Most pairs of rater and target that the ledger holds: at 164 bytes each, some 164 MB. Attestations that come when there
 /// are as many are not taken in.
 pub const RELATIONS_MAX: usize = 1_000_000;
 

@@ -64,7 +64,7 @@ impl HalfLife {
     /// How sums look from `epoch`, in units of 1/`parts` of a count.
     pub(crate) fn seen_from(&self, epoch: u32, parts: u64) -> Sight {
         let (top, weight) = self.place(epoch);
-        Sight { top, divider: Divider::new(weight * parts) }
+        Sight { window: Window { top }, divider: Divider::new(weight * parts) }
     }
 
     /// The first epoch whose evidence can still count at `epoch`.
@@ -74,20 +74,43 @@ impl HalfLife {
     }
 }
 
+/// The newest buckets as seen from one of them: each weighs half as much as the next newer one, and what is older than 32
+/// half-lives nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    pub(crate) top: u32,
+}
+
+impl Window {
+    /// Whether a bucket counts.
+    pub(crate) fn sees(self, bucket: u32) -> bool {
+        bucket <= self.top && u64::from(self.top - bucket) < WINDOW
+    }
+
+    /// What a bucket's sum adds to a total; buckets outside the window add nothing.
+    pub(crate) fn weigh(self, bucket: u32, sum: u64) -> u128 {
+        if self.sees(bucket) { u128::from(sum) << (WINDOW - 1 - u64::from(self.top - bucket)) } else { 0 }
+    }
+
+    /// The sum of the newest bucket, where nothing else is in a total.
+    pub(crate) fn newest(total: u128) -> u64 {
+        u64::try_from(Self::newest_at_most(total)).expect("one sum")
+    }
+
+    /// What the sum of the newest bucket in a total cannot pass.
+    pub(crate) fn newest_at_most(total: u128) -> u128 {
+        total >> (WINDOW - 1)
+    }
+}
+
 /// A rating epoch from which decayed sums are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sight {
-    top: u32,
+    pub(crate) window: Window,
     divider: Divider,
 }
 
 impl Sight {
-    /// What a bucket's sum adds to a total; buckets outside the window add nothing.
-    pub(crate) fn weigh(&self, bucket: u32, sum: u64) -> u128 {
-        let age = u64::from(self.top.wrapping_sub(bucket));
-        if bucket > self.top || age >= WINDOW { 0 } else { u128::from(sum) << (WINDOW - 1 - age) }
-    }
-
     /// The decayed count that a total stands for, in units of 2⁻¹⁶, rounded down once.
     pub(crate) fn decayed(&self, total: u128) -> u64 {
         // ⌊total · 2¹⁶ / (weight · 2³¹)⌋: the powers of two first, which changes no floor.
@@ -116,7 +139,7 @@ mod tests {
             let (bucket, weight) = half_life.place(3);
             let at = |epoch| {
                 let sight = half_life.seen_from(epoch, 1);
-                sight.decayed(sight.weigh(bucket, 1_000 * weight))
+                sight.decayed(sight.window.weigh(bucket, 1_000 * weight))
             };
             assert_eq!(at(3), 1_000 << 16);
             assert_eq!(at(3 + epochs), 500 << 16);
@@ -132,7 +155,7 @@ mod tests {
         for half_life in [&RECENT, &GOOD, &BAD] {
             let top = half_life.place(10_000).0;
             let sight = half_life.seen_from(10_000, 1);
-            let total: u128 = (0..=top).map(|bucket| sight.weigh(bucket, u64::MAX)).sum();
+            let total: u128 = (0..=top).map(|bucket| sight.window.weigh(bucket, u64::MAX)).sum();
             assert!(total < 1 << 97);
             let decayed = sight.decayed(total);
             assert!(decayed > 0 && decayed < 1 << 58);

@@ -1,5 +1,3 @@
-use std::collections::VecDeque;
-
 use super::fixed::{ONE, div, mul};
 use super::trust::Anchors;
 use super::view::Opinions;
@@ -30,25 +28,28 @@ impl Flow {
     pub(super) fn new(opinions: &Opinions, anchors: &Anchors, count: usize) -> Self {
         const UNREACHED: u32 = u32::MAX;
         let mut numbers = vec![UNREACHED; count];
-        let (mut places, mut next) = (Vec::new(), VecDeque::new());
-        let mut reach = |at: usize, next: &mut VecDeque<usize>| {
+        let mut places = Vec::with_capacity(count);
+        let mut number = |at: usize, places: &mut Vec<usize>| {
             if numbers[at] == UNREACHED {
                 numbers[at] = u32::try_from(places.len()).expect("fewer than 2³² agents");
                 places.push(at);
-                next.push_back(at);
             }
+            numbers[at]
         };
-        anchors.weights.iter().for_each(|(at, _)| reach(*at, &mut next));
-        let edges_from = |at: usize| if at < opinions.targets() { opinions.edges_from(at) } else { &[] };
-        while let Some(at) = next.pop_front() {
-            edges_from(at).iter().for_each(|(target, _)| reach(*target as usize, &mut next));
-        }
-        let (mut starts, mut edges) = (vec![0_u32], Vec::new());
-        for at in &places {
-            edges.extend(edges_from(*at).iter().map(|(target, share)| (numbers[*target as usize], *share)));
+        let anchors = anchors.weights.iter().map(|(at, _)| number(*at, &mut places) as usize).collect();
+        let mut starts = Vec::with_capacity(count + 1);
+        let mut edges = Vec::with_capacity(opinions.edges.len());
+        starts.push(0_u32);
+        // Who is reached on the way comes to the end, and has its turn.
+        let mut turn = 0;
+        while let Some(at) = places.get(turn).copied() {
+            if at < opinions.targets() {
+                let of = opinions.edges_from(at).iter();
+                edges.extend(of.map(|(target, share)| (number(*target as usize, &mut places), *share)));
+            }
             starts.push(u32::try_from(edges.len()).expect("fewer than 2³² edges"));
+            turn += 1;
         }
-        let anchors = anchors.weights.iter().map(|(at, _)| numbers[*at] as usize).collect();
         let zeros = || vec![0; places.len()];
         Self { anchors, starts, edges, mass: zeros(), next: zeros(), places }
     }
@@ -84,7 +85,8 @@ impl Flow {
             }
             let mut left = ONE;
             for (mass, sum) in self.mass.iter_mut().zip(&mut self.next) {
-                *mass = mul(ONE - RESTART, std::mem::take(sum));
+                // At most 1 times less than 1.
+                *mass = ((ONE - RESTART) * std::mem::take(sum)) >> 32;
                 left -= *mass;
             }
             let rest = left;

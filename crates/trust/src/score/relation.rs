@@ -1,6 +1,7 @@
-use super::bucket::Buckets;
+use super::bucket::{Bucket, Buckets};
 use super::counts::Weighed;
 use super::decay::{BAD, GOOD, RECENT, Sight};
+use super::view::Opinion;
 
 /// Qualities are summed in hundredths of a call.
 const HUNDRED: u64 = super::QUALITY_MAX as u64;
@@ -16,9 +17,9 @@ pub(super) struct Relation {
 /// The older buckets of all relations.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Arena {
-    good: Vec<Buckets<3>>,
-    bad: Vec<Buckets<3>>,
-    recent: Vec<Buckets<4>>,
+    good: Vec<Bucket<3>>,
+    bad: Vec<Bucket<3>>,
+    recent: Vec<Bucket<4>>,
 }
 
 /// How the sums of every kind look from one rating epoch.
@@ -68,15 +69,15 @@ impl Relation {
 
     /// How well the target answered, over the long half-lives.
     pub(super) fn reliability(&self, arena: &Arena, sights: &Sights) -> Experience {
-        let good = self.good.total(&arena.good, &sights.good[0], RELIABILITY);
-        let bad = self.bad.total(&arena.bad, &sights.bad[0], RELIABILITY);
+        let good = self.good.total(&arena.good, sights.good[0].window, RELIABILITY);
+        let bad = self.bad.total(&arena.bad, sights.bad[0].window, RELIABILITY);
         Experience { good: sights.good[0].decayed(good), bad: sights.bad[0].decayed(bad) }
     }
 
     /// All three factors over the long half-lives.
     pub(super) fn long(&self, arena: &Arena, sights: &Sights) -> [Experience; 3] {
-        let good = self.good.totals(&arena.good, &sights.good[0]);
-        let bad = self.bad.totals(&arena.bad, &sights.bad[0]);
+        let good = self.good.totals(&arena.good, sights.good[0].window);
+        let bad = self.bad.totals(&arena.bad, sights.bad[0].window);
         [RELIABILITY, QUALITY, RESPONSIVENESS].map(|factor| {
             let scale = usize::from(factor == QUALITY);
             Experience {
@@ -86,14 +87,43 @@ impl Relation {
         })
     }
 
-    /// All three factors over the short half-life.
-    pub(super) fn recent(&self, arena: &Arena, sights: &Sights) -> [Experience; 3] {
-        let [ok, quality, in_time, count] = self.recent.totals(&arena.recent, &sights.recent[0]);
-        let of = |scale: usize, good: u128, all: u128| Experience {
-            good: sights.recent[scale].decayed(good),
-            bad: sights.recent[scale].decayed(all - good),
+    /// What follows for the three factors over the long half-lives, when what follows for reliability is known.
+    pub(super) fn long_opinions(
+        &self,
+        arena: &Arena,
+        sights: &Sights,
+        reliability: Option<Opinion>,
+    ) -> [Option<Opinion>; 3] {
+        let good = self.good.totals(&arena.good, sights.good[0].window);
+        let bad = self.bad.totals(&arena.bad, sights.bad[0].window);
+        let of = |factor: usize, scale: usize| {
+            let parts = if scale == 0 { 1 } else { u128::from(HUNDRED) };
+            // Mostly the factors have the same numbers, and then the same opinion.
+            if good[factor] == parts * good[RELIABILITY] && bad[factor] == parts * bad[RELIABILITY] {
+                return reliability;
+            }
+            Opinion::of(Experience {
+                good: sights.good[scale].decayed(good[factor]),
+                bad: sights.bad[scale].decayed(bad[factor]),
+            })
         };
-        [of(0, ok, count), of(1, quality, count * u128::from(HUNDRED)), of(0, in_time, count)]
+        [reliability, of(QUALITY, 1), of(RESPONSIVENESS, 0)]
+    }
+
+    /// What follows for the three factors over the short half-life.
+    pub(super) fn recent_opinions(&self, arena: &Arena, sights: &Sights) -> [Option<Opinion>; 3] {
+        let [ok, quality, in_time, count] = self.recent.totals(&arena.recent, sights.recent[0].window);
+        let of = |scale: usize, good: u128, all: u128| {
+            Opinion::of(Experience {
+                good: sights.recent[scale].decayed(good),
+                bad: sights.recent[scale].decayed(all - good),
+            })
+        };
+        let reliability = of(0, ok, count);
+        let hundred = u128::from(HUNDRED);
+        let quality = if quality == hundred * ok { reliability } else { of(1, quality, hundred * count) };
+        let responsiveness = if in_time == ok { reliability } else { of(0, in_time, count) };
+        [reliability, quality, responsiveness]
     }
 
     /// The same in another arena, without buckets that count nothing any more from `epoch` on.

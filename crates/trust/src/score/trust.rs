@@ -32,8 +32,6 @@ pub(super) struct Trust {
     honesty: Vec<u64>,
     weight: Vec<u64>,
     mass: Vec<u64>,
-    /// What the raters say of each target, in this round.
-    sums: Vec<Sums>,
     is_anchor: Vec<bool>,
 }
 
@@ -57,12 +55,10 @@ impl Trust {
             honesty: vec![0; count],
             weight: is_anchor.iter().map(first).collect(),
             mass: vec![0; count],
-            sums: vec![Sums::default(); count],
             is_anchor,
         };
         let mut flow = Flow::new(opinions, anchors, count);
         for _ in 1..ROUNDS {
-            trust.sum(opinions);
             trust.judge(opinions, anchors);
             trust.spread(&mut flow, anchors);
             trust.weigh();
@@ -82,23 +78,16 @@ impl Trust {
         self.is_anchor[at]
     }
 
-    /// What the raters say of each target, by their weight.
-    fn sum(&mut self, opinions: &Opinions) {
+    /// Honesty: how often a rater agrees with what the others say, by their weight.
+    fn judge(&mut self, opinions: &Opinions, anchors: &Anchors) {
+        let mut agreed = vec![0_u64; self.honesty.len()];
+        let mut disagreed = vec![0_u64; self.honesty.len()];
         for target in 0..opinions.targets() {
             let mut sums = Sums::default();
             for (rater, opinion) in opinions.on(target) {
                 sums.add_opinion(self.weight[rater as usize], opinion);
             }
-            self.sums[target] = sums;
-        }
-    }
-
-    /// Honesty: how often a rater agrees with what the others say.
-    fn judge(&mut self, opinions: &Opinions, anchors: &Anchors) {
-        let mut agreed = vec![0_u64; self.honesty.len()];
-        let mut disagreed = vec![0_u64; self.honesty.len()];
-        for target in 0..opinions.targets() {
-            let Sums { good, all } = self.sums[target];
+            let Sums { good, all } = sums;
             if all <= CONSENSUS_MIN {
                 continue;
             }

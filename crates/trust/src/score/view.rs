@@ -165,40 +165,48 @@ impl<'l> View<'l> {
         let at = itself.and_then(|agent| weights.keys().position(|anchor| *anchor == agent));
         let anchors = Anchors { itself: at.map(|at| places[at].0), weights: places };
         let trust = Trust::new(&self.opinions, &anchors, known + strangers.len());
-        let lasting = self.sums(&trust);
-        let nothing = Lasting::default();
-        let takes_part = |at: usize| self.opinions.is_present[at] || trust.is_anchor(at);
-        let of = |agent: AgentId, at: usize| {
+        let of = |agent: AgentId, at: usize, lasting: &Lasting| {
             let slash = params.slash.get(&agent).copied().unwrap_or_default().factor();
-            (agent, Standing::new(&trust.at(at), lasting.get(at).unwrap_or(&nothing), slash))
+            (agent, Standing::new(&trust.at(at), lasting, slash))
         };
+        // By id in the end, and by target where they come from.
+        let takes_part = |at: usize| self.opinions.is_present[at] || trust.is_anchor(at);
+        let mut ranks = vec![0_u32; known];
         let mut standings = Vec::with_capacity(known + strangers.len());
-        for (agent, at) in self.ledger.by_id() {
-            if takes_part(at as usize) {
-                standings.push(of(agent, at as usize));
-            }
+        for (agent, at) in self.ledger.by_id().filter(|(_, at)| takes_part(*at as usize)) {
+            ranks[at as usize] = u32::try_from(standings.len()).expect("fewer than 2³² agents");
+            standings.push((agent, Standing::default()));
         }
-        standings.extend(strangers.iter().zip(known..).map(|(agent, at)| of(*agent, at)));
+        for (at, lasting) in self.sums(&trust).enumerate().filter(|(at, _)| takes_part(*at)) {
+            let standing = &mut standings[ranks[at] as usize];
+            *standing = of(standing.0, at, &lasting);
+        }
+        standings
+            .extend(strangers.iter().zip(known..).map(|(agent, at)| of(*agent, at, &Lasting::default())));
         if !strangers.is_empty() {
             standings.sort_by_key(|(agent, _)| *agent);
         }
         Scores::new(self.epoch, standings)
     }
 
-    /// What weighty raters say of each target.
-    fn sums(&self, trust: &Trust) -> Vec<Lasting> {
-        let mut all = vec![Lasting::default(); self.ledger.agents().len()];
+    /// What weighty raters say of each target, in the order of places.
+    fn sums(&self, trust: &Trust) -> impl Iterator<Item = Lasting> {
         let arena = self.ledger.arena();
-        for (target, rater, relation) in self.ledger.settled() {
-            let weight = trust.weight(rater as usize);
-            if weight == 0 {
-                continue;
+        let mut relations = self.ledger.settled().peekable();
+        (0..self.opinions.targets()).map(move |target| {
+            let mut of = Lasting::default();
+            // Raters without an opinion have none here either; both are in the order of raters.
+            let mut opinions = self.opinions.on(target).peekable();
+            while let Some((_, rater, relation)) = relations.next_if(|(of, ..)| *of as usize == target) {
+                let opinion = opinions.next_if(|(by, _)| *by == rater).map(|(_, opinion)| opinion);
+                let weight = trust.weight(rater as usize);
+                if weight > 0 {
+                    add_each(&mut of.long, weight, relation.long_opinions(arena, &self.sights, opinion));
+                    add_each(&mut of.recent, weight, relation.recent_opinions(arena, &self.sights));
+                }
             }
-            let of = &mut all[target as usize];
-            add_each(&mut of.long, weight, &relation.long(arena, &self.sights));
-            add_each(&mut of.recent, weight, &relation.recent(arena, &self.sights));
-        }
-        all
+            of
+        })
     }
 }
 
@@ -275,14 +283,10 @@ impl Opinions {
     }
 }
 
-/// Adds what a rater says in each respect. Mostly it says the same of some: then its opinion is the same.
-fn add_each(to: &mut [Sums; 3], weight: u64, experiences: &[Experience; 3]) {
-    let mut last = (experiences[0], Opinion::of(experiences[0]));
-    for (to, experience) in to.iter_mut().zip(experiences) {
-        if *experience != last.0 {
-            last = (*experience, Opinion::of(*experience));
-        }
-        if let Some(opinion) = last.1 {
+/// Adds what a rater says in each respect.
+fn add_each(to: &mut [Sums; 3], weight: u64, opinions: [Option<Opinion>; 3]) {
+    for (to, opinion) in to.iter_mut().zip(opinions) {
+        if let Some(opinion) = opinion {
             to.add_opinion(weight, opinion);
         }
     }
