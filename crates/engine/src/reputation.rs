@@ -29,6 +29,9 @@ use crate::{
 /// are as many are not taken in.
 pub const RELATIONS_MAX: usize = 1_000_000;
 
+/// Most buckets of evidence that the ledger holds beside the newest ones: at 40 bytes each at most, 320 MB. The same happens then.
+const BUCKETS_MAX: usize = 8_000_000;
+
 /// Most records that one page of ratings reads.
 const PAGE_RECORDS_MAX: usize = 64;
 
@@ -186,7 +189,8 @@ impl<S: Snapshot> Engine<S> {
             }
             return Some(Admission::Unwanted("this node does not hold what raters publish".into()));
         }
-        let is_full = self.ratings.ledger.relations() >= RELATIONS_MAX;
+        let ledger = &self.ratings.ledger;
+        let is_full = ledger.relations() >= RELATIONS_MAX || ledger.buckets() >= BUCKETS_MAX;
         let is_own = matches!(source, Source::Own | Source::Guard);
         (is_full && !is_own).then(|| Admission::Unwanted("the ledger of ratings is full".into()))
     }

@@ -142,6 +142,12 @@ impl Ledger {
         self.keys.len() + self.fresh.len()
     }
 
+    /// How many buckets of evidence there are beside the newest one of each pair; up to 40 bytes each.
+    #[must_use]
+    pub fn buckets(&self) -> usize {
+        self.arena.len()
+    }
+
     /// The attestations that were applied on rating epochs after this one, those on the first of them first. Without them
     /// the ledger is as it was at the end of this one.
     pub fn after(&self, epoch: RatingEpoch) -> impl Iterator<Item = RecordId> {

@@ -42,6 +42,12 @@ pub(super) const RELIABILITY: usize = 0;
 pub(super) const QUALITY: usize = 1;
 pub(super) const RESPONSIVENESS: usize = 2;
 
+impl Arena {
+    pub(super) fn len(&self) -> usize {
+        self.good.len() + self.bad.len() + self.recent.len()
+    }
+}
+
 impl Sights {
     pub(super) fn at(epoch: u32) -> Self {
         let of = |half_life: &super::decay::HalfLife| {
