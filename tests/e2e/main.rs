@@ -5,6 +5,7 @@
 mod background;
 mod bad_input;
 mod bench;
+mod calls_again;
 mod calls_bad_input;
 mod calls_door;
 mod calls_outside;

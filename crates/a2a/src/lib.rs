@@ -50,7 +50,7 @@ pub use fault::{FAULTS_MAX, Fault, Faults, Problem};
 pub use header::{PassedHeaders, is_own_header};
 pub use interface::{Binding, Interface, Protocol};
 pub use jws::{Outcome, SIGNATURES_MAX, SIGNED_CARD_BYTES_MAX, SignatureReport, sign, verify};
-pub use mesh::{BINDING_URI, MeshCard, ORIGIN_EXTENSION_URI, mesh_card};
+pub use mesh::{BINDING_URI, IDEMPOTENT_EXTENSION_URI, MeshCard, ORIGIN_EXTENSION_URI, mesh_card};
 pub use operator_url::{OperatorUrl, URL_BYTES_MAX, UrlError};
 pub use origin::{CARD_BYTES_MAX, Form, OriginCard};
 pub use portable::check_portable;

@@ -12,6 +12,10 @@ pub const BINDING_URI: &str = "https://althing.dev/a2a/binding/libp2p/1";
 /// Identifies the extension that names the owner's card.
 pub const ORIGIN_EXTENSION_URI: &str = "https://althing.dev/a2a/extension/origin/1";
 
+/// Identifies the extension by which an agent says that a message may come again: it knows it by its id, or doing what it
+/// says once more does no harm. See docs/spec/cards.md.
+pub const IDEMPOTENT_EXTENSION_URI: &str = "https://althing.dev/a2a/extension/idempotent-messages/1";
+
 /// What the URL of the libp2p binding begins with; the agent's did follows.
 const URL_PREFIX: &str = "althing:";
 
@@ -76,6 +80,8 @@ pub struct MeshCard {
     pub origin: Digest,
     /// The lines of versions that the agent speaks, in the card's order.
     pub protocols: Vec<Protocol>,
+    /// Whether the agent may be sent a message again when nobody knows whether it came, by [`IDEMPOTENT_EXTENSION_URI`].
+    pub is_idempotent: bool,
 }
 
 impl MeshCard {
@@ -101,8 +107,8 @@ impl MeshCard {
         }
         let protocols = ours.iter().filter_map(|interface| text(interface, "protocolVersion"));
         let extensions = list(card.get("capabilities").unwrap_or(&Value::Null), "extensions");
-        let ours = extensions.iter().find(|extension| text(extension, "uri") == Some(ORIGIN_EXTENSION_URI));
-        let params = ours.and_then(|extension| extension.get("params"));
+        let extension = |uri| extensions.iter().find(|extension| text(extension, "uri") == Some(uri));
+        let params = extension(ORIGIN_EXTENSION_URI).and_then(|extension| extension.get("params"));
         let param = |name| params.and_then(|params| text(params, name));
         let path = "capabilities.extensions";
         Ok(Self {
@@ -110,6 +116,7 @@ impl MeshCard {
             network: param("network").and_then(|id| id.parse().ok()).ok_or_else(|| missing(path))?,
             origin: param("cardSha256").and_then(|hash| hash.parse().ok()).ok_or_else(|| missing(path))?,
             protocols: protocols.filter_map(Protocol::of).collect(),
+            is_idempotent: extension(IDEMPOTENT_EXTENSION_URI).is_some(),
         })
     }
 }

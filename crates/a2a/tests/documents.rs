@@ -105,7 +105,8 @@ fn the_mesh_card_is_portable_and_carries_over_what_says_something() {
 #[test]
 fn the_mesh_card_of_an_older_agent_says_which_version_it_speaks() {
     let card = br#"{"name":"Old","url":"http://localhost:9999/?assistant_id=1","supportsAuthenticatedExtendedCard":true,
-        "capabilities":{"streaming":true,"stateTransitionHistory":true},"skills":[{"id":"a"}]}"#;
+        "capabilities":{"streaming":true,"stateTransitionHistory":true,
+            "extensions":[{"uri":"https://althing.dev/a2a/extension/idempotent-messages/1"}]},"skills":[{"id":"a"}]}"#;
     let origin = OriginCard::parse(card).unwrap();
     let mesh = mesh_card(&origin, agent(7).agent(), network().id()).unwrap();
     assert_eq!(mesh["capabilities"]["extendedAgentCard"], true);
@@ -116,6 +117,7 @@ fn the_mesh_card_of_an_older_agent_says_which_version_it_speaks() {
         network: network().id(),
         origin: origin.digest(),
         protocols: vec![Protocol::V0],
+        is_idempotent: true,
     };
     assert_eq!(read, expected);
 }

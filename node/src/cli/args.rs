@@ -394,6 +394,9 @@ pub(crate) struct Expose {
     /// Show what is exposed
     #[arg(long)]
     pub(crate) list: bool,
+    /// The command may run again for a message of which nobody knows whether it came
+    #[arg(long, requires = "exec")]
+    pub(crate) idempotent: bool,
     /// A skill of an agent without a card of its own
     #[arg(long = "skill", value_name = "SKILL", conflicts_with = "url")]
     pub(crate) skills: Vec<althing_card::SkillPath>,

@@ -55,6 +55,7 @@ fn wish(args: args::Expose) -> ExposeRequest {
     ExposeRequest {
         url: args.url,
         exec: args.exec,
+        idempotent: args.idempotent,
         echo: args.echo,
         name: args.name,
         skills: args.skills.iter().map(ToString::to_string).collect(),

@@ -15,6 +15,9 @@ pub struct ExposeRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "tr a-z A-Z")]
     pub exec: Option<String>,
+    /// The command may run again for a message of which nobody knows whether it came: that does no harm.
+    #[serde(default)]
+    pub idempotent: bool,
     /// Answer each message with itself.
     #[serde(default)]
     pub echo: bool,

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use althing_record::AgentId;
 use althing_tunnel::{Body as CallBody, BodyError, ERROR_HEADER, full, read};
 use axum::body::Body;
@@ -18,6 +20,13 @@ use crate::edge::Edge;
 
 /// Longest body that is read whole before it is sent: it is then known what is asked, and it can be sent again.
 const WHOLE_MAX: usize = 1_024 * 1_024;
+
+/// The methods of JSON-RPC, in A2A 1.0 and 0.3, that send a message.
+const MESSAGES: [&str; 4] = ["SendMessage", "SendStreamingMessage", "message/send", "message/stream"];
+
+/// After how many milliseconds each time a message is sent again to an agent that may get it twice, while its nodes cannot be reached: one that was
+/// started again is back by then.
+const AGAIN_AFTER_MS: [u64; 5] = [0, 500, 1_000, 2_000, 4_000];
 
 /// Longest problem document of a node.
 const PROBLEM_MAX: usize = 16 * 1_024;
@@ -96,6 +105,18 @@ impl Incoming {
         serde_json::from_slice(&self.bytes()).unwrap_or(Value::Null)
     }
 
+    /// Whether it sends a message with an id, and is here whole.
+    fn is_message(&self) -> bool {
+        let json = self.message();
+        let is_rpc =
+            self.path() == "/" && json["method"].as_str().is_some_and(|name| MESSAGES.contains(&name));
+        let is_rest = ["/message:send", "/message:stream"].iter().any(|end| self.path().ends_with(end));
+        let message = if is_rpc { &json["params"]["message"] } else { &json["message"] };
+        *self.method() == Method::POST
+            && (is_rpc || is_rest)
+            && message["messageId"].as_str().is_some_and(|id| !id.is_empty())
+    }
+
     /// How the client wants an agent to be chosen.
     pub(super) fn strategy(&self) -> Option<&str> {
         self.strategy.as_deref()
@@ -142,8 +163,38 @@ pub(super) async fn send(
     attempt(edge, agent, &mut incoming).await
 }
 
-/// The same, of which the request is left if it was not delivered.
+/// The same, of which the request is left if it was not delivered. A message that was lost on the way is sent again, to the
+/// same agent, if that says that it may be ([`MeshCard::is_idempotent`](althing_a2a::MeshCard)).
 pub(super) async fn attempt(
+    edge: &Edge,
+    agent: AgentId,
+    incoming: &mut Incoming,
+) -> Result<Response<CallBody>, Failure> {
+    let mut lost = match deliver(edge, agent, incoming).await {
+        Err(failure) if failure.cause == Cause::ConnectionLost => failure,
+        ended => return ended,
+    };
+    let may_come_again =
+        incoming.is_message() && known::place(edge, agent).await.is_ok_and(|known| known.mesh.is_idempotent);
+    if !may_come_again {
+        return Err(lost);
+    }
+    for after in AGAIN_AFTER_MS {
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        tracing::info!(%agent, cause = lost.message, "a message that was lost on the way is sent again");
+        match deliver(edge, agent, incoming).await {
+            // Nobody took it this time, but somebody may have before.
+            Err(again) if again.undelivered => {
+                lost.message = format!("{}; again: {}", lost.message, again.message);
+            }
+            ended => return ended,
+        }
+    }
+    Err(lost)
+}
+
+/// Sends a request to the nodes of an agent until one takes it.
+async fn deliver(
     edge: &Edge,
     agent: AgentId,
     incoming: &mut Incoming,

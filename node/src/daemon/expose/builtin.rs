@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
-use althing_a2a::OriginCard;
+use althing_a2a::{IDEMPOTENT_EXTENSION_URI, OriginCard};
 use althing_agent::{BUILTIN_URL, BuiltinAgent, Command};
 use althing_engine::{Refusal, RefusalKind};
 use althing_gateway::api::ExposeRequest;
 use althing_tunnel::Doors;
+use serde_json::json;
 
 use super::{Source, refuse};
 
@@ -30,7 +31,14 @@ pub(super) fn source(wish: &ExposeRequest) -> Result<Source, Refusal> {
         None => (BuiltinAgent::echo(), "echo".to_owned()),
     };
     let name = wish.name.as_deref().unwrap_or_default();
-    let card = agent.card(name, "", &wish.skills).to_string().replace(BUILTIN_URL, NOWHERE);
+    let mut card = agent.card(name, "", &wish.skills);
+    // An echo does the same each time.
+    if wish.idempotent || wish.exec.is_none() {
+        let description = "A message may come again.";
+        card["capabilities"]["extensions"] =
+            json!([{"uri": IDEMPOTENT_EXTENSION_URI, "description": description}]);
+    }
+    let card = card.to_string().replace(BUILTIN_URL, NOWHERE);
     let card = OriginCard::parse(card.as_bytes())
         .map_err(|faults| refuse(RefusalKind::Invalid, format!("no card can be made: {faults}"), None))?;
     let doors = Doors::of(&card, |url| url.host_str() == Some(NOWHERE_HOST));
