@@ -206,10 +206,14 @@ impl Summary {
             accept.caller == rater && RatingEpoch::of(accept.made, genesis) == epoch
         };
         let mut of_row: BTreeMap<(AgentId, Text<128>), BTreeMap<u64, &ProvenReceipt>> = BTreeMap::new();
+        // A callee that gives an index twice, even for two skills, is a cheat; its Accepts prove one call.
+        let mut seen = BTreeSet::new();
         for receipt in receipts.iter().filter(is_of_it) {
             let accept = receipt.accept();
-            let row = of_row.entry((accept.callee, accept.skill.clone())).or_default();
-            row.entry(accept.index).or_insert(receipt);
+            if seen.insert((accept.callee, accept.index)) {
+                let row = of_row.entry((accept.callee, accept.skill.clone())).or_default();
+                row.insert(accept.index, receipt);
+            }
         }
         let mut by_calls: Vec<_> = of_row.iter().map(|(row, calls)| (calls.len(), row.clone())).collect();
         by_calls.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));

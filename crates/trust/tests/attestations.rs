@@ -249,6 +249,17 @@ fn more_rows_than_fit_leave_the_smallest_out() {
 }
 
 #[test]
+fn an_index_that_a_callee_gave_twice_for_two_skills_proves_one_call() {
+    let mut receipts = receipts();
+    receipts.extend(["a", "b"].map(|skill| proven(accept(4, 1, skill), |_| {})));
+    let summary = Summary::new(agent(1).agent(), EPOCH, &receipts, network().genesis());
+    assert_eq!((summary.left_out, summary.leaves.len()), (1, receipts.len() - 1));
+    let attestations = read(&summary.body).expect("what others say is told of all the same");
+    let of_it = attestations.rows.iter().filter(|row| row.target == agent(4).agent());
+    assert_eq!(of_it.map(|row| row.counts.count()).sum::<u64>(), 1);
+}
+
+#[test]
 fn bodies_that_break_a_rule_are_refused_by_name() {
     let good = summary().body;
     let rows = |numbers: &[u64]| {

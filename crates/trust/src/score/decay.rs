@@ -5,6 +5,10 @@ use super::fixed::Divider;
 /// How many of the newest buckets count; what lies in older ones counts 0.
 const WINDOW: u64 = 32;
 
+/// Most that a decayed count is taken for, in units of 2⁻¹⁶. With one record of each rating epoch it cannot be reached: 65 rows
+/// of 2¹⁸ calls in each of all rating epochs come to 0.65 of it. Who publishes more records than one could pass any bound.
+const COUNT_MAX: u64 = 1 << 48;
+
 /// A half-life in rating epochs: evidence of epoch e has the weight table[e mod H] · 2^(e div H).
 #[derive(Debug)]
 pub(crate) struct HalfLife {
@@ -111,10 +115,10 @@ pub(crate) struct Sight {
 }
 
 impl Sight {
-    /// The decayed count that a total stands for, in units of 2⁻¹⁶, rounded down once.
+    /// The decayed count that a total stands for, in units of 2⁻¹⁶, rounded down once, and at most [`COUNT_MAX`].
     pub(crate) fn decayed(&self, total: u128) -> u64 {
         // ⌊total · 2¹⁶ / (weight · 2³¹)⌋: the powers of two first, which changes no floor.
-        self.divider.divide_long(total >> 15)
+        self.divider.divide_long(total >> 15).min(COUNT_MAX)
     }
 }
 

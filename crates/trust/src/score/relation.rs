@@ -122,7 +122,8 @@ impl Relation {
         let of = |scale: usize, good: u128, all: u128| {
             Opinion::of(Experience {
                 good: sights.recent[scale].decayed(good),
-                bad: sights.recent[scale].decayed(all - good),
+                // Sums that passed 2⁶⁴ begin anew, each by itself.
+                bad: sights.recent[scale].decayed(all.saturating_sub(good)),
             })
         };
         let reliability = of(0, ok, count);

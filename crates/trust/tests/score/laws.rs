@@ -251,3 +251,25 @@ fn raters_are_named_the_weightiest_first() {
     let stranger = raters.iter().find(|one| one.rater == agent(7)).unwrap();
     assert!(stranger.share < Q32(Q32::ONE.0 / 10) && stranger.weight == Q32(0));
 }
+
+/// One rater may publish as many records on one rating epoch as it likes; all count, until their sums begin anew at 0.
+#[test]
+fn more_records_than_sums_have_room_for_break_nothing() {
+    let most = 1 << 18;
+    let row = |ok| Rating { target: agent(1), counts: Counts::new(most, ok, 0, 0).unwrap() };
+    let mut ledger = Ledger::default();
+    // 2²² rows of 2¹⁸ calls with the weight 2²⁴ are 2⁶⁴ in all, and one call went well.
+    let (rows, mut first) = (vec![row(0); 1 << 16], vec![row(0); 1 << 16]);
+    first[0] = row(1);
+    for id in 0..64 {
+        let rows = if id == 0 { &first } else { &rows };
+        assert!(Attested { id, rater: 0, epoch: 0, rows: rows.clone() }.apply(&mut ledger));
+    }
+    for epoch in [0, 6, 7, 126, 140, 200, 3_000] {
+        let (network, seen) = scores(&mut ledger, epoch);
+        for scores in [network, seen] {
+            let of = scores.of(agent(1)).unwrap();
+            assert!(of.service() <= Q32::ONE && of.trust <= Q32::ONE, "{of:?}");
+        }
+    }
+}
