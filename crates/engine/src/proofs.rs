@@ -24,6 +24,10 @@ use crate::{Effect, Event, JobNo, Note, Now, ROWS_ASKED_MAX, Request, RequestNo,
 /// How often a rater that shows nothing, or not all, is asked again before a row counts as unproved.
 pub const PROOF_TRIES_MAX: u8 = 5;
 
+/// How often a rater's node that has no room for a demand is asked again before that counts as shown nothing: others may keep
+/// it busy, and it must not say so for ever.
+const BUSY_MAX: u8 = 24;
+
 /// Most records whose receipts are to be demanded; of more, the later ones are not asked for.
 pub const PROOFS_WAITING_MAX: usize = 65_536;
 
@@ -243,10 +247,28 @@ impl<S: Snapshot> Engine<S> {
             | Response::Reconcile { .. }
             | Response::Records { .. }
             | Response::Cards { .. }
-            | Response::Scores { .. }
-            | Response::Busy => self.end_try(asked.place, &said, now)?,
+            | Response::Scores { .. } => self.end_try(asked.place, &said, now)?,
+            Response::Busy => self.put_off(asked.place, &said, now)?,
         }
         Ok(None)
+    }
+
+    /// A rater's node has no room for a demand just now.
+    fn put_off(&mut self, place: Place, said: &Attestations, now: Now) -> Result<(), ReadError> {
+        let pause = self.demand_pause_ms() / u64::from(BUSY_MAX);
+        let Some(state) = self.proofs.waiting.get_mut(&place) else { return Ok(()) };
+        if state.busy >= BUSY_MAX {
+            return self.end_try(place, said, now);
+        }
+        state.busy += 1;
+        self.proofs.due.insert((now.ticks.saturating_add(pause), place));
+        Ok(())
+    }
+
+    /// After how long a rater is asked again.
+    fn demand_pause_ms(&self) -> u64 {
+        let eighth = (self.network.genesis().rating_epoch_ms / 8).clamp(PAUSE_MS_MIN, PAUSE_MS_MAX);
+        self.timing.demand_ms.unwrap_or(eighth)
     }
 
     /// Nobody answered a demand; gives whether the request was one.
@@ -305,14 +327,13 @@ impl<S: Snapshot> Engine<S> {
 
     /// A rater was asked for all that was missing, or did not answer. Settles the record if that was often enough.
     fn end_try(&mut self, place: Place, said: &Attestations, now: Now) -> Result<(), ReadError> {
+        let pause = self.demand_pause_ms();
         let Some(state) = self.proofs.waiting.get_mut(&place) else { return Ok(()) };
-        state.cursor = 0;
+        (state.cursor, state.busy) = (0, 0);
         state.tries += 1;
         let unproved = state.missing(said.rows.len(), usize::MAX);
         if !unproved.is_empty() && state.tries < PROOF_TRIES_MAX {
             let row = state.to_row();
-            let eighth = (self.network.genesis().rating_epoch_ms / 8).clamp(PAUSE_MS_MIN, PAUSE_MS_MAX);
-            let pause = self.timing.demand_ms.unwrap_or(eighth);
             self.put(Table::ProofView, waiting_key(Some(place)), row);
             self.proofs.due.insert((now.ticks.saturating_add(pause), place));
             return Ok(());

@@ -1,5 +1,7 @@
 //! What this node signs itself: identities, cards, leases, and links of its own chains.
 
+use std::collections::BTreeSet;
+
 use althing_card::{CARD_LIFETIME_MS, Card, LEASE_LIFETIME_MS, LEASE_RENEWAL_MS, Lease};
 use althing_record::cbor::{self, Text};
 use althing_record::{
@@ -355,10 +357,19 @@ impl<S: Snapshot> Engine<S> {
 
     pub(crate) fn renew_leases(&mut self, now: Now) -> Result<(), ReadError> {
         self.due.lease = now.ticks + LEASE_RENEWAL_MS;
-        for (hosted, _) in self.carded(now)? {
-            self.renew_lease(&hosted, now)?;
+        let carded: BTreeSet<_> = self.carded(now)?.into_iter().map(|(hosted, _)| hosted.agent).collect();
+        for hosted in self.agents.clone() {
+            if carded.contains(&hosted.agent) || self.has_attested(hosted.agent)? {
+                self.renew_lease(&hosted, now)?;
+            }
         }
         Ok(())
+    }
+
+    /// Who tells of its calls has a lease, with or without a card: it is where receipts are demanded.
+    pub(crate) fn serve_rater(&mut self, hosted: &HostedAgent, now: Now) -> Result<(), ReadError> {
+        let lease = slot_key(hosted.agent, Kind::Lease, &self.node().to_string());
+        if self.slot_record(&lease, now)?.is_none() { self.renew_lease(hosted, now) } else { Ok(()) }
     }
 
     /// An agent that is hosted here has a card that was not signed just now: it was moved here, or the store was lost. It

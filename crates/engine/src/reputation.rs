@@ -336,7 +336,12 @@ impl<S: Snapshot> Engine<S> {
             Ok(record) => self.answer(no, Answer::Attested(record.id())),
             Err(error) => return self.refuse_unsigned(no, error),
         }
-        Ok(())
+        self.serve_rater(&hosted, now)
+    }
+
+    /// Whether an agent has ever told of its calls.
+    pub(crate) fn has_attested(&self, agent: AgentId) -> Result<bool, ReadError> {
+        Ok(!self.store.scan_prefix(Table::TrustView, &agent.0, 1)?.is_empty())
     }
 
     pub(crate) fn on_reputation_ask(

@@ -32,6 +32,8 @@ pub(crate) struct Node {
     pub(crate) is_copied: bool,
     /// What it shows of the receipts under its agents' attestations.
     pub(crate) receipts: BTreeMap<RecordId, Shown>,
+    /// How many demands it has no room for.
+    pub(crate) busy: u32,
     /// Whether it holds nothing of what raters publish.
     pub(crate) lacks_ledger: bool,
     /// What its clients were told is done.

@@ -17,6 +17,11 @@ impl Sim {
         self.nodes[node].receipts.insert(record, Box::new(shown));
     }
 
+    /// Has a node say that it has no room for so many demands.
+    pub fn keep_busy(&mut self, node: usize, demands: u32) {
+        self.nodes[node].busy = demands;
+    }
+
     /// The rows of a rating epoch that a node that runs has not had proved.
     ///
     /// # Panics
@@ -45,6 +50,11 @@ impl Sim {
     }
 
     pub(crate) fn show_receipts(&mut self, node: usize, reply: ReplyNo, demanded: &ReceiptsDemanded) {
+        if let Some(left) = self.nodes[node].busy.checked_sub(1) {
+            self.nodes[node].busy = left;
+            self.respond(node, reply, Response::Busy.to_bytes());
+            return;
+        }
         let shown = self.nodes[node].receipts.get(&demanded.said.id);
         let show = |demand: &Demand| Some(cbor::to_vec(&shown?(demand)?));
         let proofs = demanded.demands.iter().map(show).collect();

@@ -367,7 +367,8 @@ fn a_member_that_proposes_something_else_than_all_compute_is_outvoted_by_name() 
     let future = taken(&[]).body(RatingEpoch(epoch.0 + 100), prev, root, params(&net)).unwrap();
     for (seq, checkpoint) in [(20, missing), (21, future)] {
         let proposal = lie(&mut net, seq, prev, &checkpoint);
-        net.run_for(230_000);
+        // Half a minute until a reconciliation brings it, its window, and 20 s.
+        net.run_for(30_000 + 200_000 + 20_000);
         assert_eq!(state(&mut net, 4, proposal), VoteState::Decided { option: "yes".into() });
         assert_eq!(choice(&mut net, 4, proposal, 1), Vec::<String>::new());
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use althing_engine::{Answer, Ask, AttestationsBody, PROOF_TRIES_MAX};
 use althing_record::cbor::{self, Writer};
 use althing_record::{AgentKey, Digest, Kind, Millis, NodeKey, RecordId, merkle};
-use althing_sim::{Links, Sim, WALL_START, agent_key, card};
+use althing_sim::{Links, Sim, WALL_START, agent_key};
 use althing_trust::{
     Accept, AcceptBody, Call, CallBody, Checkpoint, Demand, Outcome, ProvenReceipt, RatingEpoch, Receipt,
     ReceiptBody, ReceiptLeaf, RowProof, Statement, Summary, TaskId, Unproved, request_head_hash,
@@ -81,15 +81,12 @@ fn leaf(accept: &[u8], receipt: &[u8]) -> Vec<u8> {
     cbor::to_vec(&ReceiptLeaf { accept, receipt })
 }
 
-/// A network of five nodes whose agents have cards and so leases.
+/// A network of five nodes. No agent has a card: who tells of its calls has a lease all the same.
 fn network(seed: u64, links: Links) -> Sim {
     let mut committee: Vec<_> = [0, 1].map(|member| agent_key(member).agent()).into();
     committee.sort_unstable();
     let net = Sim::seed(seed).rated(EPOCH_MS, 2).checkpointed(committee, EPOCH_MS);
     let mut net = net.links(links).nodes(5);
-    for node in 0..5 {
-        let _ = net.node(node).publish(card("x"));
-    }
     run_to_middle(&mut net);
     net
 }
@@ -162,6 +159,24 @@ fn who_shows_its_receipts_keeps_its_rows_under_loss_and_over_restarts() {
             assert!(net.unproved(member, epoch).is_empty(), "seed {seed}, member {member}");
             assert!(!net.has_blamed(member, RATER));
             assert!(checkpoints(&net, member).iter().all(|one| one.changes.unproved.is_empty()));
+        }
+        net.check();
+    }
+}
+
+/// Somebody else keeps a rater's node busy: that proves nothing against it. But it must not be busy for ever.
+#[test]
+fn a_node_without_room_is_asked_again_and_not_for_ever() {
+    for (demands, is_lost) in [(40, false), (u32::MAX, true)] {
+        let mut net = network(61, Links::default());
+        let (record, epoch, leaves) = attest(&mut net, honest);
+        let top = top(&net, epoch);
+        net.show(RATER, record, move |demand| RowProof::new(demand, &top, &leaves));
+        net.keep_busy(RATER, demands);
+        ask_until_settled(&mut net);
+        ask_until_settled(&mut net);
+        for member in [0, 1] {
+            assert_eq!(!net.unproved(member, epoch).is_empty(), is_lost, "{demands}, member {member}");
         }
         net.check();
     }

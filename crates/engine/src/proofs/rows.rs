@@ -36,6 +36,8 @@ impl Place {
 pub(super) struct Waiting {
     /// How often the rater was asked in vain.
     pub(super) tries: u8,
+    /// How often it had no room since the last time; not kept.
+    pub(super) busy: u8,
     /// The first row to ask for.
     pub(super) cursor: u16,
     /// The rows that are proved.
@@ -46,7 +48,7 @@ impl Waiting {
     pub(super) fn read(row: &[u8]) -> Self {
         let Some(([tries, high, low], proved)) = row.split_first_chunk() else { return Self::default() };
         let proved = proved.as_chunks().0.iter().map(|row| u16::from_be_bytes(*row)).collect();
-        Self { tries: *tries, cursor: u16::from_be_bytes([*high, *low]), proved }
+        Self { tries: *tries, busy: 0, cursor: u16::from_be_bytes([*high, *low]), proved }
     }
 
     pub(super) fn to_row(&self) -> Vec<u8> {
@@ -95,7 +97,7 @@ mod tests {
         let unproved = Unproved { rater: place.rater, epoch: place.epoch, row: 9 };
         assert!(place.unproved(&[0, 0, 0, 9]).eq([unproved]));
         assert!(verdict_key(place).starts_with(&verdict_prefix(Some(place.epoch))));
-        let waiting = Waiting { tries: 2, cursor: 3, proved: [0, 4, 300].into() };
+        let waiting = Waiting { tries: 2, busy: 0, cursor: 3, proved: [0, 4, 300].into() };
         assert_eq!(Waiting::read(&waiting.to_row()), waiting);
         assert_eq!(waiting.missing(7, 2), [3, 5]);
         assert!(waiting.missing(3, 2).is_empty());

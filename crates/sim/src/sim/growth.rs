@@ -116,6 +116,7 @@ impl Sim {
             side: 0,
             neighbours,
             receipts: BTreeMap::new(),
+            busy: 0,
             promises: Vec::new(),
             is_copied: false,
             lacks_ledger,
