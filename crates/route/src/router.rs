@@ -81,12 +81,21 @@ pub struct Ticket<A> {
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// With an answer. That the answer is an error of the application's does not matter.
+    /// With an answer. That the answer is an error of the application's does not matter here: whoever reads it to its end
+    /// says so ([`Router::disappointed`], [`Router::declined`]).
     Success,
     /// Without one, by the agent's or its node's fault: refused, too late, broken off.
     Failure,
     /// In a way that says nothing about the agent: the caller gave up.
     Dropped,
+}
+
+impl<A> Ticket<A> {
+    /// Whether the agent was chosen to be tried.
+    #[must_use]
+    pub fn is_trial(&self) -> bool {
+        self.is_trial
+    }
 }
 
 impl<A: Ord + Clone> Default for Router<A> {
@@ -217,9 +226,18 @@ impl<A: Ord + Clone> Router<A> {
 
     /// An answer of an agent was useless after all: if it was one on trial, that trial did not go well.
     pub fn disappointed(&mut self, agent: &A) {
-        let Some(agent) = self.agents.get_mut(agent) else { return };
-        agent.useless = agent.useless.saturating_add(1).min(agent.successes);
-        if agent.trials > 0 {
+        if let Some(agent) = self.agents.get_mut(agent) {
+            agent.useless = agent.useless.saturating_add(1).min(agent.successes);
+        }
+        self.declined(agent);
+    }
+
+    /// An agent turned a call down after all, for which it may have had its reasons: if the call was a trial, that did not go
+    /// well.
+    pub fn declined(&mut self, agent: &A) {
+        if let Some(agent) = self.agents.get_mut(agent)
+            && agent.trials > 0
+        {
             agent.trials -= 1;
             self.trials.take_back();
         }

@@ -23,7 +23,7 @@ pub(super) fn pass(
     learner: Option<Learner>,
 ) -> axum::response::Response {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let is_stream = kind.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
+    let is_stream = kind.is_some_and(is_events);
     let (mut head, body) = response.into_parts();
     althing_tunnel::strip(&mut head.headers);
     life.hold();
@@ -32,6 +32,11 @@ pub(super) fn pass(
         Events { style, tail: [0; TAIL] }
     });
     Response::from_parts(head, Body::new(Passing { body, events, over: false, life, learner }))
+}
+
+/// Whether a content type is that of a stream of events.
+pub(super) fn is_events(kind: &str) -> bool {
+    kind.trim_start().starts_with("text/event-stream")
 }
 
 struct Events {
@@ -65,6 +70,15 @@ struct Passing {
     learner: Option<Learner>,
 }
 
+impl Passing {
+    /// Nothing more comes.
+    fn judge(&mut self, is_whole: bool) {
+        if let Some(learner) = &mut self.learner {
+            learner.ended(is_whole);
+        }
+    }
+}
+
 impl Drop for Passing {
     fn drop(&mut self) {
         self.life.end();
@@ -93,10 +107,14 @@ impl hyper::body::Body for Passing {
                         learner.note(part);
                     }
                 }
+                if this.body.is_end_stream() {
+                    this.judge(true);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
                 self.over = true;
+                self.judge(false);
                 let last = self.events.as_ref().filter(|events| events.is_between()).map(|events| {
                     let message = format!("the response broke off: {error}");
                     let document = Failure::new(Cause::ConnectionLost, message).document(&events.style);
@@ -104,7 +122,10 @@ impl hyper::body::Body for Passing {
                 });
                 Poll::Ready(Some(last.map_or(Err(error), |last| Ok(Frame::data(last)))))
             }
-            None => Poll::Ready(None),
+            None => {
+                self.judge(true);
+                Poll::Ready(None)
+            }
         }
     }
 

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use althing_a2a::{Ending, EndingReader};
 use althing_card::{Query, SkillPath, Term};
 use althing_engine::{Answer, Ask, Find, Standing};
 use althing_record::AgentId;
@@ -10,7 +11,7 @@ use althing_route::{
 };
 use axum::response::Response;
 use http::HeaderName;
-use http::header::HeaderValue;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -87,6 +88,11 @@ impl Routing {
         });
     }
 
+    /// An agent turned a trial down.
+    fn declined(&self, agent: AgentId) {
+        self.with(|state, _| state.router.declined(&agent));
+    }
+
     fn begin(&self, candidates: &[Candidate<AgentId>], strategy: Strategy) -> Result<Turn, Option<Ticks>> {
         let draw = draw();
         self.with(|state, now| {
@@ -142,6 +148,10 @@ struct Turn {
 }
 
 impl Turn {
+    fn is_trial(&self) -> bool {
+        self.ticket.as_ref().is_some_and(Ticket::is_trial)
+    }
+
     fn end(&mut self, outcome: Outcome) {
         if let Some(ticket) = self.ticket.take() {
             let draw = draw();
@@ -231,9 +241,18 @@ pub(super) async fn send(
         let agent = turn.agent;
         match request::attempt(edge, agent, &mut incoming).await {
             Ok(response) => {
+                let is_trial = turn.is_trial();
                 turn.end(Outcome::Success);
-                let learner =
-                    Learner { agent, routing: routing.clone(), seen: Some(Vec::new()), _turn: turn };
+                let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+                let reading =
+                    EndingReader::new(response.status().as_u16(), kind.is_some_and(response::is_events));
+                let learner = Learner {
+                    agent,
+                    routing: routing.clone(),
+                    seen: Some(Vec::new()),
+                    reading: Some(reading),
+                    is_trial,
+                };
                 return Ok(response::pass(response, style.clone(), life, Some(learner)));
             }
             Err(failure) => {
@@ -287,18 +306,23 @@ fn tasks_in(incoming: &Incoming) -> Vec<String> {
     tasks
 }
 
-/// Finds the ids of a response's task, so that what is asked of it later goes to the same agent.
+/// Reads a response as it passes: for the ids of its task, so that what is asked of it later goes to the same agent, and for
+/// how the agent did, which is judged as receipts are.
 pub(super) struct Learner {
     agent: AgentId,
     routing: Routing,
     /// What came so far; none when the ids were found or are too far back.
     seen: Option<Vec<u8>>,
-    /// The call is under way until the response has ended.
-    _turn: Turn,
+    /// None when it was judged.
+    reading: Option<EndingReader>,
+    is_trial: bool,
 }
 
 impl Learner {
     pub(super) fn note(&mut self, part: &[u8]) {
+        if let Some(reading) = &mut self.reading {
+            reading.push(part);
+        }
         let Some(seen) = &mut self.seen else { return };
         seen.extend_from_slice(part);
         let ids = ids_in(seen);
@@ -309,6 +333,19 @@ impl Learner {
             self.routing.learn(id, self.agent);
         }
         self.seen = None;
+    }
+
+    /// The response came to its end, or broke off by itself. Of one that its client did not want any more nothing is said.
+    pub(super) fn ended(&mut self, is_whole: bool) {
+        let Some(reading) = self.reading.take() else { return };
+        match reading.end() {
+            Ending::Failed => self.routing.rated(self.agent, true),
+            Ending::Done | Ending::Open | Ending::Refused if !is_whole => {
+                self.routing.rated(self.agent, true);
+            }
+            Ending::Refused if self.is_trial => self.routing.declined(self.agent),
+            Ending::Done | Ending::Open | Ending::Refused => {}
+        }
     }
 }
 
@@ -345,6 +382,58 @@ mod tests {
             "data: {\"result\":{\"statusUpdate\":{\"taskId\":\"t\",\"contextId\":\"c\",\"status\":{}}}}\n\n";
         assert_eq!(found(stream), ["t", "c"]);
         assert!(found("data: {\"result\":{\"sta").is_empty());
+    }
+
+    const NEW: AgentId = AgentId([2; 32]);
+
+    /// What a trial comes to whose answer reads so: how often the agent was useless, and the chance of the next trial in
+    /// millionths, which is 100,000 if this one went well.
+    fn tried(status: u16, is_stream: bool, body: &str, is_whole: Option<bool>) -> (u64, u32) {
+        let routing = Routing::default();
+        let rated = |score: u32| {
+            let reputation = Some(Reputation { score: Score::from_per_mille(score), evidence: 50 });
+            Candidate { agent: AgentId([1; 32]), reputation }
+        };
+        // Where all others are bad, the newcomer is tried.
+        let mut turn = routing.begin(&[rated(300), Candidate::unknown(NEW)], Strategy::Best).unwrap();
+        assert!(turn.agent == NEW && turn.is_trial());
+        turn.end(Outcome::Success);
+        let reading = Some(EndingReader::new(status, is_stream));
+        let mut learner =
+            Learner { agent: NEW, routing: routing.clone(), seen: Some(Vec::new()), reading, is_trial: true };
+        body.as_bytes().chunks(7).for_each(|part| learner.note(part));
+        if let Some(is_whole) = is_whole {
+            learner.ended(is_whole);
+            learner.ended(true);
+        }
+        drop(learner);
+        let (weighed, _) = routing.weigh(&[rated(900), Candidate::unknown(NEW)]);
+        let useless = routing.with(|state, now| state.router.standing(&NEW, now).useless);
+        // One that disappoints is no newcomer any more.
+        (useless, if useless > 0 { 0 } else { weighed.trial_per_million })
+    }
+
+    #[test]
+    fn a_trial_goes_as_well_as_a_receipt_of_it_would_say() {
+        let task =
+            |state: &str| format!(r#"{{"result":{{"task":{{"id":"t","status":{{"state":"{state}"}}}}}}}}"#);
+        let whole = |body: &str| tried(200, false, body, Some(true));
+        assert_eq!(whole(&task("TASK_STATE_COMPLETED")), (0, 100_000));
+        assert_eq!(whole(&task("TASK_STATE_WORKING")), (0, 100_000));
+        assert_eq!(whole(&task("TASK_STATE_FAILED")), (1, 0));
+        assert_eq!(whole(r#"{"jsonrpc":"2.0","error":{"code":-32603}}"#), (1, 0));
+        assert_eq!(tried(502, false, "", Some(true)), (1, 0));
+        // It may have had its reasons.
+        assert_eq!(whole(&task("TASK_STATE_REJECTED")), (0, 50_000));
+        assert_eq!(whole(r#"{"jsonrpc":"2.0","error":{"code":-32602}}"#), (0, 50_000));
+        let event = |state: &str| {
+            format!("data: {{\"result\":{{\"statusUpdate\":{{\"status\":{{\"state\":\"{state}\"}}}}}}}}\n\n")
+        };
+        let failed = event("TASK_STATE_WORKING") + &event("TASK_STATE_FAILED");
+        assert_eq!(tried(200, true, &failed, Some(true)), (1, 0));
+        // What breaks off is no answer, unless it is the client that goes.
+        assert_eq!(tried(200, true, &event("TASK_STATE_WORKING"), Some(false)), (1, 0));
+        assert_eq!(tried(200, true, &failed, None), (0, 100_000));
     }
 
     #[test]

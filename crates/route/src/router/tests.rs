@@ -163,6 +163,28 @@ fn newcomers_are_tried_now_and_then_and_less_if_they_fail() {
 }
 
 #[test]
+fn a_trial_that_was_declined_did_not_go_well_and_is_no_disappointment() {
+    let candidates = [rated(0, 900, 50), rated(1, 0, 2)];
+    let trial = || Choice { agent: 1, is_trial: true };
+    let mut router = Router::default();
+    let ticket = router.began(trial(), Ticks(0));
+    assert!(ticket.is_trial());
+    router.ended(ticket, Outcome::Success, Ticks(1), 0);
+    assert_eq!(router.weigh(&candidates, Ticks(1)).trial_per_million, 100_000);
+    router.declined(&1);
+    assert_eq!(router.weigh(&candidates, Ticks(1)).trial_per_million, 50_000);
+    assert_eq!(router.standing(&1, Ticks(1)).useless, 0);
+    // A trial is taken back once.
+    router.declined(&1);
+    router.disappointed(&1);
+    assert_eq!(router.weigh(&candidates[..1], Ticks(1)).trial_per_million, 0);
+    let ticket = router.began(trial(), Ticks(2));
+    router.ended(ticket, Outcome::Success, Ticks(3), 0);
+    router.declined(&7);
+    assert_eq!(router.standing(&1, Ticks(3)).useless, 1);
+}
+
+#[test]
 fn each_candidate_has_the_reason_that_it_is_chosen_or_passed_over_for() {
     let mut router = Router::default();
     for _ in 0..5 {
