@@ -24,6 +24,8 @@ pub(crate) struct Node {
     pub(crate) disk_is_full: bool,
     /// Whether its responses are damaged on the way.
     pub(crate) garbles: bool,
+    /// Whether the paths of the scores that it proves are wrong.
+    pub(crate) falsifies_scores: bool,
     /// The side of the partition that it is on.
     pub(crate) side: usize,
     /// Nodes that it stays connected to while it can.

@@ -248,6 +248,12 @@ impl Sim {
             self.violations.push(format!("node {node} sent a response of {} bytes", bytes.len()));
         }
         if self.nodes[node].garbles && !bytes.is_empty() {
+        if self.nodes[node].falsifies_scores
+            && let Ok(Response::Scores { checkpoint, mut proofs }) = Response::parse(&bytes, &self.network)
+        {
+            proofs.iter_mut().flat_map(|proof| &mut proof.path).for_each(|hash| hash.0[0] ^= 1);
+            bytes = Response::Scores { checkpoint, proofs }.to_bytes();
+        }
             let at = usize::try_from(self.below(bytes.len() as u64)).unwrap_or(0);
             bytes[at] ^= 1 << self.below(8);
         }

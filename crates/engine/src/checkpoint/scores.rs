@@ -6,7 +6,7 @@ use std::sync::Arc;
 use althing_record::merkle::Tree;
 use althing_record::{AgentId, NodeId, RecordId};
 use althing_store::{ReadError, Snapshot};
-use althing_trust::{Checkpoint, ScoreProof, Scores, Standing};
+use althing_trust::{Checkpoint, ScoreProof, ScoreProofError, Scores, Standing};
 
 use crate::engine::Engine;
 use crate::frame::SCORES_ASKED_MAX;
@@ -118,7 +118,11 @@ impl<S: Snapshot> Engine<S> {
                 | Response::Records { .. }
                 | Response::Cards { .. }
                 | Response::Proofs { .. },
-            ) => Err("the peer answered something else".to_owned()),
+            ) => {
+                let cause = "the peer answered something else".to_owned();
+                self.note(Note::ScoreRefused { peer: asked.peer, cause });
+                return self.ask_next(asked, now);
+            }
         };
         match read {
             Ok(Some(standing)) => {
@@ -132,12 +136,23 @@ impl<S: Snapshot> Engine<S> {
             }
             // That somebody has no score is not proved, so another is asked.
             Ok(None) => self.ask_next(asked, now),
-            Err(cause) => {
-                self.note(Note::ScoreRefused { peer: asked.peer, cause });
+            // Nobody who computed the scores that were decided says so.
+            Err(lie) => {
+                self.note(Note::RatingRefused { reason: lie.name });
+                self.note(Note::ScoreRefused { peer: asked.peer, cause: lie.cause });
+                self.effect(Effect::Blame(asked.peer));
                 self.ask_next(asked, now)
             }
         }
     }
+}
+
+/// An answer that is wrong from its bytes alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Lie {
+    /// For what it is refused, in metrics.
+    name: &'static str,
+    cause: String,
 }
 
 /// The scores of an agent that an answer proves, if it is to what was asked; none if it has none.
@@ -146,17 +161,26 @@ fn read_scores(
     of: &Checkpoint,
     checkpoint: RecordId,
     proofs: &[ScoreProof],
-) -> Result<Option<Standing>, String> {
+) -> Result<Option<Standing>, Lie> {
+    let other = |cause: String| Err(Lie { name: "other_scores", cause });
     if checkpoint != of.id {
-        return Err(format!("scores of checkpoint {checkpoint}, expected {}", of.id));
+        return other(format!("scores of checkpoint {checkpoint}, expected {}", of.id));
     }
     match proofs {
         [] => Ok(None),
         [proof] => {
             let read = proof.read(agent, of.score_root, of.agents.into());
-            read.map(Some).map_err(|error| error.to_string())
+            read.map(Some).map_err(|error| Lie { name: name_of(&error), cause: error.to_string() })
         }
-        [_, _, ..] => Err(format!("scores of {} agents, expected those of 1", proofs.len())),
+        [_, _, ..] => other(format!("scores of {} agents, expected those of 1", proofs.len())),
+    }
+}
+
+fn name_of(error: &ScoreProofError) -> &'static str {
+    match error {
+        ScoreProofError::Leaf => "malformed",
+        ScoreProofError::OtherAgent(_) | ScoreProofError::Count { .. } => "other_scores",
+        ScoreProofError::Path => "merkle_path",
     }
 }
 
@@ -207,15 +231,22 @@ mod tests {
         assert_eq!(read(of.id, &[]), Ok(None));
         let wrong_path = ScoreProof { path: vec![Digest([1; 32]); proof.path.len()], ..proof.clone() };
         let other_agent = scores.proof(agent(5)).unwrap();
-        for (checkpoint, proofs, cause) in [
-            (RecordId([8; 32]), vec![proof.clone()], "scores of checkpoint 0808"),
-            (of.id, vec![wrong_path], "wrong merkle path"),
-            (of.id, vec![other_agent], "scores are those of did:key:"),
-            (of.id, vec![ScoreProof { count: 9, ..proof.clone() }], "9 agents, the checkpoint has 8"),
-            (of.id, vec![proof.clone(), proof], "scores of 2 agents"),
+        let no_leaf = ScoreProof { leaf: vec![0x80], ..proof.clone() };
+        for (checkpoint, proofs, name, cause) in [
+            (RecordId([8; 32]), vec![proof.clone()], "other_scores", "scores of checkpoint 0808"),
+            (of.id, vec![wrong_path], "merkle_path", "wrong merkle path"),
+            (of.id, vec![no_leaf], "malformed", "leaf is malformed"),
+            (of.id, vec![other_agent], "other_scores", "scores are those of did:key:"),
+            (
+                of.id,
+                vec![ScoreProof { count: 9, ..proof.clone() }],
+                "other_scores",
+                "9 agents, the checkpoint has 8",
+            ),
+            (of.id, vec![proof.clone(), proof], "other_scores", "scores of 2 agents"),
         ] {
-            let error = read(checkpoint, &proofs).unwrap_err();
-            assert!(error.contains(cause), "{error}");
+            let lie = read(checkpoint, &proofs).unwrap_err();
+            assert!(lie.name == name && lie.cause.contains(cause), "{lie:?}");
         }
     }
 }

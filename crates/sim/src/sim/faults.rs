@@ -77,6 +77,11 @@ impl Sim {
         }
     }
 
+    /// Has a node prove scores with wrong paths, or no longer.
+    pub fn falsify_scores(&mut self, node: usize, falsifies: bool) {
+        self.nodes[node].falsifies_scores = falsifies;
+    }
+
     /// Damages every response of a node on its way, or no longer.
     pub fn garble(&mut self, node: usize, garbles: bool) {
         self.nodes[node].garbles = garbles;

@@ -113,6 +113,7 @@ impl Sim {
             crashes_after_guard: false,
             disk_is_full: false,
             garbles: false,
+            falsifies_scores: false,
             side: 0,
             neighbours,
             receipts: BTreeMap::new(),
