@@ -43,7 +43,7 @@ use althing_record::{AgentId, Network, NetworkId, NodeId};
 use althing_rocks::{GuardState, OpenError, Rocks};
 use althing_store::{CommitNo, Guard};
 use althing_telemetry::{Build, FILE_ONLY_TARGET, LogFile, Metrics};
-use althing_tunnel::Meter;
+use althing_tunnel::{KeysHere, Meter};
 use tokio::sync::{Notify, mpsc, watch};
 
 use calls::Tunnel;
@@ -205,7 +205,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     let join = home::remember_join(&options.home, &options.join)?;
     // Keys that are made now have signed nothing, whatever a restored store holds.
     let unused = opened.commit == CommitNo(0) || !options.home.join("keys").exists();
-    let home::Agents { keystore, hosted: agents, caller: identity, identities } = home::keys(
+    let home::Agents { keystore, hosted: agents, made, caller: identity, identities } = home::keys(
         (&options.home, &network),
         unlock,
         unused,
@@ -247,7 +247,8 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     .await?;
 
     let clock = Clock::start();
-    let default_agent = agents.first().map(|hosted| hosted.agent);
+    let here: Vec<_> = agents.iter().map(|hosted| hosted.agent).collect();
+    let default_agent = here.first().copied();
     let config = Config {
         network: network.clone(),
         node_key,
@@ -282,12 +283,13 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     call_limits.calls_per_peer_max = usize::try_from(options.calls_per_peer).unwrap_or(usize::MAX);
     call_limits.calls_in_max = call_limits.calls_in_max.min(calls_room);
     let keys = calls::key_book(rocks.clone(), network.clone());
-    let tunnel = Tunnel::open((keys, &options.home), unused, &net, meter, call_limits, clock)?;
+    let agents = KeysHere { all: &here, made: &made };
+    let tunnel = Tunnel::open((keys, &options.home), agents, &net, meter, call_limits, clock)?;
     let exposing = ExposeDesk::new(
         (network.id(), options.home.clone()),
         (keystore, identity.clone()),
         asks.clone(),
-        tunnel.exposures.clone(),
+        (tunnel.exposures.clone(), tunnel.callee.clone()),
         tunnel.tls.clone(),
         tunnel.limits.clone(),
     );

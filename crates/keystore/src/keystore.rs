@@ -126,6 +126,12 @@ impl Keystore {
         Ok(Self { dir: dir.to_owned(), secret, kdf, key, node: NodeKey::from_seed(&node) })
     }
 
+    /// Whether `dir` has the key of an agent of this name, whatever it is sealed with.
+    #[must_use]
+    pub fn has_agent(dir: &Path, name: &str) -> bool {
+        agent_path(dir, name).exists()
+    }
+
     /// The node's network key.
     #[must_use]
     pub fn node_key(&self) -> NodeKey {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use althing_record::{Millis, NodeId};
+use althing_record::{AgentId, Millis, NodeId};
 use althing_route::{Buckets, Ticks};
 use althing_trust::{
     Accept, AcceptBody, Answer, Call, CallFrame, HEAD_BYTES_MAX, Progress, RatingEpoch, Reason, Refusal,
@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 
-use crate::accept_book::{AcceptBook, Pair};
+use crate::accept_book::{AcceptBook, KeysHere, Pair};
 use crate::dial::BoxIo;
 use crate::evidence::{Evidence, Side};
 use crate::exposure::{Exposure, Exposures};
@@ -138,15 +138,14 @@ struct Ahead {
 }
 
 impl Callee {
-    /// A callee at this node. `book` is where the indices of its Accepts are kept; `is_new` says that no key here has
-    /// accepted a call yet.
+    /// A callee at this node. `book` is where the indices of its Accepts are kept.
     ///
     /// # Errors
     /// When the book cannot be read or written.
     pub fn open(
         keys: KeyBook,
         book: &Path,
-        is_new: bool,
+        agents: KeysHere<'_>,
         now: Arc<dyn Fn() -> Millis + Send + Sync>,
         exposures: Exposures,
         limits: Limits,
@@ -154,7 +153,7 @@ impl Callee {
     ) -> io::Result<Self> {
         let epoch = RatingEpoch::of(now(), keys.network().genesis());
         Ok(Self(Arc::new(Shared {
-            book: AcceptBook::open(book, epoch, is_new)?,
+            book: AcceptBook::open(book, epoch, agents)?,
             keys,
             now,
             exposures,
@@ -172,6 +171,17 @@ impl Callee {
             evidence,
             meter,
         })))
+    }
+
+    /// The key of an agent was made at this node just now: it is served with Accepts from the first call on. Another one
+    /// that comes here is only from the next rating epoch on.
+    pub fn made_here(&self, agent: AgentId) {
+        self.0.book.made(agent);
+    }
+
+    /// Another node served an agent of this one at some time: in that rating epoch nothing is accepted here any more.
+    pub fn served_elsewhere(&self, agent: AgentId, at: Millis) {
+        self.0.book.served_elsewhere(agent, RatingEpoch::of(at, self.0.keys.network().genesis()));
     }
 
     /// Serves a session with a node until it ends.

@@ -44,6 +44,7 @@ mod tests;
 mod verify;
 mod webhooks;
 
+pub use accept_book::KeysHere;
 pub use body::{Body, BodyError, ReadError, empty, full, read};
 pub use callee::Callee;
 pub use caller::{CallError, Caller};

@@ -122,7 +122,7 @@ fn pair(
     let callee = Callee::open(
         keys.clone(),
         &book,
-        true,
+        KeysHere { all: &[callee_key.agent()], made: &[callee_key.agent()] },
         Arc::clone(&now),
         exposures.clone(),
         limits.clone(),

@@ -7,7 +7,8 @@ use althing_net::{Channel, Multiaddr, Net, OpenError, StreamKind};
 use althing_record::{Millis, Network, NodeId};
 use althing_rocks::Rocks;
 use althing_tunnel::{
-    BoxIo, CallLog, Callee, Caller, Dial, DialError, Evidence, Exposures, KeyBook, Limits, Line, Meter, Place,
+    BoxIo, CallLog, Callee, Caller, Dial, DialError, Evidence, Exposures, KeyBook, KeysHere, Limits, Line,
+    Meter, Place,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -103,10 +104,9 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    /// `is_new` says that no key here has signed anything yet.
     pub(super) fn open(
         (keys, home): (KeyBook, &Path),
-        is_new: bool,
+        agents: KeysHere<'_>,
         net: &Net,
         meter: Meter,
         limits: Limits,
@@ -119,7 +119,7 @@ impl Tunnel {
         let callee = Callee::open(
             keys.clone(),
             &book,
-            is_new,
+            agents,
             Arc::clone(&now),
             exposures.clone(),
             limits.clone(),

@@ -21,7 +21,7 @@ use althing_gateway::api::{ExposeRequest, Exposed, KeyRotated, Unexposed};
 use althing_gateway::{Asked, CallDesk, Doing, Hold};
 use althing_keystore::Keystore;
 use althing_record::{AgentId, NetworkId, Record, recovery_key_hash};
-use althing_tunnel::{Doors, Exposure, Exposures, HttpOrigin, Identity, Limits, Origin, Pace, Pin};
+use althing_tunnel::{Callee, Doors, Exposure, Exposures, HttpOrigin, Identity, Limits, Origin, Pace, Pin};
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_rustls::TlsConnector;
@@ -51,6 +51,7 @@ struct Shared {
     identity: Option<Identity>,
     asks: mpsc::Sender<Asked>,
     exposures: Exposures,
+    callee: Callee,
     tls: TlsConnector,
     limits: Limits,
     open: Mutex<BTreeMap<String, Open>>,
@@ -102,7 +103,7 @@ impl ExposeDesk {
         (network, home): (NetworkId, PathBuf),
         (keystore, identity): (Keystore, Option<Identity>),
         asks: mpsc::Sender<Asked>,
-        exposures: Exposures,
+        (exposures, callee): (Exposures, Callee),
         tls: TlsConnector,
         limits: Limits,
     ) -> Self {
@@ -113,6 +114,7 @@ impl ExposeDesk {
             identity,
             asks,
             exposures,
+            callee,
             tls,
             limits,
             open: Mutex::default(),
@@ -391,11 +393,8 @@ impl Shared {
             refuse(RefusalKind::Internal, format!("the key of \"{name}\": {error}"), None)
         };
         let known = self.keystore.agent_names().map_err(|error| keys(&error))?;
-        let key = if known.iter().any(|other| other == name) {
-            self.keystore.agent_key(name)
-        } else {
-            self.keystore.create_agent(name)
-        };
+        let is_known = known.iter().any(|other| other == name);
+        let key = if is_known { self.keystore.agent_key(name) } else { self.keystore.create_agent(name) };
         let key = key.map_err(|error| keys(&error))?;
         let recovery = format!("{name}-recovery");
         let hash = super::home::recovery_hash(&self.home, name, || {
@@ -408,6 +407,9 @@ impl Shared {
         });
         let recovery_key_hash = hash.map_err(|error| keys(&error))?;
         let agent = self.keystore.agent_of(name).map_err(|error| keys(&error))?;
+        if !is_known {
+            self.callee.made_here(agent);
+        }
         let hosted = HostedAgent { agent, key, recovery_key_hash };
         self.ask(Ask::Host(Box::new(hosted.clone()))).await?;
         Ok(hosted)

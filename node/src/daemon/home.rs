@@ -93,6 +93,8 @@ pub(super) struct Agents {
     pub(super) keystore: Keystore,
     /// The default agent first.
     pub(super) hosted: Vec<HostedAgent>,
+    /// Those whose keys were made just now.
+    pub(super) made: Vec<AgentId>,
     /// The one that calls for local clients: the first.
     pub(super) caller: Option<Identity>,
     /// The identity records of those whose key was rotated.
@@ -111,13 +113,14 @@ pub(super) fn keys(
     identity: impl Fn(AgentId) -> Result<Vec<Record>, ReadError>,
 ) -> Result<Agents, RunError> {
     let path = home.join("recovery");
+    let was_here = Keystore::has_agent(&home.join("keys"), DEFAULT_AGENT);
     let keystore = Keystore::open_or_create(&home.join("keys"), unlock)?;
     let (recovery, mut names): (Vec<String>, Vec<String>) =
         keystore.agent_names()?.into_iter().partition(|name| name.ends_with(RECOVERY_SUFFIX));
     names.sort_by_key(|name| (name != DEFAULT_AGENT, name.clone()));
     let mut known = read_recovery(&path)?;
     let before = known.len();
-    let (mut hosted, mut caller, mut identities) = (Vec::new(), None, Vec::new());
+    let (mut hosted, mut made, mut caller, mut identities) = (Vec::new(), Vec::new(), None, Vec::new());
     for name in names {
         let file = format!("{name}{RECOVERY_SUFFIX}");
         let Settled { agent, key, identity } = settle::settle(&keystore, &name, network, &identity)?;
@@ -134,13 +137,14 @@ pub(super) fn keys(
             caller = Some(Identity::new(agent, key, Arc::new(signer)));
         }
         identities.extend(identity);
+        made.extend((name == DEFAULT_AGENT && !was_here).then_some(agent));
         hosted.push(HostedAgent { agent, key, recovery_key_hash: hash });
     }
     if known.len() > before {
         // On disk before the first record that names it.
         write_recovery(&path, &known)?;
     }
-    Ok(Agents { keystore, hosted, caller, identities })
+    Ok(Agents { keystore, hosted, made, caller, identities })
 }
 
 /// The hash of an agent's recovery key: the one that the file `recovery` has, or else that of `key`, which is then noted
