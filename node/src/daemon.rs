@@ -336,7 +336,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     let event_loop = EventLoop::new(
         engine,
         opened.committer,
-        (net.clone(), shower),
+        (net.clone(), shower, tunnel.callee),
         clock,
         instruments,
         missing,

@@ -150,7 +150,7 @@ impl<S: Snapshot> Engine<S> {
             }
             (_, Body::TrusteeKey(said)) if source != Source::Guard => self.weigh_trustee_key(said)?,
             (_, Body::Opening(opening)) if source != Source::Guard => self.weigh_opening(opening)?,
-            (_, Body::Attestations(_)) => self.weigh_attestations(record, source),
+            (_, Body::Attestations(said)) => self.weigh_attestations(said, source),
             (_, Body::Evidence(said)) => self.weigh_accusation(said)?,
             (_, Body::Checkpoint) if source != Source::Guard => self.weigh_checkpoint(record.agent()),
             _ => None,
@@ -267,6 +267,9 @@ impl<S: Snapshot> Engine<S> {
         self.tell_card(record)?;
         if let Body::Lease(lease) = &body {
             self.tell_lease(record, lease.as_ref())?;
+            if let Some(lease) = lease {
+                self.note_elsewhere(record, lease);
+            }
         }
         self.put(
             Table::Records,

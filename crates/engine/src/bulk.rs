@@ -41,8 +41,8 @@ pub enum Taken {
     Wrong(String),
 }
 
-/// A page of the records whose time is not over: those of the directory first, then those of the ledger, each by the
-/// time when they were made. `from` is empty or the `next` of the page before. A record that comes while pages are read
+/// A page of the records whose time is not over: those of the directory first, then those of the ledger, then
+/// attestations, each by the time when they were made. `from` is empty or the `next` of the page before. A record that comes while pages are read
 /// may or may not be in one of them. Bounded, however large the store is.
 ///
 /// # Errors

@@ -39,9 +39,6 @@ const FORGET_EPOCHS: u64 = 64;
 /// Most rows that are to be struck out; further ones are when these have been.
 const UNPROVED_MAX: usize = 65_536;
 
-/// Most attestations that a node without the ledger remembers not to fetch; as many as one round of reconciliation names.
-pub(crate) const REFUSED_MAX: usize = 100_000;
-
 /// A checkpoint that was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Link {
@@ -96,8 +93,6 @@ pub(crate) struct Checkpoints {
     judged: BTreeMap<RecordId, Option<Arc<Computed>>>,
     /// Scores at the newest checkpoint that peers proved.
     fetched: BTreeMap<AgentId, (Standing, NodeId)>,
-    /// Attestations that a node without the ledger does not fetch: what checkpoints took, and what came by.
-    pub(crate) refused: BTreeSet<RecordId>,
     job: Option<(JobNo, Work)>,
     /// What is to be signed.
     ready: Option<(Box<Draft>, Arc<Computed>)>,
@@ -149,6 +144,12 @@ impl Checkpoints {
         self.applied == self.chain.len()
     }
 
+    /// Attestations of rating epochs before `horizon` count nothing any more, and go.
+    pub(crate) fn forget(&mut self, horizon: RatingEpoch) {
+        self.waiting = self.waiting.split_off(&(horizon, RecordId([0; 32])));
+        self.unproved.retain(|row| row.epoch >= horizon);
+    }
+
     /// Where a checkpoint that follows this one stands in the chain.
     fn place_after(&self, prev: Option<RecordId>) -> Option<usize> {
         match prev {
@@ -195,15 +196,22 @@ impl<S: Snapshot> Engine<S> {
         self.checkpoints.chain.iter().map(|link| link.checkpoint).collect()
     }
 
+    /// The rating epoch of the newest checkpoint.
+    pub(crate) fn newest_checkpointed(&self) -> Option<RatingEpoch> {
+        self.checkpoints.chain.last().map(|link| link.epoch)
+    }
+
     /// Rows of a rating epoch or an earlier one that were demanded and not proved in time, as far as this node knows, and
     /// that no checkpoint struck out.
     fn unproved(&self, epoch: RatingEpoch) -> impl Iterator<Item = Unproved> {
         let struck = &self.checkpoints.struck;
+        // What counts nothing at the end of it is not struck out either.
+        let counts = Ledger::horizon(epoch)..=epoch;
         self.checkpoints
             .unproved
             .iter()
             .copied()
-            .filter(move |one| one.epoch <= epoch && !struck.contains(one.rater, one.epoch, one.row))
+            .filter(move |one| counts.contains(&one.epoch) && !struck.contains(one.rater, one.epoch, one.row))
     }
 
     /// Whether this network has checkpoints: somebody to decide on them, and scores that are the same for everybody.
@@ -322,11 +330,6 @@ impl<S: Snapshot> Engine<S> {
             checkpoint.changes.taken.iter().for_each(|(epoch, id)| self.proofs.note_taken(*epoch, *id));
             state.due_since = None;
             state.fetched.clear();
-            if !self.keeps_ledger {
-                let taken = checkpoint.changes.taken.iter().map(|(_, id)| *id);
-                let room = REFUSED_MAX.saturating_sub(state.refused.len());
-                state.refused.extend(taken.take(room));
-            }
             if let Some(known) = state.motions.get_mut(&link.proposal) {
                 known.is_link = true;
             }

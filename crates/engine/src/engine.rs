@@ -19,6 +19,7 @@ use crate::group::Groups;
 use crate::journal::Journal;
 use crate::masses::Masses;
 use crate::proofs::Proofs;
+use crate::pruning::Pruning;
 use crate::quota::Authors;
 use crate::reconcile::Reconciler;
 use crate::reputation::Ratings;
@@ -104,6 +105,7 @@ pub struct Engine<S> {
     pub(crate) masses: Masses,
     pub(crate) proofs: Proofs,
     pub(crate) checkpoints: Checkpoints,
+    pub(crate) pruning: Pruning,
     /// Questions for scores that peers were asked.
     pub(crate) scores_asked: BTreeMap<RequestNo, ScoreAsk>,
     /// When this engine began, on its wall clock.
@@ -202,6 +204,7 @@ impl<S: Snapshot> Engine<S> {
             masses: Masses::default(),
             proofs: Proofs::default(),
             checkpoints: Checkpoints::default(),
+            pruning: Pruning::default(),
             scores_asked: BTreeMap::new(),
             began: now.wall,
             next_number: 0,
@@ -239,7 +242,7 @@ impl<S: Snapshot> Engine<S> {
         let pumped = stepped.and_then(|()| self.pump_checkpoints(now)).and_then(|()| self.pump_votes(now));
         let pumped = pumped.and_then(|()| self.keep_groups(now)).and_then(|()| self.pump_ratings(now));
         let pumped = pumped.and_then(|()| self.pump_masses(now));
-        let pumped = pumped.and_then(|()| self.pump_proofs(now));
+        let pumped = pumped.and_then(|()| self.pump_proofs(now)).and_then(|()| self.pump_pruning(now));
         if let Err(error) = pumped {
             self.halt(error.to_string());
             return;
@@ -369,6 +372,7 @@ impl<S: Snapshot> Engine<S> {
 
     fn begin(&mut self, pending: &[Vec<u8>], now: Now) -> Result<(), ReadError> {
         self.ensure_index()?;
+        self.resume_pruning()?;
         self.keep_signed(pending, now)?;
         for hosted in self.agents.clone() {
             self.ensure_inception(&hosted, now)?;
@@ -440,6 +444,7 @@ impl<S: Snapshot> Engine<S> {
             .chain(self.masses.next_deadline())
             .chain(self.proofs.next_deadline().filter(|_| !self.read_only))
             .chain(self.checkpoints.next_deadline())
+            .chain(self.pruning.next_deadline().filter(|_| !self.read_only))
             .min()
             .map(|ticks| Deadline(ticks.max(now.ticks + 1)));
         if let Some(next) = next

@@ -171,6 +171,7 @@ fn domain_code(domain: Domain) -> u64 {
     match domain {
         Domain::Directory => 0,
         Domain::Ledger => 1,
+        Domain::Ratings => 2,
     }
 }
 
@@ -271,6 +272,7 @@ impl Request {
                 let domain = match from.uint()? {
                     0 => Domain::Directory,
                     1 => Domain::Ledger,
+                    2 => Domain::Ratings,
                     value => return Err(newer("domain", value).into()),
                 };
                 let (cut, message) = (Millis::decode(&mut from)?, from.bytes()?);

@@ -1,7 +1,10 @@
-use althing_record::{Domain, Kind, Millis, NodeId, Record, RecordId, Verdict};
+use althing_record::{AgentId, Domain, Kind, Millis, NodeId, Record, RecordId, Verdict};
 use althing_store::{Batch, CommitNo};
 
-use crate::{Answer, Ask, CheckedRow, ProofCheck, ReceiptsDemanded, Request, Response, ScoreJob, ScoreTable};
+use crate::{
+    Answer, Ask, CheckedRow, ProofCheck, RatingEpoch, ReceiptsDemanded, Request, Response, ScoreJob,
+    ScoreTable,
+};
 
 /// The two clocks of the shell at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -221,6 +224,13 @@ pub enum Note {
         /// For what.
         reason: &'static str,
     },
+    /// Attestations were dropped that count nothing any more.
+    RatingsPruned {
+        /// How many.
+        records: u64,
+        /// Of which rating epochs: those before this one.
+        before: RatingEpoch,
+    },
     /// A checkpoint says something else than this node: a member of the committee here votes against it, or it was decided
     /// all the same.
     CheckpointDoubted {
@@ -242,6 +252,15 @@ pub enum Note {
         proposal: RecordId,
         /// Text of the option, or of all that conflict.
         option: String,
+    },
+    /// Another node says that it serves an agent of this node.
+    ServedElsewhere {
+        /// The agent.
+        agent: AgentId,
+        /// The other node.
+        node: NodeId,
+        /// When, by that node's clock.
+        made: Millis,
     },
     /// Misbehaviour was proved.
     Misbehaviour {

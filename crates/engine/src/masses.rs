@@ -151,7 +151,8 @@ impl<S: Snapshot> Engine<S> {
         }
         let latest = self.ratings.latest();
         let later = self.ratings.ledger().after(epoch).take(LATER_MAX + 1).count();
-        if epoch.0.saturating_add(MASS_EPOCHS) < latest.0 || later > LATER_MAX {
+        let is_gone = self.pruning.is_faded(Ledger::horizon(epoch));
+        if epoch.0.saturating_add(MASS_EPOCHS) < latest.0 || is_gone || later > LATER_MAX {
             return Some(format!("rating epoch {epoch} is too long past to be looked at from here"));
         }
         None
@@ -312,7 +313,7 @@ impl<S: Snapshot> Engine<S> {
         }
         self.masses.not_before = now.ticks.saturating_add(self.pause());
         // Who has not heard of attestations yet computes other masses.
-        if !self.reconciler.has_synced(Domain::Ledger) {
+        if !self.reconciler.has_synced(Domain::Ratings) {
             return Ok(());
         }
         while let Some(id) = self.masses.checks.front().copied() {

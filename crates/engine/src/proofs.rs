@@ -89,6 +89,15 @@ impl Proofs {
         }
     }
 
+    /// Nobody is asked any more for receipts of rating epochs before `horizon`.
+    pub(crate) fn forget(&mut self, horizon: RatingEpoch) {
+        let first = Place { epoch: horizon, rater: AgentId([0; 32]), record: RecordId([0; 32]) };
+        self.waiting = self.waiting.split_off(&first);
+        self.unready = self.unready.split_off(&(horizon, RecordId([0; 32])));
+        self.taken.retain(|place| place.epoch >= horizon);
+        self.due.retain(|(_, place)| place.epoch >= horizon);
+    }
+
     /// A checkpoint took an attestation. It was not known when that was signed, and says which receipts to show.
     pub(crate) fn note_taken(&mut self, epoch: RatingEpoch, record: RecordId) {
         self.taken.extend(self.unready.remove(&(epoch, record)));
@@ -158,6 +167,13 @@ impl<S: Snapshot> Engine<S> {
             }
         }
         Ok(())
+    }
+
+    /// Drops what is known of a record.
+    pub(crate) fn drop_proofs(&mut self, epoch: RatingEpoch, rater: AgentId, record: RecordId) {
+        let place = Place { epoch, rater, record };
+        self.delete(Table::ProofView, waiting_key(Some(place)));
+        self.delete(Table::ProofView, verdict_key(place));
     }
 
     /// Demands what is due.

@@ -8,7 +8,7 @@ use althing_record::{
     AgentId, Content, Draft, GroupId, Incarnation, Inception, Kind, Millis, Placement, PlacementRule, Record,
     RecordId, VerifyError,
 };
-use althing_store::{MAX_HEADS, ReadError, Snapshot, Table};
+use althing_store::{MAX_HEADS, ReadError, Snapshot, Table, prefix_end};
 
 use crate::admit::Admission;
 use crate::config::AGENTS_MAX;
@@ -194,40 +194,22 @@ impl<S: Snapshot> Engine<S> {
             .flat_map(|hosted| OWN_STREAMS.map(|stream| (hosted.clone(), stream)))
         {
             let prefix = self.own_chain(hosted.agent, stream);
-            let stored = self.last_link(&prefix)?;
             let signed = self.head(&prefix).map(|head| head.seq);
-            if stored > signed {
+            let next = signed.map_or(0, |seq| seq.saturating_add(1));
+            let from = [&prefix[..], &next.to_be_bytes()].concat();
+            let unknown = self.store.scan(Table::Chain, &from, &prefix_end(&prefix), 1)?.pop();
+            let seq = unknown.and_then(|(key, _)| key.get(prefix.len()..)?.first_chunk::<8>().copied());
+            if let Some(seq) = seq {
                 self.stop_signing(format!(
                     "the database holds link {} of the {stream} chain of {}, but the vote guard knows of {}: this \
                      directory was copied or its guard is old",
-                    stored.map_or("none".into(), |seq| seq.to_string()),
+                    u64::from_be_bytes(seq),
                     hosted.agent,
                     signed.map_or("none".into(), |seq| seq.to_string()),
                 ));
             }
         }
         Ok(())
-    }
-
-    fn last_link(&self, prefix: &[u8]) -> Result<Option<u64>, ReadError> {
-        // Seqs are dense from 0, so the last one is found by doubling and halving rather than by reading them all.
-        let has = |seq: u64| -> Result<bool, ReadError> {
-            let position = [prefix, &seq.to_be_bytes()].concat();
-            Ok(!self.store.scan_prefix(Table::Chain, &position, 1)?.is_empty())
-        };
-        if !has(0)? {
-            return Ok(None);
-        }
-        let (mut low, mut high) = (0_u64, 1_u64);
-        while has(high)? {
-            low = high;
-            high = high.saturating_mul(2);
-        }
-        while high - low > 1 {
-            let middle = u64::midpoint(low, high);
-            if has(middle)? { low = middle } else { high = middle }
-        }
-        Ok(Some(low))
     }
 
     /// A link of an own chain that is not in the store came from outside: another copy of this directory is alive.

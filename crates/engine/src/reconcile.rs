@@ -47,6 +47,8 @@ pub(crate) struct Reconciler {
     unwanted: BTreeSet<RecordId>,
     unwanted_order: VecDeque<RecordId>,
     frozen: BTreeMap<Domain, Arc<Elements>>,
+    /// What is made at a cut or later, of the newest cut that somebody asked for.
+    cut_off: BTreeMap<Domain, (Millis, Arc<Elements>)>,
     synced: BTreeSet<Domain>,
     /// Peers that told all that they know of the ledger since the start.
     told: BTreeSet<NodeId>,
@@ -60,6 +62,8 @@ pub(crate) struct Reconciler {
 struct Running {
     peer: NodeId,
     domain: Domain,
+    /// What was made before is not asked for.
+    cut: Millis,
     round: Round,
     /// The ids of the page that was asked for; empty while reconciling.
     page: Vec<RecordId>,
@@ -118,11 +122,13 @@ impl Reconciler {
     /// The set of a domain changed: what was frozen of it is stale.
     pub(crate) fn changed(&mut self, domain: Domain) {
         self.frozen.remove(&domain);
+        self.cut_off.remove(&domain);
     }
 
     /// What was taken in may be gone, and with it what peers told.
     pub(crate) fn forget_all(&mut self) {
         self.frozen.clear();
+        self.cut_off.clear();
         self.synced.clear();
         self.told.clear();
         // What their earlier pages brought may be lost too: they begin again.
@@ -202,16 +208,18 @@ impl<S: Snapshot> Engine<S> {
             if domain == Domain::Ledger {
                 self.reconciler.sought.remove(&peer);
             }
-            if !self.peers.contains(&peer) && !is_sought {
+            if (!self.peers.contains(&peer) && !is_sought) || !self.reconciles(domain) {
                 continue;
             }
-            let elements = self.elements(domain, now)?;
+            let cut = if domain == Domain::Ratings { self.ratings_cut() } else { Millis(0) };
+            let elements = self.elements(domain, cut, now)?;
             let Ok((round, message)) = Round::open(elements) else { continue };
             let no = self.request_no();
             let (deadline, until) = (now.ticks + ANSWER_MS_MAX, now.ticks + ROUND_MS_MAX);
             let running = Running {
                 peer,
                 domain,
+                cut,
                 round,
                 page: Vec::new(),
                 admitted: 0,
@@ -222,20 +230,38 @@ impl<S: Snapshot> Engine<S> {
                 until,
             };
             self.reconciler.running.insert(no, running);
-            self.effect(Effect::Request(no, peer, Request::Reconcile { domain, cut: Millis(0), message }));
+            self.effect(Effect::Request(no, peer, Request::Reconcile { domain, cut, message }));
         }
         Ok(())
     }
 
-    /// The live records of a domain.
-    fn elements(&mut self, domain: Domain, now: Now) -> Result<Arc<Elements>, ReadError> {
-        if let Some(elements) = self.reconciler.frozen.get(&domain) {
+    /// Whether this node asks others for the records of a domain. What raters publish is nothing to one without the ledger.
+    fn reconciles(&self, domain: Domain) -> bool {
+        domain != Domain::Ratings || self.keeps_ledger
+    }
+
+    /// The live records of a domain that were made at the cut or later.
+    fn elements(&mut self, domain: Domain, cut: Millis, now: Now) -> Result<Arc<Elements>, ReadError> {
+        if let Some(elements) = self.reconciler.frozen.get(&domain)
+            && elements.first().is_none_or(|first| first >= cut)
+        {
+            return Ok(elements.clone());
+        }
+        if let Some((at, elements)) = self.reconciler.cut_off.get(&domain)
+            && *at == cut
+        {
             return Ok(elements.clone());
         }
         let mut live = Vec::new();
         self.for_each_live(domain, now, |made, id| live.push((made, id)))?;
+        let is_whole = live.first().is_none_or(|(first, _)| *first >= cut);
+        live.retain(|(made, _)| *made >= cut);
         let elements = Arc::new(Elements::new(live));
-        self.reconciler.frozen.insert(domain, elements.clone());
+        if is_whole {
+            self.reconciler.frozen.insert(domain, elements.clone());
+        } else {
+            self.reconciler.cut_off.insert(domain, (cut, elements.clone()));
+        }
         Ok(elements)
     }
 
@@ -311,13 +337,11 @@ impl<S: Snapshot> Engine<S> {
                 self.observe_clock(running.peer, clock, now);
                 match running.round.advance(&message) {
                     Ok(Some(message)) => {
-                        let (domain, cut) = (running.domain, Millis(0));
+                        let (domain, cut) = (running.domain, running.cut);
                         self.continue_round(running, Request::Reconcile { domain, cut, message }, now);
                     }
                     Ok(None) => {
-                        running.round.skip(|id| {
-                            self.reconciler.unwanted.contains(id) || self.checkpoints.refused.contains(id)
-                        });
+                        running.round.skip(|id| self.reconciler.unwanted.contains(id));
                         self.fetch_page(running, now);
                     }
                     Err(error) => self.fail_round(&running, error.to_string()),
@@ -417,8 +441,11 @@ impl<S: Snapshot> Engine<S> {
         if domain == Domain::Directory || (told && settled) {
             self.reconciler.synced.insert(domain);
         }
-        if domain == Domain::Directory && !self.reconciler.has_synced(Domain::Ledger) {
-            self.reconciler.wanted.insert((peer, Domain::Ledger));
+        if domain == Domain::Directory {
+            // What came before its key did.
+            let unsynced = |domain: &Domain| !self.reconciler.synced.contains(domain);
+            let wanted = [Domain::Ledger, Domain::Ratings].into_iter().filter(unsynced);
+            self.reconciler.wanted.extend(wanted.map(|domain| (peer, domain)));
         }
         self.note(Note::Synced { peer, domain, admitted });
     }

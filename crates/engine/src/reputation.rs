@@ -15,7 +15,6 @@ use althing_trust::{
 
 pub use self::score_job::{ScoreJob, ScoreTable};
 use crate::admit::Admission;
-use crate::checkpoint::REFUSED_MAX;
 use crate::engine::Engine;
 use crate::grounds::shown_row;
 use crate::masses::{Later, MASS_EPOCHS};
@@ -155,7 +154,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     fn take_ratings(&mut self, said: &Attestations) {
-        if !self.keeps_ledger {
+        if !self.keeps_ledger || self.pruning.is_faded(said.epoch) {
             return;
         }
         self.withdraw_rows(said);
@@ -182,12 +181,13 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// Attestations are taken while there is room for more; of others only if this node holds the ledger.
-    pub(crate) fn weigh_attestations(&mut self, record: &Record, source: Source) -> Option<Admission> {
-        if !self.keeps_ledger && self.hosted(record.agent()).is_none() {
-            if self.checkpoints.refused.len() < REFUSED_MAX {
-                self.checkpoints.refused.insert(record.id());
-            }
+    pub(crate) fn weigh_attestations(&self, said: &Attestations, source: Source) -> Option<Admission> {
+        if !self.keeps_ledger && self.hosted(said.rater).is_none() {
             return Some(Admission::Unwanted("this node does not hold what raters publish".into()));
+        }
+        if self.pruning.is_faded(said.epoch) {
+            let cause = format!("attestations of rating epoch {} count nothing any more", said.epoch);
+            return Some(Admission::Unwanted(cause));
         }
         let ledger = &self.ratings.ledger;
         let is_full = ledger.relations() >= RELATIONS_MAX || ledger.buckets() >= BUCKETS_MAX;
@@ -317,6 +317,11 @@ impl<S: Snapshot> Engine<S> {
         if epoch >= RatingEpoch::of(self.signing_time(now), genesis) {
             let cause = format!("rating epoch {epoch} is not over");
             self.refuse(no, RefusalKind::NotReady, cause, None);
+            return Ok(());
+        }
+        if self.pruning.is_faded(epoch) {
+            let cause = format!("what is said of rating epoch {epoch} counts nothing any more");
+            self.refuse(no, RefusalKind::Invalid, cause, None);
             return Ok(());
         }
         if self.restored && epoch < RatingEpoch::of(self.began, genesis) {

@@ -77,6 +77,7 @@ pub(crate) fn sync_prefix(domain: Domain) -> [u8; 1] {
     match domain {
         Domain::Directory => [0],
         Domain::Ledger => [1],
+        Domain::Ratings => [2],
     }
 }
 

@@ -89,6 +89,8 @@ impl<S: Snapshot> Engine<S> {
             last_sync: self.reconciler.last,
             voting_stopped: self.signing_stopped.clone(),
             clock_offset_ms: self.clock_offset(),
+            served_elsewhere: self.served_elsewhere(now)?,
+            ratings_pruned: self.ratings_pruned(),
             waiting_for: self.waiting_for(),
         })
     }

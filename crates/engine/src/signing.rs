@@ -31,6 +31,7 @@ impl<S: Snapshot> Engine<S> {
         self.histories.borrow_mut().clear();
         // What peers told since the start may be among what is lost.
         self.reconciler.forget_all();
+        self.resume_pruning()?;
         self.resume_checkpoints()?;
         self.resume_ratings()?;
         self.resume_proofs()?;

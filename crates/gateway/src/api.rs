@@ -74,7 +74,7 @@ pub use reputation::{
 };
 pub use score_checkpoints::{ScoreCheckpoint, ScoreCheckpointSummary, ScoreCheckpoints, UnprovedRow};
 pub use sealed::{SealError, SealRequest, Sealed, Trustee};
-pub use status::{Domain, Status};
+pub use status::{Domain, RatingsPruned, ServedElsewhere, Status};
 pub use store::{
     Checkpoint, CheckpointFile, CheckpointQuery, Compaction, CompactionState, ImportOutcome, Imported,
     ImportedRecord, RecordsQuery, Released,

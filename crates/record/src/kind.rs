@@ -32,25 +32,28 @@ pub enum Companion {
     Leaves,
 }
 
-/// Where records of a kind are gossiped and synced, outside groups.
+/// Which records are reconciled together, outside groups. Those of [`Domain::Ratings`] are gossiped with the ledger's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Domain {
     /// Identities, groups, cards and leases.
     Directory,
-    /// Proposals, ballots and attestations.
+    /// Proposals, ballots, checkpoints and evidence.
     Ledger,
+    /// Attestations, which nodes without the ledger of ratings do not hold.
+    Ratings,
 }
 
 impl Domain {
     /// Every domain.
-    pub const ALL: [Self; 2] = [Self::Directory, Self::Ledger];
+    pub const ALL: [Self; 3] = [Self::Directory, Self::Ledger, Self::Ratings];
 
-    /// The domain's name in topics and in the API.
+    /// The domain's name in the API and in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Directory => "directory",
             Self::Ledger => "ledger",
+            Self::Ratings => "ratings",
         }
     }
 }
@@ -162,7 +165,7 @@ kinds! {
     /// The key under which voters seal their ballots for a trustee of one proposal.
     TrusteeKey = 31, chain("vote"), None, Some(Domain::Ledger), KIB;
     /// How one rater's calls of one rating epoch went.
-    Attestations = 32, chain("trust"), None, Some(Domain::Ledger), 64 * KIB;
+    Attestations = 32, chain("trust"), None, Some(Domain::Ratings), 64 * KIB;
     /// Which attestations count up to a rating epoch, and the scores that follow.
     Checkpoint = 33, chain("trust"), None, Some(Domain::Ledger), 64 * KIB;
     /// Two statements by which an agent contradicts itself, for everybody to see.

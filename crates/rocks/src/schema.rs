@@ -5,17 +5,18 @@
 //! on where it was. An added table needs a step too, if only an empty one: the number is what tells an older program
 //! that it must not open the database.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use althing_store::CommitNo;
-use rocksdb::WriteBatch;
+use althing_store::{CommitNo, Table};
+use rocksdb::{Direction, IteratorMode, WriteBatch};
 
 use crate::OpenError;
-use crate::database::{Database, db_dir};
+use crate::database::{Database, db_dir, verifying};
 use crate::fault::Fault;
 
 /// The newest schema that this version reads, and the one that it writes.
-pub const SCHEMA: u32 = 9;
+pub const SCHEMA: u32 = 10;
 
 /// The steps from version 1 to [`SCHEMA`], in order and without gaps.
 pub(crate) const STEPS: &[Step] = &[
@@ -36,6 +37,8 @@ pub(crate) const STEPS: &[Step] = &[
     Step { to: 8, rewrite: |_, _| Ok(()) },
     // Evidence about Accepts, whose records an older version did not keep, and what receipts proved.
     Step { to: 9, rewrite: |_, _| Ok(()) },
+    // A domain of reconciliation for what raters publish, which was in that of the ledger.
+    Step { to: 10, rewrite: part_ratings },
 ];
 
 /// One step from the version before to `to`.
@@ -85,11 +88,33 @@ fn admit_with(dir: &Path, database: &Database, steps: &[Step], newest: u32) -> R
     Ok(commit)
 }
 
+/// Rows of the ledger's domain (1) that name attestations become rows of the ratings' (2).
+fn part_ratings(database: &Database, batch: &mut WriteBatch) -> Result<(), Fault> {
+    let rows = |table, from: &'static [u8]| {
+        let mode = IteratorMode::From(from, Direction::Forward);
+        database.raw().iterator_cf_opt(database.table(table), verifying(), mode)
+    };
+    let mut ratings = BTreeSet::new();
+    for row in rows(Table::TrustView, &[]) {
+        ratings.extend(row?.0.get(40..).map(<[u8]>::to_vec));
+    }
+    let sync = database.table(Table::SyncView);
+    for row in rows(Table::SyncView, &[1]) {
+        let (key, value) = row?;
+        if key.first() != Some(&1) {
+            break;
+        }
+        if key.get(9..).is_some_and(|id| ratings.contains(id)) {
+            batch.delete_cf(sync, &key);
+            batch.put_cf(sync, [&[2], &key[1..]].concat(), value);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-
-    use althing_store::Table;
 
     use super::*;
     use crate::Options;
@@ -153,6 +178,28 @@ mod tests {
         assert_eq!(database.get(Table::Meta, b"half"), Ok(None));
         admit_with(root.path(), &database, TWO_STEPS, 3).unwrap();
         assert_eq!(database.schema(), Ok(Some(3)));
+    }
+
+    #[test]
+    fn what_raters_publish_gets_a_domain_of_its_own_and_nothing_else_does() {
+        let root = tempfile::tempdir().unwrap();
+        let database = database(root.path());
+        admit_with(root.path(), &database, &[], 9).unwrap();
+        let sync = |domain: u8, id: u8| [&[domain][..], &[5; 8], &[id; 32]].concat();
+        let mut batch = WriteBatch::default();
+        for key in [sync(0, 1), sync(1, 1), sync(1, 2), sync(1, 3)] {
+            batch.put_cf(database.table(Table::SyncView), key, [7; 8]);
+        }
+        for id in [1, 3] {
+            batch.put_cf(database.table(Table::TrustView), [&[9; 40][..], &[id; 32]].concat(), []);
+        }
+        database.write_schema(batch, 9).unwrap();
+        admit(root.path(), &database).unwrap();
+        let holds = |key: Vec<u8>| database.get(Table::SyncView, &key).unwrap() == Some(vec![7; 8]);
+        assert!(holds(sync(0, 1)) && holds(sync(1, 2)), "a card and a ballot stay");
+        assert!(holds(sync(2, 1)) && holds(sync(2, 3)));
+        assert!(!holds(sync(1, 1)) && !holds(sync(1, 3)));
+        assert_eq!(database.schema(), Ok(Some(10)));
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use althing_engine::{AskNo, Engine, Gate, HostedAgent, Key, RequestNo};
 use althing_record::{AgentId, Millis, NodeId, NodeKey, RecordId};
 use althing_store::Memory;
-use althing_trust::{Demand, RowProof};
+use althing_trust::{Demand, RatingEpoch, RowProof};
 
 use crate::disk::Disk;
 
@@ -67,6 +67,8 @@ pub(crate) struct Life {
 pub(crate) enum Promise {
     /// A record that is kept for good.
     Record(RecordId),
+    /// A record that is kept until it counts nothing any more.
+    Attestation(RecordId, RatingEpoch),
     /// The card of the node's agent, at least in this revision.
     Card { agent: AgentId, revision: u64 },
     /// The retraction of the node's agent, or a later revision, until then.

@@ -287,6 +287,10 @@ impl Sim {
             };
             let is_kept = match promise {
                 Promise::Record(id) => store.get(Table::Records, &id.0).is_ok_and(|row| row.is_some()),
+                Promise::Attestation(id, epoch) => {
+                    let is_faded = *epoch < life.engine.ratings_pruned().before;
+                    is_faded || store.get(Table::Records, &id.0).is_ok_and(|row| row.is_some())
+                }
                 Promise::Card { agent, revision } => holds(agent, revision),
                 Promise::Retracted { agent, revision, until } => *until <= now || holds(agent, revision),
             };

@@ -1,11 +1,12 @@
 //! What a shell does around each engine: it plays events into it and does what it asks.
 
 use althing_engine::{
-    Answer, Effect, Input, LookupEnd, MessageNo, Note, Output, QueryNo, Refusal, RefusalKind, ReplyNo,
-    Request, RequestNo, Response,
+    Answer, Effect, Input, LookupEnd, MessageNo, Note, Output, QueryNo, RatingEpoch, Refusal, RefusalKind,
+    ReplyNo, Request, RequestNo, Response,
 };
-use althing_record::{Domain, Kind, NodeId, Record, Verdict};
-use althing_store::Op;
+use althing_record::{Domain, Kind, NodeId, Record, RecordId, Verdict};
+use althing_store::{Op, Snapshot, Table};
+use althing_trust::Attestations;
 use sha2::{Digest as _, Sha256};
 
 use crate::Sim;
@@ -247,13 +248,13 @@ impl Sim {
         if bytes.len() > althing_engine::RESPONSE_BYTES_MAX {
             self.violations.push(format!("node {node} sent a response of {} bytes", bytes.len()));
         }
-        if self.nodes[node].garbles && !bytes.is_empty() {
         if self.nodes[node].falsifies_scores
             && let Ok(Response::Scores { checkpoint, mut proofs }) = Response::parse(&bytes, &self.network)
         {
             proofs.iter_mut().flat_map(|proof| &mut proof.path).for_each(|hash| hash.0[0] ^= 1);
             bytes = Response::Scores { checkpoint, proofs }.to_bytes();
         }
+        if self.nodes[node].garbles && !bytes.is_empty() {
             let at = usize::try_from(self.below(bytes.len() as u64)).unwrap_or(0);
             bytes[at] ^= 1 << self.below(8);
         }
@@ -294,7 +295,7 @@ impl Sim {
                 let bytes = message.bytes.len() as u64;
                 match message.domain {
                     Domain::Directory => self.traffic.directory += bytes,
-                    Domain::Ledger => self.traffic.ledger += bytes,
+                    Domain::Ledger | Domain::Ratings => self.traffic.ledger += bytes,
                 }
                 if !self.is_lost() {
                     let after = self.between(self.links.delay_ms);
@@ -366,12 +367,22 @@ impl Sim {
                 | Note::Decided { .. }
                 | Note::CheckpointDoubted { .. }
                 | Note::ScoreRefused { .. }
+                | Note::RatingsPruned { .. }
                 | Note::DiskFull { .. }
                 | Note::SyncFailed { .. }
         );
         if is_shown {
             self.say(format!("node {node}: {note:?}"));
         }
+    }
+
+    /// What rating epoch an attestation that a node holds is on.
+    fn attested_epoch(&self, node: usize, id: RecordId) -> RatingEpoch {
+        let life = self.nodes[node].life.as_ref().expect("a node that runs");
+        let row = life.engine.store().get(Table::Records, &id.0).expect("memory can be read");
+        let bytes = row.as_deref().and_then(|row| row.get(8..)).expect("it was kept");
+        let record = Record::verify(bytes, &self.network).expect("a record");
+        Attestations::from_record(&record, self.network.genesis()).expect("an attestation").epoch
     }
 
     fn promise(&mut self, node: usize, answer: &Answer) {
@@ -386,7 +397,7 @@ impl Sim {
             Answer::Proposed { proposal, .. } | Answer::Resolving { proposal, .. } => {
                 Promise::Record(*proposal)
             }
-            Answer::Attested(record) => Promise::Record(*record),
+            Answer::Attested(record) => Promise::Attestation(*record, self.attested_epoch(node, *record)),
             Answer::Rotated(rotated) => Promise::Record(rotated.record),
             Answer::Cast { ballot, .. } => Promise::Record(*ballot),
             Answer::Group { record: Some(record), .. } => Promise::Record(*record),

@@ -317,7 +317,7 @@ fn loss_crashes_and_partitions_never_make_two_chains() {
 
 #[test]
 fn a_member_that_proposes_something_else_than_all_compute_is_outvoted_by_name() {
-    let mut net = governed(5, &[0, 1, 2, LIAR], 5);
+    let mut net = governed(14, &[0, 1, 2, LIAR], 5);
     run_to_next_epoch(&mut net);
     let first = attest(&mut net, 0, 4, 10);
     net.run_for(EPOCH_MS);

@@ -237,6 +237,8 @@ fn a_trustee_with_two_keys_is_accused_and_one_that_opens_early_is_seen() {
         let key = villain.any(Kind::TrusteeKey, cbor::to_vec(&key), made);
         villain.tell(&mut net, &nodes, Kind::TrusteeKey, key.bytes());
     }
+    // An opening that overtakes its key would not be taken, and a villain does not say it again.
+    net.run_for(200);
     let opening = villain.any(Kind::Opening, cbor::to_vec(&body(&secrets[1])), made);
     villain.tell(&mut net, &nodes, Kind::Opening, opening.bytes());
     // A stranger is no trustee.

@@ -1,5 +1,5 @@
 use althing_record::{Millis, RecordId};
-use negentropy::{Id, NegentropyStorageVector};
+use negentropy::{Id, NegentropyStorageBase, NegentropyStorageVector};
 
 /// A set of (made, id), frozen for reconciliation.
 #[derive(Debug)]
@@ -15,5 +15,12 @@ impl Elements {
         }
         let _ = storage.seal();
         Self(storage)
+    }
+
+    /// When the earliest was made.
+    #[must_use]
+    pub fn first(&self) -> Option<Millis> {
+        let first = NegentropyStorageBase::get_item(&self.0, 0).ok().flatten();
+        first.map(|item| Millis(item.timestamp))
     }
 }

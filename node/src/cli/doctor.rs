@@ -54,6 +54,7 @@ fn examine(facts: &Facts) -> Vec<Check> {
             network::peers(node),
             network::protocols(node),
             network::clock(node),
+            network::agents(node),
         ]);
     }
     checks.extend([place::disk(facts), place::store(facts), place::files(facts), place::modes(facts)]);

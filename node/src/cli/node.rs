@@ -92,6 +92,12 @@ pub(crate) async fn status(session: &Session) -> Result<Page, Failure> {
     if let Some(offset) = status.clock_offset_ms {
         pairs.push(("clock", format!("{offset} ms off its peers' median")));
     }
+    for other in &status.served_elsewhere {
+        pairs.push(("warning", elsewhere(other)));
+    }
+    if let Some(pruned) = &status.ratings_pruned {
+        pairs.push(("pruned", dropped(pruned)));
+    }
     let rows: Vec<Vec<String>> = status
         .domains
         .iter()
@@ -99,6 +105,18 @@ pub(crate) async fn status(session: &Session) -> Result<Page, Failure> {
         .collect();
     text.pairs(&pairs).line("").table(&["DOMAIN", "RECORDS", "DIGEST"], &rows);
     Page::new(&status, text)
+}
+
+/// An agent that another node serves too.
+pub(super) fn elsewhere(other: &api::ServedElsewhere) -> String {
+    let api::ServedElsewhere { agent, node, until, .. } = other;
+    format!("{agent} is served at node {node} too, until {until}")
+}
+
+/// What a node dropped of that which raters publish.
+pub(super) fn dropped(pruned: &api::RatingsPruned) -> String {
+    let api::RatingsPruned { before_epoch, records } = pruned;
+    format!("{records} attestations of rating epochs before {before_epoch}: they count nothing any more")
 }
 
 pub(crate) async fn peers(session: &Session) -> Result<Page, Failure> {

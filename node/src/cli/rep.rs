@@ -10,6 +10,7 @@ use althing_gateway::api::{
 
 use super::args;
 use super::failure::{Exit, Failure};
+use super::node::dropped;
 use super::page::{Page, Screen, Text, print};
 use super::session::Session;
 use super::vote::short;
@@ -91,7 +92,9 @@ async fn top(query: RankingQuery, session: &Session) -> Result<Page, Failure> {
 }
 
 async fn checkpoints(limit: usize, session: &Session) -> Result<Page, Failure> {
-    let found = session.client().await?.score_checkpoints(&ListQuery { limit: Some(limit) }).await?;
+    let client = session.client().await?;
+    let found = client.score_checkpoints(&ListQuery { limit: Some(limit) }).await?;
+    let pruned = client.status().await?.ratings_pruned;
     let mut text = Text::default();
     if found.checkpoints.is_empty() {
         text.line("no checkpoint was decided, as far as this node knows");
@@ -108,6 +111,9 @@ async fn checkpoints(limit: usize, session: &Session) -> Result<Page, Failure> {
             })
             .collect();
         text.table(&["EPOCH", "RATINGS", "AGENTS", "STRUCK", "SAME", "CHECKPOINT", "SCORES"], &rows);
+    }
+    if let Some(pruned) = &pruned {
+        text.line("").line(&format!("dropped: {}", dropped(pruned)));
     }
     Page::new(&found, text)
 }

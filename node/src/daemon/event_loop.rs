@@ -10,6 +10,7 @@ use althing_net::{Net, ReplyTo, RequestForms};
 use althing_record::{NodeId, Verdict};
 use althing_rocks::{CommitFailure, Committer, Durable, Rocks};
 use althing_store::CommitNo;
+use althing_tunnel::Callee;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -43,13 +44,14 @@ pub(super) struct EventLoop {
     /// Jobs of the engine: one for scores, and some that check receipts.
     jobs: JoinSet<Input>,
     shower: Shower,
+    callee: Callee,
 }
 
 impl EventLoop {
     pub(super) fn new(
         engine: Engine<Rocks>,
         committer: Committer,
-        (net, shower): (Net, Shower),
+        (net, shower, callee): (Net, Shower, Callee),
         clock: Clock,
         instruments: Arc<Instruments>,
         missing: watch::Sender<Vec<String>>,
@@ -74,6 +76,7 @@ impl EventLoop {
             failures: 0,
             jobs: JoinSet::new(),
             shower,
+            callee,
         }
     }
 
@@ -332,6 +335,21 @@ impl EventLoop {
             Note::DiskFull { cause } => tracing::warn!(cause, "disk full: read-only until there is space"),
             Note::Clock { offset_ms, off: true } => {
                 tracing::warn!(offset_ms, "this clock differs from its peers' by more than a minute");
+            }
+            Note::ServedElsewhere { agent, node, made } => {
+                self.callee.served_elsewhere(*agent, *made);
+                tracing::warn!(
+                    %agent,
+                    node = %short(node),
+                    "another node serves an agent of this one; two that do so at once make it a cheat"
+                );
+            }
+            Note::RatingsPruned { records, before } => {
+                tracing::info!(
+                    records,
+                    before = before.0,
+                    "attestations dropped: they count nothing any more"
+                );
             }
             Note::RatingRefused { reason } => tracing::debug!(reason, "refused"),
             Note::Clock { .. } => {}

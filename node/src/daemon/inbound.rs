@@ -103,7 +103,7 @@ impl Inbound {
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let verdict = match Record::verify(&bytes, &network) {
-                Ok(record) if record.kind().domain() == domain_of(topic) => {
+                Ok(record) if record.kind().domain().map(topic_of) == Some(topic) => {
                     let input = Input::Gossip { message: no, from, record };
                     let arrival = Arrival { input, answer_to: AnswerTo::Gossip(message) };
                     // The permits bound how many wait here; a closed queue means that the node is stopping.
@@ -169,16 +169,9 @@ fn blame(net: &Net, node: NodeId, wrong: bool) {
     }
 }
 
-pub(super) fn domain_of(topic: Topic) -> Option<Domain> {
-    match topic {
-        Topic::Directory => Some(Domain::Directory),
-        Topic::Ledger => Some(Domain::Ledger),
-    }
-}
-
 pub(super) fn topic_of(domain: Domain) -> Topic {
     match domain {
         Domain::Directory => Topic::Directory,
-        Domain::Ledger => Topic::Ledger,
+        Domain::Ledger | Domain::Ratings => Topic::Ledger,
     }
 }

@@ -32,6 +32,7 @@ pub(super) struct Instruments {
     not_closed: Counter,
     misbehaviour: Counter,
     refused: Family<CauseLabels, Counter>,
+    pruned: Counter,
     signing_stopped: Gauge,
     clock_offset: Gauge<f64, AtomicU64>,
     queues: Family<QueueLabels, Gauge>,
@@ -82,6 +83,7 @@ impl Instruments {
             not_closed: Counter::default(),
             misbehaviour: Counter::default(),
             refused: Family::default(),
+            pruned: Counter::default(),
             signing_stopped: Gauge::default(),
             clock_offset: Gauge::default(),
             queues: Family::default(),
@@ -127,6 +129,11 @@ impl Instruments {
             "ratings_refused",
             "Receipts, attestations and evidence about Accepts that were refused",
             own.refused.clone(),
+        );
+        registry.register(
+            "ratings_pruned",
+            "Attestations that were dropped because they count nothing any more",
+            own.pruned.clone(),
         );
         registry.register("signing_stopped", "1 while this node signs no votes", own.signing_stopped.clone());
         registry.register_with_unit(
@@ -196,13 +203,16 @@ impl Instruments {
             Note::RatingRefused { reason } => {
                 self.refused.get_or_create(&CauseLabels { cause: reason }).inc();
             }
+            Note::RatingsPruned { records, .. } => {
+                self.pruned.inc_by(*records);
+            }
             Note::SigningStopped { .. } => {
                 self.signing_stopped.set(1);
             }
             Note::NotClosed { .. } => {
                 self.not_closed.inc();
             }
-            Note::CheckpointDoubted { .. } | Note::DiskFull { .. } => {}
+            Note::CheckpointDoubted { .. } | Note::ServedElsewhere { .. } | Note::DiskFull { .. } => {}
             Note::ScoreRefused { .. } => self.invalid("score"),
             Note::Clock { offset_ms, .. } => {
                 #[expect(clippy::cast_precision_loss, reason = "a clock offset in seconds, for a graph")]

@@ -1,4 +1,5 @@
 use althing_record::{AgentId, Digest, Incarnation, Millis, NetworkId, NodeId, RecordId};
+use althing_trust::RatingEpoch;
 
 /// What the node holds and how it is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,14 +36,38 @@ pub struct Status {
     pub voting_stopped: Option<String>,
     /// How far this clock is from the median of the peers' clocks, in milliseconds, where known.
     pub clock_offset_ms: Option<i64>,
+    /// Agents of this node that other nodes serve too.
+    pub served_elsewhere: Vec<ServedElsewhere>,
+    /// What was dropped of that which raters publish.
+    pub ratings_pruned: RatingsPruned,
     /// What is missing before the node is ready; empty when ready.
     pub waiting_for: Vec<String>,
+}
+
+/// An agent of this node that another one serves too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServedElsewhere {
+    /// The agent.
+    pub agent: AgentId,
+    /// The other node.
+    pub node: NodeId,
+    /// Until then, unless it says so again.
+    pub until: Millis,
+}
+
+/// What a node dropped because it counts nothing any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RatingsPruned {
+    /// Attestations of rating epochs before this one are dropped.
+    pub before: RatingEpoch,
+    /// How many were.
+    pub records: u64,
 }
 
 /// A sync domain at this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainStatus {
-    /// `directory`, `ledger`, …
+    /// `directory`, `ledger`, `ratings`.
     pub name: String,
     /// Live records in it.
     pub records: u64,

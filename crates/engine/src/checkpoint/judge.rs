@@ -149,6 +149,9 @@ impl<S: Snapshot> Engine<S> {
     fn judge_changes(&mut self, checkpoint: &Checkpoint, now: Now) -> Result<Option<Judgement>, ReadError> {
         let changes = &checkpoint.changes;
         let mut is_missing = false;
+        if changes.taken.first().is_some_and(|(epoch, _)| *epoch < Ledger::horizon(checkpoint.epoch)) {
+            return Ok(Some(Judgement::No("it takes what counts nothing any more")));
+        }
         for taken in &changes.taken {
             if !self.checkpoints.waiting.contains(taken) {
                 let Some(record) = self.record(taken.1)? else {
@@ -200,10 +203,11 @@ impl<S: Snapshot> Engine<S> {
         changes: &CheckpointChanges,
     ) -> Result<Result<Step, Missing>, ReadError> {
         let state = &self.checkpoints;
-        let horizon = Ledger::horizon(epoch);
+        // What counts nothing at the newest checkpoint may be gone here, or with all others before it came here.
+        let newest = state.chain.last().map_or(epoch, |newest| newest.epoch.max(epoch));
+        let horizon = Ledger::horizon(newest);
         let mut step = Step::default();
         for (epoch, id) in &changes.taken {
-            // What counts nothing any more may be gone.
             if *epoch < horizon || state.ledger.holds(*id, *epoch) {
                 continue;
             }

@@ -49,7 +49,8 @@ impl<S: Snapshot> Engine<S> {
         let (prev, waits) = self.open_motions(now.ticks);
         let changes = self.changes(epoch)?;
         let is_alone = committee(&self.network).iter().all(|member| self.hosted(*member).is_some());
-        let may_speak = is_alone || self.reconciler.has_synced(Domain::Ledger);
+        let may_speak =
+            is_alone || [Domain::Ledger, Domain::Ratings].iter().all(|of| self.reconciler.has_synced(*of));
         if waits || changes.is_empty() || !may_speak || !self.checkpoints.is_applied() {
             self.checkpoints.due_since = None;
             let is_blocked = waits || !may_speak;

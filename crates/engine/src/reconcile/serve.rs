@@ -1,12 +1,11 @@
 //! Answers to peers that reconcile, fetch and search.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use althing_card::{Query, Term};
 use althing_record::{Kind, RecordId};
 use althing_store::{ReadError, Snapshot, Table};
-use althing_sync::{Elements, FETCH_MAX};
+use althing_sync::FETCH_MAX;
 
 use super::ANSWER_BYTES_MAX;
 use crate::engine::Engine;
@@ -19,13 +18,7 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn serve(&mut self, request: &Request, now: Now) -> Result<Vec<u8>, ReadError> {
         match request {
             Request::Reconcile { domain, cut, message } => {
-                let elements = if cut.0 == 0 {
-                    self.elements(*domain, now)?
-                } else {
-                    let mut live = Vec::new();
-                    self.for_each_live(*domain, now, |made, id| live.push((made, id)))?;
-                    Arc::new(Elements::new(live.into_iter().filter(|(made, _)| made >= cut)))
-                };
+                let elements = self.elements(*domain, *cut, now)?;
                 Ok(match althing_sync::answer(&elements, message) {
                     Ok(message) => Response::Reconcile { message, clock: now.wall },
                     Err(_) => Response::Busy,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod attacks;
+mod bare;
 mod bounds;
 mod dockets;
 mod forgotten;

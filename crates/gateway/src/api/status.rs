@@ -53,6 +53,12 @@ pub struct Status {
     pub voting_stopped: Option<String>,
     /// How far this clock is from the median of the peers' clocks, where known.
     pub clock_offset_ms: Option<i64>,
+    /// Agents of this node that other nodes serve too: one of the two has to stop.
+    #[serde(default)]
+    pub served_elsewhere: Vec<ServedElsewhere>,
+    /// What was dropped of that which raters publish, since it counts nothing any more.
+    #[serde(default)]
+    pub ratings_pruned: Option<RatingsPruned>,
     /// Whether nothing is missing.
     pub ready: bool,
     /// What is missing before the node is ready; empty when ready.
@@ -87,16 +93,54 @@ impl From<althing_engine::Status> for Status {
             last_sync_ms: status.last_sync.map(|Millis(ms)| ms),
             voting_stopped: status.voting_stopped,
             clock_offset_ms: status.clock_offset_ms,
+            served_elsewhere: status.served_elsewhere.into_iter().map(ServedElsewhere::from).collect(),
+            ratings_pruned: (status.ratings_pruned.before.0 > 0).then_some(RatingsPruned {
+                before_epoch: status.ratings_pruned.before.0,
+                records: status.ratings_pruned.records,
+            }),
             ready: status.waiting_for.is_empty(),
             waiting_for: status.waiting_for,
         }
     }
 }
 
+/// An agent of this node that another one serves too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServedElsewhere {
+    /// The agent's id.
+    pub agent: String,
+    /// The other node's PeerId.
+    pub node: String,
+    /// Until then, unless it says so again.
+    pub until: String,
+    /// The same in milliseconds since 1970.
+    pub until_ms: u64,
+}
+
+impl From<althing_engine::ServedElsewhere> for ServedElsewhere {
+    fn from(other: althing_engine::ServedElsewhere) -> Self {
+        Self {
+            agent: other.agent.to_string(),
+            node: other.node.to_string(),
+            until: rfc3339(other.until),
+            until_ms: other.until.0,
+        }
+    }
+}
+
+/// Attestations that a node dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RatingsPruned {
+    /// Those of rating epochs before this one are dropped, and not taken in.
+    pub before_epoch: u64,
+    /// How many were.
+    pub records: u64,
+}
+
 /// A sync domain at this node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Domain {
-    /// `directory`, `ledger`, …
+    /// `directory`, `ledger`, `ratings`.
     pub name: String,
     /// Live records in it.
     pub records: u64,

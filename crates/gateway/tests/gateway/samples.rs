@@ -41,6 +41,8 @@ pub(crate) fn status() -> engine::Status {
         last_sync: Some(NOON),
         voting_stopped: None,
         clock_offset_ms: Some(-20),
+        served_elsewhere: vec![engine::ServedElsewhere { agent: HOSTED, node: NodeId([9; 32]), until: NOON }],
+        ratings_pruned: engine::RatingsPruned { before: engine::RatingEpoch(112), records: 19 },
         waiting_for: Vec::new(),
     }
 }

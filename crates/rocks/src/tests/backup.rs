@@ -194,12 +194,12 @@ fn a_newer_directory_is_refused_by_version_even_if_its_tables_are_unknown_and_st
     let mut db = raw(root.path());
     db.create_cf("view/next", &rocksdb::Options::default()).unwrap();
     let meta = db.cf_handle("meta").unwrap();
-    db.put_cf(meta, b"store/schema", 10_u64.to_be_bytes()).unwrap();
+    db.put_cf(meta, b"store/schema", 11_u64.to_be_bytes()).unwrap();
     drop(db);
     let refused = Rocks::open(root.path(), SMALL).unwrap_err();
-    assert!(matches!(refused, OpenError::NewerSchema { found: 10, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerSchema { found: 11, .. }), "{refused}");
     assert!(refused.hint().unwrap().contains("newer version"));
-    assert!(matches!(Rocks::open_to_read(root.path()), Err(OpenError::NewerSchema { found: 10, .. })));
+    assert!(matches!(Rocks::open_to_read(root.path()), Err(OpenError::NewerSchema { found: 11, .. })));
     let names = DB::list_cf(&rocksdb::Options::default(), root.path().join("db")).unwrap();
     assert!(!names.iter().any(|name| name == Table::EvidenceView.name()), "nothing was added: {names:?}");
 }

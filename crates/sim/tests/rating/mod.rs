@@ -1,5 +1,7 @@
 //! Calls that nobody made, and what raters say of them.
 
+#![allow(dead_code, reason = "not every test file needs all of it")]
+
 use althing_engine::{Answer, Ask, AttestationsBody};
 use althing_record::{Millis, NodeKey};
 use althing_sim::{Sim, WALL_START, agent_key};

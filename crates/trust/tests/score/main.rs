@@ -5,4 +5,5 @@
 mod attacks;
 mod drawn;
 mod laws;
+mod pruning;
 mod reference;

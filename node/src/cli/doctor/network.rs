@@ -4,6 +4,7 @@ use althing_gateway::api::{Peer, Reach, Reachability};
 
 use super::check::Check;
 use super::facts::Running;
+use crate::cli::node::elsewhere;
 
 /// How far the peers' clocks may be away, in milliseconds. The engine warns at the same figure.
 const OFFSET_MAX_MS: u64 = 60_000;
@@ -167,6 +168,18 @@ pub(super) fn clock(node: &Running) -> Check {
             "set this machine's clock, for instance with `timedatectl set-ntp true`",
         ),
         Some(offset) => Check::ok(NAME, format!("{offset} ms off the median of the peers' clocks")),
+    }
+}
+
+pub(super) fn agents(node: &Running) -> Check {
+    const NAME: &str = "agents";
+    match &node.status.served_elsewhere[..] {
+        [] => Check::ok(NAME, "no other node serves an agent of this one"),
+        [first, ..] => Check::warn(
+            NAME,
+            elsewhere(first),
+            "if it was moved, this ends by itself; if both run, stop one of them: two that serve one agent make it a cheat",
+        ),
     }
 }
 
