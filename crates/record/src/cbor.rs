@@ -168,10 +168,17 @@ impl DecodeError {
     }
 }
 
+/// The room that an encoding has from the beginning: most statements fit.
+const USUAL_BYTES: usize = 256;
+
 /// The deterministic encoding of a value.
 #[must_use]
 pub fn to_vec<T: Encode + ?Sized>(value: &T) -> Vec<u8> {
-    let mut writer = Writer::default();
+    to_vec_of(value, USUAL_BYTES)
+}
+
+fn to_vec_of<T: Encode + ?Sized>(value: &T, bytes: usize) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(bytes);
     value.encode(&mut writer);
     writer.into_bytes()
 }
@@ -185,7 +192,7 @@ pub fn from_slice<T: Encode + Decode>(bytes: &[u8], limits: Limits) -> Result<T,
     let mut reader = Reader::new(bytes);
     let value = T::decode(&mut reader)?;
     reader.end()?;
-    if to_vec(&value) == bytes { Ok(value) } else { Err(DecodeError::NotDeterministic) }
+    if to_vec_of(&value, bytes.len()) == bytes { Ok(value) } else { Err(DecodeError::NotDeterministic) }
 }
 
 #[cfg(test)]

@@ -110,13 +110,20 @@ impl Tree {
 /// Whether `path` leads from `leaf` at `index` of `count` leaves to `root` (RFC 9162, section 2.1.3.2).
 #[must_use]
 pub fn verify(leaf: &[u8], index: u64, count: u64, path: &[Digest], root: Digest) -> bool {
+    root_above(leaf, index, count, path) == Some(root)
+}
+
+/// The root that `path` leads to from `leaf` at `index` of `count` leaves. None if there is no such place, or the path is
+/// longer or shorter than that of this place.
+#[must_use]
+pub fn root_above(leaf: &[u8], index: u64, count: u64, path: &[Digest]) -> Option<Digest> {
     if index >= count {
-        return false;
+        return None;
     }
     let (mut position, mut last, mut hash) = (index, count - 1, leaf_hash(leaf));
     for step in path {
         if last == 0 {
-            return false;
+            return None;
         }
         if position & 1 == 1 || position == last {
             hash = node_hash(*step, hash);
@@ -130,7 +137,7 @@ pub fn verify(leaf: &[u8], index: u64, count: u64, path: &[Digest], root: Digest
         position >>= 1;
         last >>= 1;
     }
-    last == 0 && hash == root
+    (last == 0).then_some(hash)
 }
 
 /// The largest power of two below `len`, which is at least 2.

@@ -9,6 +9,12 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// A writer with room for so many bytes, and more when they come.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes) }
+    }
+
     /// What was written.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
