@@ -40,8 +40,9 @@ impl PassedHeaders {
     /// Whether a field of a request or response is passed on: not what belongs to this hop, and what Connection names.
     #[must_use]
     pub fn passes(&self, name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        !self.too_many && !HOP_BY_HOP.contains(&name.as_str()) && !self.named.contains(&name)
+        let is_of_the_hop = HOP_BY_HOP.iter().any(|hop| hop.eq_ignore_ascii_case(name));
+        let is_named = || !self.named.is_empty() && self.named.contains(&name.to_ascii_lowercase());
+        !self.too_many && !is_of_the_hop && !is_named()
     }
 
     /// Whether a field of an incoming request is passed on: [`PassedHeaders::passes`], and it is none that only this node
@@ -55,8 +56,9 @@ impl PassedHeaders {
 /// Whether a field's name is one that only this node writes, such as the caller's identity: `althing-…`, `x-althing-…`.
 #[must_use]
 pub fn is_own_header(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('_', "-");
-    OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    let is = |(found, own): (u8, u8)| found.eq_ignore_ascii_case(&own) || (found, own) == (b'_', b'-');
+    let begins_with = |prefix: &&str| name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(is);
+    OWN_PREFIXES.iter().any(begins_with)
 }
 
 #[cfg(test)]
