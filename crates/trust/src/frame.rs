@@ -67,7 +67,8 @@ impl CallFrame {
 /// `before`, the length of `content`, `content`.
 pub(crate) fn with_length(before: &[u8], content: &[u8]) -> Vec<u8> {
     let len = u16::try_from(content.len()).expect("statements and reasons are short");
-    let mut bytes = before.to_vec();
+    let mut bytes = Vec::with_capacity(before.len() + 2 + content.len());
+    bytes.extend_from_slice(before);
     bytes.extend_from_slice(&len.to_be_bytes());
     bytes.extend_from_slice(content);
     bytes

@@ -54,6 +54,7 @@ mod reason;
 mod receipt;
 mod refusal;
 mod score;
+mod signature;
 mod signed;
 mod task;
 
@@ -82,5 +83,6 @@ pub use score::{
     Contribution, Counts, CountsError, Factor, Ledger, Params, Q32, QUALITY_MAX, Rating, ScoreProof,
     ScoreProofError, Scores, Slash, Standing, View,
 };
-pub use signed::{SIGNED_BYTES_MAX, Signed, Statement, StatementError};
+pub use signature::{BATCH_MAX, Claim, Signature};
+pub use signed::{SIGNED_BYTES_MAX, Signed, Statement, StatementError, Unsigned};
 pub use task::TaskId;

@@ -2,13 +2,20 @@ use std::fmt;
 use std::ops::Deref;
 
 use althing_record::cbor::{self, Decode, DecodeError, Encode, Limits, Reader, Writer};
-use althing_record::{
-    AgentId, AgentKey, Digest, NetworkId, SIGNATURE_LEN, SignatureError, admit_key, verify_signature,
-};
+use althing_record::{AgentId, AgentKey, Digest, NetworkId, SignatureError, admit_key, verify_signature};
 use sha2::{Digest as _, Sha256};
+
+use crate::signature::{self, with_domain};
+use crate::{Claim, Signature};
 
 /// Longest signed statement in bytes.
 pub const SIGNED_BYTES_MAX: usize = 1_024;
+
+/// Bytes before a domain string that say how long it is.
+const DOMAIN_LEN_BYTES: usize = 2;
+
+/// Bytes of a carried statement that say how long its parts are, at most.
+const HEADS_BYTES: usize = 7;
 
 /// Nesting and items of a statement: a flat map.
 const LIMITS: Limits = Limits { depth: 2, items: 64 };
@@ -104,39 +111,68 @@ impl StatementError {
     }
 }
 
+/// A statement that lacks nothing but its signature.
+#[derive(Clone, Debug)]
+pub struct Unsigned<S> {
+    statement: S,
+    message: Vec<u8>,
+}
+
+impl<S: Statement> Unsigned<S> {
+    /// A statement that is about to be signed with this key; its `key` is set to that.
+    ///
+    /// # Errors
+    /// When it would not be valid.
+    pub fn new(statement: S, public: [u8; 32]) -> Result<Self, StatementError> {
+        let name = S::NAME;
+        let agent = statement.agent();
+        let other = (public != agent.0).then_some(public);
+        let statement = statement.with_key(other);
+        if let Some(rule) = statement.fault() {
+            return Err(StatementError::Rule { name, rule });
+        }
+        // Of a rotated key's agent it is not known yet whether it can have signed anything.
+        if other.is_some() {
+            admit_key(&agent.0).map_err(|error| StatementError::Signature { name, error })?;
+        }
+        let message = message::<S>(&cbor::to_vec(&statement));
+        Ok(Self { statement, message })
+    }
+
+    /// What is to be signed.
+    #[must_use]
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// The statement with its signature, which is believed.
+    ///
+    /// # Errors
+    /// When it is too long.
+    pub fn signed(self, signature: &Signature) -> Result<Signed<S>, StatementError> {
+        let content = &self.message[DOMAIN_LEN_BYTES + S::DOMAIN.len()..];
+        let mut to = Writer::with_capacity(HEADS_BYTES + content.len() + signature.bytes().len());
+        to.array(2);
+        to.bytes(content);
+        to.bytes(signature.bytes());
+        let bytes = to.into_bytes();
+        if bytes.len() > SIGNED_BYTES_MAX {
+            return Err(StatementError::TooLarge { name: S::NAME, found: bytes.len() });
+        }
+        Ok(Signed { id: Digest(Sha256::digest(&self.message).into()), statement: self.statement, bytes })
+    }
+}
+
 impl<S: Statement> Signed<S> {
-    /// Signs a statement; its `key` is set to what signs. The result was read like any other, but for the signature,
-    /// which was made here.
+    /// Signs a statement; its `key` is set to what signs. All was checked that is of others, but for the signature, which
+    /// was made here.
     ///
     /// # Errors
     /// When it would not be valid.
     pub fn sign(statement: S, key: &AgentKey) -> Result<Self, StatementError> {
-        Self::sign_with(statement, key.public(), |message| key.sign(message))
-    }
-
-    /// The same with whatever signs for the public key.
-    ///
-    /// # Errors
-    /// When it would not be valid.
-    pub fn sign_with(
-        statement: S,
-        public: [u8; 32],
-        sign: impl FnOnce(&[u8]) -> [u8; SIGNATURE_LEN],
-    ) -> Result<Self, StatementError> {
-        let other = (public != statement.agent().0).then_some(public);
-        let statement = statement.with_key(other);
-        let network = statement.network();
-        let content = cbor::to_vec(&statement);
-        let signature = sign(&message::<S>(&content));
-        let mut to = Writer::default();
-        to.array(2);
-        to.bytes(&content);
-        to.bytes(&signature);
-        // Of a rotated key's agent it is not known yet whether it can have signed anything.
-        let check = |statement: &S, _: &[u8], _: &[u8; SIGNATURE_LEN]| {
-            statement.key().map_or(Ok(()), |_| admit_key(&statement.agent().0).map(|_| ()))
-        };
-        Self::read(&to.into_bytes(), network, check)
+        let unsigned = Unsigned::new(statement, key.public())?;
+        let signature = Signature::alone(key.sign(unsigned.message()));
+        unsigned.signed(&signature)
     }
 
     /// Checks a statement as it was received.
@@ -144,7 +180,7 @@ impl<S: Statement> Signed<S> {
     /// # Errors
     /// When the bytes are not a valid statement of `network`.
     pub fn verify(bytes: &[u8], network: NetworkId) -> Result<Self, StatementError> {
-        Self::verify_with(bytes, network, verify_signature)
+        Self::verify_with(bytes, network, |claim| verify_signature(claim.key, claim.message, claim.signature))
     }
 
     /// The same with whatever checks a signature by a key. It has to refuse all that [`verify_signature`] refuses.
@@ -154,29 +190,16 @@ impl<S: Statement> Signed<S> {
     pub fn verify_with(
         bytes: &[u8],
         network: NetworkId,
-        check: impl FnOnce(&[u8; 32], &[u8], &[u8; SIGNATURE_LEN]) -> Result<(), SignatureError>,
-    ) -> Result<Self, StatementError> {
-        Self::read(bytes, network, |statement, message, signature| {
-            let agent = statement.agent().0;
-            match statement.key() {
-                None => check(&agent, message, signature),
-                Some(key) => admit_key(&agent).and_then(|_| check(&key, message, signature)),
-            }
-        })
-    }
-
-    fn read(
-        bytes: &[u8],
-        network: NetworkId,
-        check: impl FnOnce(&S, &[u8], &[u8; SIGNATURE_LEN]) -> Result<(), SignatureError>,
+        check: impl FnOnce(&Claim<'_>) -> Result<(), SignatureError>,
     ) -> Result<Self, StatementError> {
         let name = S::NAME;
         if bytes.len() > SIGNED_BYTES_MAX {
             return Err(StatementError::TooLarge { name, found: bytes.len() });
         }
-        let (content, signature) = parts(bytes).map_err(|error| StatementError::Malformed { name, error })?;
-        let statement: S =
-            cbor::from_slice(content, LIMITS).map_err(|error| StatementError::Malformed { name, error })?;
+        let malformed = |error| StatementError::Malformed { name, error };
+        let (content, signature) = parts(bytes).map_err(malformed)?;
+        let signature = signature::Parts::of(signature).map_err(malformed)?;
+        let statement: S = cbor::from_slice(content, LIMITS).map_err(malformed)?;
         let found = statement.network();
         if found != network {
             return Err(StatementError::ForeignNetwork { name, found, expected: network });
@@ -188,11 +211,24 @@ impl<S: Statement> Signed<S> {
             return Err(StatementError::Rule { name, rule });
         }
         let message = message::<S>(content);
-        check(&statement, &message, &signature).map_err(|error| StatementError::Signature { name, error })?;
-        Ok(Self { statement, id: Digest(Sha256::digest(&message).into()), bytes: bytes.to_vec() })
+        let id = Digest(Sha256::digest(&message).into());
+        let shared = signature.shared(id).map_err(|rule| StatementError::Rule { name, rule })?;
+        let agent = statement.agent().0;
+        let key = statement.key();
+        let claim = Claim {
+            key: key.as_ref().unwrap_or(&agent),
+            message: shared.as_deref().unwrap_or(&message),
+            signature: signature.signature,
+            is_shared: shared.is_some(),
+        };
+        let admitted = key.map_or(Ok(()), |_| admit_key(&agent).map(|_| ()));
+        let checked = admitted.and_then(|()| check(&claim));
+        checked.map_err(|error| StatementError::Signature { name, error })?;
+        Ok(Self { statement, id, bytes: bytes.to_vec() })
     }
 
-    /// SHA-256 of what is signed. The signature is no part of it, because one signer can make many for one message.
+    /// SHA-256 of what the statement's own signature is over, whether it has one or shares one. The signature is no part of
+    /// it, because one signer can make many for one message.
     #[must_use]
     pub fn id(&self) -> Digest {
         self.id
@@ -225,21 +261,16 @@ impl<S: fmt::Debug> fmt::Debug for Signed<S> {
     }
 }
 
-fn parts(bytes: &[u8]) -> Result<(&[u8], [u8; SIGNATURE_LEN]), DecodeError> {
+fn parts(bytes: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
     let mut reader = Reader::new(bytes);
     reader.array_of(2)?;
     let content = reader.bytes()?;
-    let signature = Decode::decode(&mut reader)?;
+    let signature = reader.bytes()?;
     reader.end()?;
     Ok((content, signature))
 }
 
-/// What is signed: the length of the domain string as uint16, big-endian, the string, the content. It begins with a
-/// zero byte, which nothing else that agents sign does.
+/// What a statement's own signature is over: the domain, and the content.
 fn message<S: Statement>(content: &[u8]) -> Vec<u8> {
-    let len = u16::try_from(S::DOMAIN.len()).expect("domain strings are short");
-    let mut message = len.to_be_bytes().to_vec();
-    message.extend_from_slice(S::DOMAIN.as_bytes());
-    message.extend_from_slice(content);
-    message
+    with_domain(S::DOMAIN, &[content])
 }

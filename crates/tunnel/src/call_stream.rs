@@ -1,3 +1,4 @@
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use tokio::sync::oneshot;
 use crate::Signer;
 use crate::dial::BoxIo;
 use crate::keys::Keys;
+use crate::roots::Roots;
+use crate::signing::Signing;
 use crate::verify::verify;
 
 /// Longest answer frame, with room to see that one is longer.
@@ -42,10 +45,14 @@ pub(crate) struct Unsigned {
     pub(crate) task: TaskId,
     pub(crate) node: NodeId,
     pub(crate) made: Millis,
+    /// Whether this node has no other call under way.
+    pub(crate) is_alone: bool,
+    /// The batches of the callee's node that were verified.
+    pub(crate) roots: Arc<Roots>,
 }
 
 impl Unsigned {
-    fn sign(&self, head: &[u8]) -> io::Result<Call> {
+    fn sign(&self, head: &[u8]) -> Signing<CallBody> {
         let body = CallBody {
             network: self.network.id(),
             caller: self.caller,
@@ -56,7 +63,7 @@ impl Unsigned {
             made: self.made,
             key: None,
         };
-        self.signer.sign(body).map_err(io::Error::other)
+        self.signer.sign(body, self.is_alone)
     }
 }
 
@@ -67,6 +74,7 @@ pub(crate) struct CallStream {
     state: Writing,
     network: Network,
     keys: Arc<Keys>,
+    roots: Arc<Roots>,
     call: Option<Call>,
     answer: Option<Vec<u8>>,
     /// What the callee showed of its key, if it did.
@@ -81,6 +89,11 @@ enum Writing {
     /// The head is not whole yet.
     Head {
         unsigned: Box<Unsigned>,
+        head: Vec<u8>,
+    },
+    /// The head is, and the call is being signed.
+    Signing {
+        signing: Box<Signing<CallBody>>,
         head: Vec<u8>,
     },
     /// Call and head are on their way.
@@ -98,6 +111,7 @@ impl CallStream {
             io,
             network: unsigned.network.clone(),
             keys: Arc::clone(&unsigned.keys),
+            roots: Arc::clone(&unsigned.roots),
             lineage: None,
             state: Writing::Head { unsigned: Box::new(unsigned), head: Vec::new() },
             call: None,
@@ -110,6 +124,12 @@ impl CallStream {
     }
 
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Writing::Signing { signing, head } = &mut self.state {
+            let call = ready!(Pin::new(signing.as_mut()).poll(cx)).map_err(io::Error::other)?;
+            let bytes = [CallFrame(call.bytes().to_vec()).encode().as_slice(), head].concat();
+            self.call = Some(call);
+            self.state = Writing::Ahead { bytes, at: 0 };
+        }
         while let Writing::Ahead { bytes, at } = &mut self.state {
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, &bytes[*at..]))?;
             if written == 0 {
@@ -137,7 +157,7 @@ impl CallStream {
 
     /// The Accept, if it answers the call and its key speaks for the callee.
     fn verify(&self, bytes: &[u8], call: &Call) -> Result<Box<Accept>, String> {
-        let accept: Accept = verify(bytes, call.network).map_err(|error| error.to_string())?;
+        let accept: Accept = verify(bytes, call.network, &self.roots).map_err(|error| error.to_string())?;
         accept.answers(call).map_err(|mismatch| mismatch.to_string())?;
         let admitted = self.keys.admit(accept.signing_key(), self.lineage.as_deref(), &self.network);
         admitted.map_err(|fault| fault.to_string())?;
@@ -173,7 +193,7 @@ impl CallStream {
                 return Err(self.refuse(Told::NotTaken(answer)));
             }
         };
-        let Some(call) = self.call.clone().map(Box::new) else {
+        let Some(call) = self.call.take().map(Box::new) else {
             return Err(self.refuse(Told::Nonsense("it answered before it was asked".to_owned())));
         };
         match taken {
@@ -226,10 +246,8 @@ impl AsyncWrite for CallStream {
         };
         head.extend_from_slice(bytes);
         if let Some(end) = head_end(head) {
-            let call = unsigned.sign(&head[..end])?;
-            let ahead = [CallFrame(call.bytes().to_vec()).encode().as_slice(), head].concat();
-            self.call = Some(call);
-            self.state = Writing::Ahead { bytes: ahead, at: 0 };
+            let signing = Box::new(unsigned.sign(&head[..end]));
+            self.state = Writing::Signing { signing, head: std::mem::take(head) };
             // What is left goes out with the next write or flush.
             if let Poll::Ready(Err(error)) = self.poll_ahead(cx) {
                 return Poll::Ready(Err(error));

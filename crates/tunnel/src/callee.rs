@@ -26,7 +26,9 @@ use crate::exposure::{Exposure, Exposures};
 use crate::keys::KeyFault;
 use crate::log::CallLog;
 use crate::meter::{Ending, Meter};
+use crate::peer::{Peer, name_of};
 use crate::prefixed::Prefixed;
+use crate::roots::Roots;
 use crate::serve::{Asking, Signed, respond};
 use crate::signer::{LINEAGE_HEADER, shown_in};
 use crate::taken::Taken;
@@ -186,17 +188,23 @@ impl Callee {
 
     /// Serves a session with a node until it ends.
     pub async fn serve_session(&self, io: BoxIo, from: NodeId) {
+        let peer = Arc::new(Peer::new(from));
         mux::serve(io, CALLS_PER_SESSION_MAX, |call| {
-            let callee = self.clone();
-            tokio::spawn(async move { callee.serve_call(Box::new(call), from).await });
+            let (callee, peer) = (self.clone(), Arc::clone(&peer));
+            tokio::spawn(async move { callee.serve(Box::new(call), &peer).await });
         })
         .await;
     }
 
-    /// Serves one call.
-    pub async fn serve_call(&self, mut io: BoxIo, from: NodeId) {
+    /// Serves one call on a stream of its own.
+    pub async fn serve_call(&self, io: BoxIo, from: NodeId) {
+        self.serve(io, &Peer::new(from)).await;
+    }
+
+    async fn serve(&self, mut io: BoxIo, peer: &Peer) {
+        let from = peer.node;
         let metered = self.0.meter.begin(Side::Callee);
-        match timeout(HEAD_WITHIN, self.take(&mut io, from)).await {
+        match timeout(HEAD_WITHIN, self.take(&mut io, peer)).await {
             Ok(Ok((mut asking, front))) => {
                 asking.metered = Some(metered);
                 self.pass_on(io, front, asking).await;
@@ -217,12 +225,12 @@ impl Callee {
     }
 
     /// Reads a call and its request's head, and answers with an Accept if all is well.
-    async fn take(&self, io: &mut BoxIo, from: NodeId) -> Result<(Asking, Vec<u8>), NotTaken> {
+    async fn take(&self, io: &mut BoxIo, peer: &Peer) -> Result<(Asking, Vec<u8>), NotTaken> {
         let shared = &self.0;
-        let mut seat = self.seat(from)?;
-        let ahead = self.read(io).await?;
+        let mut seat = self.seat(peer.node)?;
+        let ahead = self.read(io, &peer.roots).await?;
         let call = &ahead.call;
-        call.admit(from, (shared.now)())?;
+        call.admit(peer.node, (shared.now)())?;
         let keys = shared.keys.of(call.caller).await;
         let keys = keys.map_err(|cause| busy(format!("this node's store cannot be read: {cause}")))?;
         let admitted = keys.admit(call.signing_key(), ahead.lineage.as_deref(), shared.keys.network());
@@ -245,14 +253,15 @@ impl Callee {
         let caller = call.caller;
         let asking = Asking {
             caller: Some(caller),
-            node: from,
+            node: peer.node,
+            names: (Some(keys.name().clone()), peer.name.clone()),
             exposure,
             _seat: seat,
-            signed: accept.map(|accept| Signed {
+            signed: Mutex::new(accept.map(|accept| Signed {
                 call: Box::new(ahead.call),
                 accept: Box::new(accept),
                 evidence: shared.evidence.clone(),
-            }),
+            })),
             metered: None,
             log: shared.log.clone(),
             now: Arc::clone(&shared.now),
@@ -262,7 +271,7 @@ impl Callee {
         Ok((asking, ahead.bytes))
     }
 
-    async fn read(&self, io: &mut BoxIo) -> Result<Ahead, NotTaken> {
+    async fn read(&self, io: &mut BoxIo, roots: &Roots) -> Result<Ahead, NotTaken> {
         let malformed = |cause: String| {
             let reason = Reason::new(&cause);
             NotTaken::Refused(Answer::Refused { refusal: Refusal::Malformed, reason })
@@ -277,8 +286,8 @@ impl Callee {
                 Progress::Needs(_) => more(io, &mut bytes).await?,
             }
         };
-        let call: Call =
-            verify(&call.0, self.0.keys.network().id()).map_err(|error| malformed(error.to_string()))?;
+        let call: Call = verify(&call.0, self.0.keys.network().id(), roots)
+            .map_err(|error| malformed(error.to_string()))?;
         let mut looked = 0_usize;
         let mut long = None;
         let end = loop {
@@ -328,7 +337,8 @@ impl Callee {
         };
         let skill = skill.try_into().unwrap_or_default();
         let body = AcceptBody { skill, ..AcceptBody::to(call, index, made) };
-        match exposure.signer.sign(body) {
+        let is_alone = shared.meter.under_way(Side::Callee) <= 1;
+        match exposure.signer.sign(body, is_alone).await {
             Ok(accept) => (Answer::Accepted(accept.bytes().to_vec()), Some(accept)),
             Err(error) => (Answer::Ahead(Reason::new(&error.to_string())), None),
         }
@@ -357,7 +367,6 @@ impl Callee {
         let asking = Arc::new(asking);
         let service = service_fn(move |request| respond(Arc::clone(&asking), request));
         let served = Builder::new()
-            .timer(TokioTimer::new())
             .keep_alive(false)
             .max_buf_size(READ_AHEAD_BYTES_MAX)
             .preserve_header_case(true)
@@ -398,9 +407,10 @@ impl Callee {
         Ok(Asking {
             caller: None,
             node: from,
+            names: (None, name_of(&from)),
             exposure,
             _seat: seat,
-            signed: None,
+            signed: Mutex::default(),
             metered: Some(self.0.meter.begin(Side::Callee)),
             log: self.0.log.clone(),
             now: Arc::clone(&self.0.now),

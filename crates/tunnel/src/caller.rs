@@ -201,7 +201,7 @@ impl Caller {
         let permit = Arc::clone(&shared.calls).try_acquire_owned();
         let permit = permit.map_err(|_| CallError::TooMany(shared.calls_max))?;
         let node = place.node;
-        let io = timeout(REACH_WITHIN, shared.sessions.open(place))
+        let (io, roots) = timeout(REACH_WITHIN, shared.sessions.open(place))
             .await
             .unwrap_or(Err(DialError::Timeout { node }))?;
         let keys = shared.keys.of(callee).await.map_err(CallError::Store)?;
@@ -215,6 +215,8 @@ impl Caller {
             task: TaskId(random()?),
             node: shared.node,
             made: (shared.now)(),
+            is_alone: shared.meter.under_way(Side::Caller) <= 1,
+            roots,
         };
         let (stream, mut told) = CallStream::new(io, unsigned);
         let broken = |cause: String, taken| CallError::Broken { node, cause, taken };

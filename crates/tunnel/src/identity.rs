@@ -1,6 +1,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use althing_record::{AgentId, AgentKey};
+use althing_trust::{Signed, Statement};
 
 use crate::Signer;
 
@@ -34,6 +35,12 @@ impl Identity {
     /// Has another key sign for it, here and in all clones. `signer` is of the same key.
     pub fn replace(&self, key: Arc<AgentKey>, signer: Arc<Signer>) {
         *self.speaks.write().unwrap_or_else(PoisonError::into_inner) = Speaks { key, signer };
+    }
+
+    /// Signs what the agent says, in order, with as few signatures as that takes. What breaks a rule is not signed.
+    #[must_use]
+    pub fn sign_all<S: Statement>(&self, statements: Vec<S>) -> Vec<Option<Signed<S>>> {
+        self.signer().sign_all(statements)
     }
 
     pub(crate) fn signer(&self) -> Arc<Signer> {

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use althing_record::{AgentId, KeyHistory, Network, Record};
 use althing_trust::{Lineage, LineageError};
+use http::HeaderValue;
 use tokio::time::Instant;
+
+use crate::peer::name_of;
 
 /// How long is believed what the records said: that long a replaced key signs on.
 const REMEMBERED_FOR: Duration = Duration::from_secs(2);
@@ -101,13 +104,19 @@ pub(crate) enum KeyFault {
 #[derive(Debug)]
 pub(crate) struct Keys {
     agent: AgentId,
+    name: HeaderValue,
     records: Vec<Record>,
     history: KeyHistory,
 }
 
 impl Keys {
     fn of(agent: AgentId, records: Vec<Record>) -> Self {
-        Self { agent, history: KeyHistory::fold(agent, &records), records }
+        Self { agent, name: name_of(&agent), history: KeyHistory::fold(agent, &records), records }
+    }
+
+    /// The agent's id as other agents read it.
+    pub(crate) fn name(&self) -> &HeaderValue {
+        &self.name
     }
 
     /// Whether a key speaks for the agent now, by this node's records and those of the lineage that was shown.

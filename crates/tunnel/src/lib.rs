@@ -33,14 +33,18 @@ mod meter;
 mod mux;
 mod operation;
 mod origin;
+mod peer;
 mod plain;
 mod prefixed;
+mod roots;
 mod serve;
 mod sessions;
 mod signer;
+mod signing;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod verify;
 mod webhooks;
 

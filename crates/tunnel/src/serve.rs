@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -44,9 +44,12 @@ const CARD_TARGETS: [&str; 2] = ["/.well-known/agent-card.json", "/.well-known/a
 pub(crate) struct Asking {
     pub(crate) caller: Option<AgentId>,
     pub(crate) node: NodeId,
+    /// Both, as the agent reads them.
+    pub(crate) names: (Option<HeaderValue>, HeaderValue),
     pub(crate) exposure: Arc<Exposure>,
     pub(crate) _seat: Seat,
-    pub(crate) signed: Option<Signed>,
+    /// Taken when the call has ended.
+    pub(crate) signed: Mutex<Option<Signed>>,
     pub(crate) metered: Option<Metered>,
     pub(crate) log: CallLog,
     pub(crate) now: Arc<dyn Fn() -> Millis + Send + Sync>,
@@ -175,10 +178,11 @@ async fn pass_on(asking: &Asking, request: Request<Incoming>) -> Result<Response
         way.target.parse().map_err(|error| refused(format!("{} is no target: {error}", way.target)))?;
     strip(&mut head.headers);
     head.headers.remove(HOST);
-    if let Some(caller) = asking.caller {
-        head.headers.insert(CALLER_HEADER, text(&caller)?);
+    let (caller, node) = &asking.names;
+    if let Some(caller) = caller {
+        head.headers.insert(CALLER_HEADER, caller.clone());
     }
-    head.headers.insert(CALLER_NODE_HEADER, text(&asking.node)?);
+    head.headers.insert(CALLER_NODE_HEADER, node.clone());
     let body_max = usize::try_from(asking.body_max).unwrap_or(usize::MAX);
     let body = Limited::new(body.map_err(BodyError::from), body_max).boxed_unsync();
     let body = match way.operation {
@@ -194,11 +198,6 @@ async fn pass_on(asking: &Asking, request: Request<Incoming>) -> Result<Response
     })?;
     strip(response.headers_mut());
     Ok(response)
-}
-
-fn text(id: &impl ToString) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_str(&id.to_string())
-        .map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string()))
 }
 
 /// The owner's card, as it was when it was exposed. The agent is not asked.
@@ -238,11 +237,12 @@ impl Drop for Telling {
             metered.ends(Ending::Answered);
         }
         self.asking.log.tell(self.line.clone());
-        if let Some(signed) = &self.asking.signed {
+        let signed = self.asking.signed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(signed) = signed {
             let evidence = Evidence {
                 side: Side::Callee,
-                call: signed.call.clone(),
-                accept: signed.accept.clone(),
+                call: signed.call,
+                accept: signed.accept,
                 outcome: if self.line.whole { Outcome::Answered(self.line.status) } else { Outcome::Broken },
                 latency_ms: self.line.ms,
                 ending: None,

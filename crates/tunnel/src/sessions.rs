@@ -7,6 +7,7 @@ use futures::future::{BoxFuture, Shared};
 
 use crate::dial::{BoxIo, Dial, DialError, Line, Place};
 use crate::mux::Client;
+use crate::roots::Roots;
 
 /// Most nodes that there are sessions with at once.
 const SESSIONS_MAX: usize = 1_024;
@@ -25,11 +26,11 @@ impl Sessions {
         Self { dial, by_node: Arc::default() }
     }
 
-    /// Opens one call to a node.
+    /// Opens one call to a node. Gives the batches of that node that were verified, too.
     ///
     /// # Errors
     /// When the node cannot be reached, or takes no more. Nothing was sent then.
-    pub(crate) async fn open(&self, place: Place) -> Result<BoxIo, DialError> {
+    pub(crate) async fn open(&self, place: Place) -> Result<(BoxIo, Arc<Roots>), DialError> {
         let node = place.node;
         // A session may have ended unnoticed; a new one is tried once.
         for _ in 0..2 {
@@ -37,7 +38,8 @@ impl Sessions {
                 Ok(session) => session,
                 Err(DialError::Unsupported { .. }) => {
                     self.forget(node);
-                    return self.dial.dial(place, Line::Call).await;
+                    let io = self.dial.dial(place, Line::Call).await?;
+                    return Ok((io, Arc::default()));
                 }
                 Err(error) => {
                     self.forget(node);
@@ -45,7 +47,7 @@ impl Sessions {
                 }
             };
             match session.open().await {
-                Ok(call) => return Ok(Box::new(call)),
+                Ok(call) => return Ok((Box::new(call), Arc::clone(session.roots()))),
                 Err(closed) => {
                     tracing::debug!(%node, %closed, "a session is begun again");
                     self.forget(node);

@@ -1,11 +1,14 @@
 use std::fmt;
+use std::sync::Arc;
 
 use althing_record::{AgentKey, SIGNATURE_LEN};
-use althing_trust::{Lineage, Signed, Statement, StatementError};
+use althing_trust::{Lineage, Signature, Signed, Statement, Unsigned};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderName, HeaderValue};
+
+use crate::signing::{Queue, Signing};
 
 /// The header in which a caller shows the [`Lineage`] of the key that signed the call, in base64.
 pub(crate) const LINEAGE_HEADER: HeaderName = HeaderName::from_static("althing-lineage");
@@ -22,6 +25,7 @@ pub struct Signer {
     public: [u8; 32],
     /// What is shown along with what it signs, if the key is not the agent's first: as bytes, and in a header.
     lineage: Option<(Vec<u8>, HeaderValue)>,
+    queue: Queue,
 }
 
 impl fmt::Debug for Signer {
@@ -36,7 +40,7 @@ impl Signer {
     pub fn of(key: &AgentKey) -> Self {
         let seed = key.seed();
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).expect("a seed has 32 bytes");
-        Self { pair, public: key.public(), lineage: None }
+        Self { pair, public: key.public(), lineage: None, queue: Queue::default() }
     }
 
     /// That of a key that is not the agent's first, with the agent's identity records as they travel. They are shown along
@@ -60,40 +64,83 @@ impl Signer {
         self.lineage.as_ref().map(|(bytes, _)| bytes.as_slice())
     }
 
-    pub(crate) fn sign<S: Statement>(&self, statement: S) -> Result<Signed<S>, StatementError> {
-        Signed::sign_with(statement, self.public, |message| {
-            let signature = self.pair.sign(message);
-            let mut bytes = [0; SIGNATURE_LEN];
-            bytes.copy_from_slice(signature.as_ref());
-            bytes
-        })
+    /// Signs a statement, with others that are about to be signed unless it `is_alone`.
+    pub(crate) fn sign<S: Statement>(self: &Arc<Self>, statement: S, is_alone: bool) -> Signing<S> {
+        Signing::new(Arc::clone(self), statement, is_alone)
+    }
+
+    /// Signs many statements, as few signatures as that takes. What cannot be signed is left out.
+    pub(crate) fn sign_all<S: Statement>(&self, statements: Vec<S>) -> Vec<Option<Signed<S>>> {
+        let unsigned = statements.into_iter().map(|statement| Unsigned::new(statement, self.public).ok());
+        let unsigned: Vec<_> = unsigned.collect();
+        let messages: Vec<_> = unsigned.iter().flatten().map(Unsigned::message).collect();
+        let mut signatures = Signature::of_all(&messages, |message| self.sign_message(message)).into_iter();
+        let with_next = |unsigned: Option<Unsigned<S>>| unsigned?.signed(&signatures.next()?).ok();
+        unsigned.into_iter().map(with_next).collect()
+    }
+
+    pub(crate) fn sign_message(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
+        let signature = self.pair.sign(message);
+        let mut bytes = [0; SIGNATURE_LEN];
+        bytes.copy_from_slice(signature.as_ref());
+        bytes
+    }
+
+    pub(crate) fn public(&self) -> [u8; 32] {
+        self.public
+    }
+
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
     }
 }
 
 #[cfg(test)]
 mod tests {
     use althing_record::{Digest, Millis, Network, NodeKey};
-    use althing_trust::{Call, CallBody, TaskId};
+    use althing_trust::{Accept, AcceptBody, Call, CallBody, TaskId};
 
     use super::*;
 
-    #[test]
-    fn statements_are_signed_as_the_key_itself_signs_them() {
+    fn body(key: &AgentKey, number: u8) -> CallBody {
+        CallBody {
+            network: Network::builtin().id(),
+            caller: key.agent(),
+            callee: AgentKey::from_seed(&[99; 32]).agent(),
+            task: TaskId([number; 16]),
+            caller_node: NodeKey::from_seed(&[1; 32]).node(),
+            request_head_hash: Digest([number; 32]),
+            made: Millis(1_795_132_800_000),
+            key: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn statements_are_signed_as_the_key_itself_signs_them() {
         for seed in 0..16 {
             let key = AgentKey::from_seed(&[seed; 32]);
-            let body = CallBody {
-                network: Network::builtin().id(),
-                caller: key.agent(),
-                callee: AgentKey::from_seed(&[99; 32]).agent(),
-                task: TaskId([seed; 16]),
-                caller_node: NodeKey::from_seed(&[1; 32]).node(),
-                request_head_hash: Digest([seed; 32]),
-                made: Millis(1_795_132_800_000),
-                key: None,
-            };
-            let signed = Signer::of(&key).sign(body.clone()).unwrap();
+            let body = body(&key, seed);
+            let signed = Arc::new(Signer::of(&key)).sign(body.clone(), true).await.unwrap();
             assert_eq!(signed, Call::sign(body.clone(), &key).unwrap());
             assert_eq!(Call::verify(signed.bytes(), body.network).unwrap(), signed);
+        }
+    }
+
+    #[test]
+    fn of_many_each_is_signed_but_what_breaks_a_rule() {
+        let (one, other) = (AgentKey::from_seed(&[1; 32]), AgentKey::from_seed(&[2; 32]));
+        let to = Call::sign(body(&other, 0), &other).unwrap();
+        // Nobody accepts its own call, and there is no place 0.
+        let accepts: Vec<_> = (0..200).map(|index| AcceptBody::to(&to, index % 20, Millis(1))).collect();
+        let accepts: Vec<_> =
+            accepts.into_iter().map(|accept| AcceptBody { callee: one.agent(), ..accept }).collect();
+        for (index, accept) in Signer::of(&one).sign_all(accepts).iter().enumerate() {
+            let Some(accept) = accept else {
+                assert_eq!(index % 20, 0);
+                continue;
+            };
+            assert_eq!(accept.index, index as u64 % 20);
+            assert_eq!(Accept::verify(accept.bytes(), to.network).unwrap(), *accept);
         }
     }
 }

@@ -482,5 +482,6 @@ async fn a_stranger_cannot_call_in_anothers_name() {
     assert!(matches!(refused, CallError::Refused { refusal: Refusal::WrongAgent, .. }), "{refused}");
 }
 
+mod batches;
 mod hostile;
 mod rotation;

@@ -1,13 +1,21 @@
 use althing_record::{NetworkId, SIGNATURE_LEN, SignatureError, admit_key};
-use althing_trust::{Signed, Statement, StatementError};
+use althing_trust::{Claim, Signed, Statement, StatementError};
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 
+use crate::roots::Roots;
+
 /// Reads a statement of a call, with AWS-LC's arithmetic, which takes less time: one of these is on the way of each call.
+/// `roots` are those of the peer that it comes from.
 ///
 /// # Errors
 /// As [`Signed::verify`].
-pub(crate) fn verify<S: Statement>(bytes: &[u8], network: NetworkId) -> Result<Signed<S>, StatementError> {
-    Signed::verify_with(bytes, network, check)
+pub(crate) fn verify<S: Statement>(
+    bytes: &[u8],
+    network: NetworkId,
+    roots: &Roots,
+) -> Result<Signed<S>, StatementError> {
+    let check_new = |claim: &Claim<'_>| check(claim.key, claim.message, claim.signature);
+    Signed::verify_with(bytes, network, |claim| roots.check(claim, check_new))
 }
 
 /// As strict as [`althing_record::verify_signature`]: AWS-LC refuses an `s` that is not reduced and an R that is not

@@ -131,8 +131,7 @@ impl Keeper {
     fn gather(&self, ended: &[Evidence], (mut first, mut next): (u64, u64)) -> Result<Gathered, ReadError> {
         let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
         let mut places = Places::new(&self.rocks, &self.network);
-        for evidence in ended {
-            let receipt = self.rater.as_ref().and_then(|rater| receipt(evidence, rater));
+        for (evidence, receipt) in ended.iter().zip(self.receipts(ended)) {
             if let Some(row) = row(evidence, receipt.as_ref()) {
                 if evidence.side == Side::Caller {
                     places.take(&evidence.accept, next)?;
@@ -156,6 +155,14 @@ impl Keeper {
         rows.extend(places.rows());
         rows.push((HEAD.to_vec(), Some([first.to_be_bytes(), next.to_be_bytes()].concat())));
         Ok(Gathered { rows, head: (first, next), conflicts: places.conflicts })
+    }
+
+    /// The receipts of calls that ended, signed together.
+    fn receipts(&self, ended: &[Evidence]) -> Vec<Option<Receipt>> {
+        let Some(rater) = &self.rater else { return vec![None; ended.len()] };
+        let bodies: Vec<_> = ended.iter().map(|evidence| receipt(evidence, rater)).collect();
+        let mut signed = rater.sign_all(bodies.iter().flatten().cloned().collect()).into_iter();
+        bodies.iter().map(|body| body.as_ref().and_then(|_| signed.next().flatten())).collect()
     }
 
     /// Has the node tell everybody that a callee contradicts itself.
@@ -205,7 +212,7 @@ fn row(evidence: &Evidence, receipt: Option<&Receipt>) -> Option<Vec<u8>> {
 }
 
 /// What the caller says of a call. Nothing if the answer is no end, or says that the request was at fault.
-fn receipt(evidence: &Evidence, rater: &Identity) -> Option<Receipt> {
+fn receipt(evidence: &Evidence, rater: &Identity) -> Option<ReceiptBody> {
     if evidence.side != Side::Caller || evidence.accept.caller != rater.agent {
         return None;
     }
@@ -217,8 +224,7 @@ fn receipt(evidence: &Evidence, rater: &Identity) -> Option<Receipt> {
         (Outcome::Answered(_), Some(Ending::Failed)) => (althing_trust::Outcome::Bad, 0),
         (Outcome::Timeout | Outcome::Broken, _) => (missed.outcome, 0),
     };
-    let body = ReceiptBody { outcome, quality, response_hash: evidence.response_hash, ..missed };
-    Receipt::sign(body, &rater.key()).ok()
+    Some(ReceiptBody { outcome, quality, response_hash: evidence.response_hash, ..missed })
 }
 
 /// The receipts of an agent for calls that ended since then, by the rating epoch of their Accepts.

@@ -15,6 +15,7 @@ use super::{
     HEADERS_BYTES_MAX, MuxStream, PING_AFTER, PONG_WITHIN, SEND_BUFFER, SESSION_WINDOW, STREAM_WINDOW,
 };
 use crate::dial::BoxIo;
+use crate::roots::Roots;
 
 /// A session without calls is closed after this time.
 const IDLE_MAX: Duration = Duration::from_secs(300);
@@ -30,6 +31,7 @@ pub(crate) struct Client {
     send: SendRequest<Bytes>,
     calls: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
+    roots: Arc<Roots>,
 }
 
 impl Client {
@@ -45,7 +47,12 @@ impl Client {
         let (send, connection) = handshake.await.map_err(|error| Closed(error.to_string()))?;
         let (calls, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         tokio::spawn(drive(connection, Arc::clone(&calls), Arc::clone(&ended)));
-        Ok(Self { send, calls, ended })
+        Ok(Self { send, calls, ended, roots: Arc::default() })
+    }
+
+    /// The batches of the other side that were verified.
+    pub(crate) fn roots(&self) -> &Arc<Roots> {
+        &self.roots
     }
 
     /// Whether it is known to have ended.
