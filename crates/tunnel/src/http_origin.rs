@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::dial::BoxIo;
+use crate::kept::Kept;
 use crate::origin::{Origin, OriginError};
 use crate::{Body, ReadError, body};
 
@@ -264,6 +265,18 @@ impl Shared {
         Ok(connection)
     }
 
+    /// Keeps a connection whose response was read to its end, as soon as the request is sent to its end too.
+    fn free(self: Arc<Self>, mut connection: SendRequest<Body>) {
+        if connection.is_ready() {
+            return self.keep(connection);
+        }
+        tokio::spawn(async move {
+            if poll_fn(|cx| connection.poll_ready(cx)).await.is_ok() {
+                self.keep(connection);
+            }
+        });
+    }
+
     fn keep(&self, connection: SendRequest<Body>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX && !connection.is_closed() {
@@ -295,14 +308,9 @@ impl Origin for HttpOrigin {
                     None => return Err(shared.unreachable(failed.into_error(), true)),
                 },
             };
-            let kept = Arc::clone(&shared);
             // Free again when the response was read to its end.
-            tokio::spawn(async move {
-                if poll_fn(|cx| connection.poll_ready(cx)).await.is_ok() {
-                    kept.keep(connection);
-                }
-            });
-            Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+            let keep = move || shared.free(connection);
+            Ok(response.map(|body| Kept::new(body, keep).boxed_unsync()))
         }
         .boxed()
     }

@@ -26,6 +26,7 @@ mod evidence;
 mod exposure;
 mod http_origin;
 mod identity;
+mod kept;
 mod keys;
 mod limits;
 mod log;

@@ -46,8 +46,10 @@ impl CallLog {
         self.0.subscribe()
     }
 
-    pub(crate) fn tell(&self, line: CallLine) {
-        // Nobody may be listening.
-        let _ = self.0.send(line);
+    pub(crate) fn tell(&self, line: &CallLine) {
+        if self.0.receiver_count() > 0 {
+            // They may be gone by now.
+            let _ = self.0.send(line.clone());
+        }
     }
 }

@@ -236,7 +236,7 @@ impl Drop for Telling {
         if let Some(metered) = self.asking.metered.as_ref().filter(|_| self.line.whole) {
             metered.ends(Ending::Answered);
         }
-        self.asking.log.tell(self.line.clone());
+        self.asking.log.tell(&self.line);
         let signed = self.asking.signed.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(signed) = signed {
             let evidence = Evidence {
