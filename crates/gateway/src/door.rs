@@ -18,7 +18,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, HeaderValue, ORIGIN};
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method, Uri};
 
 use self::address::{Address, Asked};
 use self::failure::{Cause, Failure, Style};
@@ -37,6 +37,14 @@ const TOKEN_HEADER: HeaderName = HeaderName::from_static("althing-token");
 
 /// How long a response may take to begin.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
+
+/// What the paths of agents and skills begin with.
+const BEHIND: &str = "/a2a/";
+
+/// Whether a request is one that [`serve`] is for.
+pub(crate) fn is_behind(target: &Uri) -> bool {
+    target.path().strip_prefix(BEHIND).is_some_and(|rest| !rest.is_empty())
+}
 
 /// Serves a request to an agent or to a skill.
 pub(crate) async fn serve(
@@ -97,7 +105,7 @@ async fn answer(edge: &Edge, life: Life, request: Request, style: &Style) -> Res
 }
 
 /// Whether a client may use doors: on loopback and over the Unix socket every local one, beyond loopback who has the token.
-fn may_enter(edge: &Edge, request: &Request) -> bool {
+pub(crate) fn may_enter(edge: &Edge, request: &Request) -> bool {
     let is_near = edge.is_on_loopback() || request.extensions().get() == Some(&Transport::Unix);
     let shown = request.headers().get(TOKEN_HEADER).map(HeaderValue::as_bytes);
     is_near

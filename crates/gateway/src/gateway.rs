@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::app::App;
 use crate::docs::DocsPage;
 use crate::edge::Edge;
 use crate::files::{self, Owned};
@@ -46,7 +47,7 @@ impl Gateway {
         let openapi = routes::openapi()?;
         let docs = DocsPage::new(&serde_json::from_str(&openapi).map_err(StartError::OpenApi)?);
         let edge = Edge::new(&config, backend, token, address, openapi, docs, stopped.clone());
-        let (app, url) = (routes::app(&edge), edge.url());
+        let (app, url) = (App::new(&edge), edge.url());
         let address_file = files::write_address(&files::address(&config.home), address)?;
 
         let config = Arc::new(config);

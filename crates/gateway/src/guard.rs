@@ -27,15 +27,23 @@ pub(crate) async fn admit(
     request: Request,
     next: Next,
 ) -> Result<Response, Refused> {
-    let unix = request.extensions().get() == Some(&Transport::Unix);
-    let admitted = check_host(&edge, unix, &request).and_then(|()| check_origin(&edge, request.headers()));
-    match admitted {
+    match check(&edge, &request) {
         Ok(()) => Ok(next.run(request).await),
         Err(refused) => {
             body::discard(request.into_body()).await;
             Err(refused)
         }
     }
+}
+
+/// Whether a request is none that [`admit`] refuses.
+pub(crate) fn admits(edge: &Edge, request: &Request) -> bool {
+    check(edge, request).is_ok()
+}
+
+fn check(edge: &Edge, request: &Request) -> Result<(), Refused> {
+    let unix = request.extensions().get() == Some(&Transport::Unix);
+    check_host(edge, unix, request).and_then(|()| check_origin(edge, request.headers()))
 }
 
 fn check_host(edge: &Edge, unix: bool, request: &Request) -> Result<(), Refused> {

@@ -33,6 +33,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 pub mod api;
+mod app;
 mod awaited;
 mod backend;
 mod body;

@@ -1,14 +1,15 @@
+use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
@@ -16,9 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tower::ServiceExt;
 
 use crate::Config;
+use crate::app::App;
 use crate::guard::Transport;
 use crate::life::{Life, Verdict};
 
@@ -87,7 +88,7 @@ impl Accept for UnixListener {
 pub(crate) async fn serve<L: Accept>(
     listener: L,
     connections_max: usize,
-    app: Router,
+    app: App,
     config: Arc<Config>,
     mut stop: watch::Receiver<()>,
 ) {
@@ -139,7 +140,7 @@ pub(crate) async fn serve<L: Accept>(
 async fn connection<S>(
     stream: S,
     transport: Transport,
-    app: Router,
+    app: App,
     config: &Config,
     mut stop: watch::Receiver<()>,
 ) where
@@ -147,10 +148,12 @@ async fn connection<S>(
 {
     let life = Life::default();
     let streams = life.clone();
-    let marked = app.map_request(move |mut request: Request<Incoming>| {
+    let marked = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
         request.extensions_mut().insert(transport);
         request.extensions_mut().insert(streams.clone());
-        request
+        let app = app.clone();
+        async move { Ok::<_, Infallible>(app.answer(request).await) }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -159,7 +162,7 @@ async fn connection<S>(
         .max_headers(HEADERS_MAX)
         // Agents and their clients see each other's own writing.
         .preserve_header_case(true)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(marked));
+        .serve_connection(TokioIo::new(stream), marked);
     let mut serving = std::pin::pin!(serving);
     let mut until = Instant::now() + config.connection_timeout;
     loop {

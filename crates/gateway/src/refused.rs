@@ -6,7 +6,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::api::{Problem, ProblemKind};
@@ -51,6 +51,16 @@ impl IntoResponse for Refused {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Untouched;
 
+/// Takes the mark of an answer that is not this node's own, and logs it. Gives whether it had one.
+pub(crate) fn take_untouched(response: &mut Response, method: &Method, started: Instant) -> bool {
+    let is_untouched = response.extensions_mut().remove::<Untouched>().is_some();
+    if is_untouched {
+        let (status, elapsed_us) = (response.status().as_u16(), started.elapsed().as_micros());
+        tracing::debug!(%method, status, elapsed_us = %elapsed_us, "request to an agent");
+    }
+    is_untouched
+}
+
 /// Outermost layer: writes problems as RFC 9457 JSON, sets the headers that every answer has, and logs.
 pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -58,9 +68,7 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let instance: String = request.uri().path().chars().take(INSTANCE_CHARS_MAX).collect();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let mut response = next.run(request).await;
-    if response.extensions_mut().remove::<Untouched>().is_some() {
-        let (status, elapsed_us) = (response.status().as_u16(), started.elapsed().as_micros());
-        tracing::debug!(%method, status, elapsed_us = %elapsed_us, "request to an agent");
+    if take_untouched(&mut response, &method, started) {
         return response;
     }
 
