@@ -282,7 +282,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
     let mut call_limits = althing_tunnel::Limits::default();
     call_limits.calls_per_peer_max = usize::try_from(options.calls_per_peer).unwrap_or(usize::MAX);
     call_limits.calls_in_max = call_limits.calls_in_max.min(calls_room);
-    let keys = calls::key_book(rocks.clone(), network.clone());
+    let keys = calls::key_book(rocks.clone(), network.clone(), asks.clone());
     let agents = KeysHere { all: &here, made: &made };
     let tunnel = Tunnel::open((keys, &options.home), agents, &net, meter, call_limits, clock)?;
     let exposing = ExposeDesk::new(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,11 @@ const RECORDS_MAX: usize = 16_384;
 /// rotated its key. It may wait for the disk.
 pub type ReadIdentity = Arc<dyn Fn(AgentId) -> Result<Vec<Record>, String> + Send + Sync>;
 
+/// Gets the identity records that another node showed and that made a signature count, so that they are this node's own from now
+/// on: what an agent proved by once it cannot keep from others. It must not wait. It is called once for an agent while what
+/// this node knew of it is remembered.
+pub type Learn = Arc<dyn Fn(Vec<Record>) + Send + Sync>;
+
 /// The keys of agents, as this node knows them. Clones share what is remembered.
 #[derive(Clone)]
 pub struct KeyBook(Arc<Shared>);
@@ -30,6 +36,7 @@ pub struct KeyBook(Arc<Shared>);
 struct Shared {
     network: Network,
     read: ReadIdentity,
+    learn: Learn,
     remembered: Mutex<Remembered>,
 }
 
@@ -46,10 +53,10 @@ impl fmt::Debug for KeyBook {
 }
 
 impl KeyBook {
-    /// A book of what `read` gives.
+    /// A book of what `read` gives, which tells `learn` what others show.
     #[must_use]
-    pub fn new(network: Network, read: ReadIdentity) -> Self {
-        Self(Arc::new(Shared { network, read, remembered: Mutex::default() }))
+    pub fn new(network: Network, read: ReadIdentity, learn: Learn) -> Self {
+        Self(Arc::new(Shared { network, read, learn, remembered: Mutex::default() }))
     }
 
     /// The network.
@@ -66,7 +73,7 @@ impl KeyBook {
         let read = Arc::clone(&self.0.read);
         let records =
             tokio::task::spawn_blocking(move || read(agent)).await.map_err(|error| error.to_string());
-        let keys = Arc::new(Keys::of(agent, records??));
+        let keys = Arc::new(Keys::of(agent, records??, Arc::clone(&self.0.learn)));
         self.remember(Arc::clone(&keys));
         Ok(keys)
     }
@@ -101,17 +108,25 @@ pub(crate) enum KeyFault {
 }
 
 /// The keys of one agent.
-#[derive(Debug)]
 pub(crate) struct Keys {
     agent: AgentId,
     name: HeaderValue,
     records: Vec<Record>,
     history: KeyHistory,
+    learn: Learn,
+    has_told: AtomicBool,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("agent", &self.agent).finish_non_exhaustive()
+    }
 }
 
 impl Keys {
-    fn of(agent: AgentId, records: Vec<Record>) -> Self {
-        Self { agent, name: name_of(&agent), history: KeyHistory::fold(agent, &records), records }
+    fn of(agent: AgentId, records: Vec<Record>, learn: Learn) -> Self {
+        let history = KeyHistory::fold(agent, &records);
+        Self { agent, name: name_of(&agent), history, records, learn, has_told: AtomicBool::new(false) }
     }
 
     /// The agent's id as other agents read it.
@@ -138,7 +153,12 @@ impl Keys {
         let shown = Lineage::read(lineage, agent, network)?;
         let history = KeyHistory::fold(agent, self.records.iter().chain(&shown));
         match (history.current_key() == key, history.speaks(&key)) {
-            (true, _) => Ok(()),
+            (true, _) => {
+                if !self.has_told.swap(true, Ordering::Relaxed) {
+                    (self.learn)(shown);
+                }
+                Ok(())
+            }
             (false, true) => Err(KeyFault::Replaced { key, agent }),
             (false, false) => Err(KeyFault::Unknown { key, agent }),
         }
@@ -170,7 +190,11 @@ mod tests {
     fn admit(own: u8, key: u8, shown: Option<u8>) -> Result<(), KeyFault> {
         let own = if own == 0 { Vec::new() } else { records(own) };
         let lineage = shown.map(lineage);
-        Keys::of(agent(1).agent(), own).admit(agent(key).public(), lineage.as_deref(), &network())
+        Keys::of(agent(1).agent(), own, Arc::new(|_| {})).admit(
+            agent(key).public(),
+            lineage.as_deref(),
+            &network(),
+        )
     }
 
     #[test]
@@ -197,9 +221,24 @@ mod tests {
         }
         let fault = admit(1, 1, None).unwrap_err().to_string();
         assert_eq!(fault, format!("{0} is no longer the key of {0}: it was replaced", agent(1).agent()));
-        let garbage = Keys::of(agent(1).agent(), Vec::new());
+        let garbage = Keys::of(agent(1).agent(), Vec::new(), Arc::new(|_| {}));
         let garbage = garbage.admit(agent(2).public(), Some(b"x"), &network());
         assert!(matches!(garbage, Err(KeyFault::Lineage(_))), "{garbage:?}");
+    }
+
+    #[test]
+    fn what_made_a_signature_count_is_learnt_once() {
+        let learnt = Arc::<Mutex<Vec<usize>>>::default();
+        let tell = Arc::clone(&learnt);
+        let learn: Learn = Arc::new(move |records| tell.lock().unwrap().push(records.len()));
+        let keys = Keys::of(agent(1).agent(), Vec::new(), learn);
+        let admit = |key: u8, shown: u8| keys.admit(agent(key).public(), Some(&lineage(shown)), &network());
+        assert!(admit(66, 2).is_err() && admit(2, 2).is_err());
+        assert!(learnt.lock().unwrap().is_empty(), "what made none count is nobody's business");
+        for _ in 0..3 {
+            assert_eq!(admit(3, 2), Ok(()));
+        }
+        assert_eq!(*learnt.lock().unwrap(), [3]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -210,7 +249,7 @@ mod tests {
             counted.fetch_add(1, Ordering::Relaxed);
             Ok(if of == agent(1).agent() { records(1) } else { Vec::new() })
         };
-        let book = KeyBook::new(network(), Arc::new(read));
+        let book = KeyBook::new(network(), Arc::new(read), Arc::new(|_| {}));
         for _ in 0..3 {
             let keys = book.of(agent(1).agent()).await.unwrap();
             assert_eq!(keys.history.current_key(), agent(2).public());
@@ -222,7 +261,7 @@ mod tests {
         for number in 0..AGENTS_MAX + 1 {
             let mut id = [7; 32];
             id[..8].copy_from_slice(&number.to_be_bytes());
-            book.remember(Arc::new(Keys::of(AgentId(id), Vec::new())));
+            book.remember(Arc::new(Keys::of(AgentId(id), Vec::new(), Arc::new(|_| {}))));
             let remembered = book.0.remembered.lock().unwrap();
             let held: usize = remembered.agents.values().map(|(_, keys)| keys.records.len()).sum();
             assert!(remembered.agents.len() <= AGENTS_MAX && remembered.records == held);
@@ -231,7 +270,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_that_cannot_be_read_vouches_for_nobody() {
-        let book = KeyBook::new(network(), Arc::new(|_| Err("it is damaged".to_owned())));
+        let book = KeyBook::new(network(), Arc::new(|_| Err("it is damaged".to_owned())), Arc::new(|_| {}));
         assert_eq!(book.of(agent(1).agent()).await.unwrap_err(), "it is damaged");
     }
 }

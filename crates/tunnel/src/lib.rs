@@ -58,7 +58,7 @@ pub use evidence::{Evidence, Outcome, Side};
 pub use exposure::{Doors, Exposure, Exposures, Pace};
 pub use http_origin::{CARD_BYTES_MAX, FetchError, HttpOrigin, Pin, Site};
 pub use identity::Identity;
-pub use keys::{KeyBook, ReadIdentity};
+pub use keys::{KeyBook, Learn, ReadIdentity};
 pub use limits::Limits;
 pub use log::{CallLine, CallLog};
 pub use meter::{Ending, Meter};

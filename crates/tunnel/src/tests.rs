@@ -118,7 +118,7 @@ fn pair(
         let known = read.lock().unwrap();
         Ok(known.iter().filter(|record| record.agent() == agent).cloned().collect())
     };
-    let keys = KeyBook::new(network, Arc::new(read));
+    let keys = KeyBook::new(network, Arc::new(read), Arc::new(|_| {}));
     let callee = Callee::open(
         keys.clone(),
         &book,
@@ -470,7 +470,7 @@ async fn a_stranger_cannot_call_in_anothers_name() {
     // Says that it is the first caller's node, but the stream comes from another.
     let caller = Caller::new(
         pipes,
-        KeyBook::new(Network::builtin(), Arc::new(|_| Ok(Vec::new()))),
+        KeyBook::new(Network::builtin(), Arc::new(|_| Ok(Vec::new())), Arc::new(|_| {})),
         pair.pipes.from,
         Arc::new(|| NOW),
         &Limits::default(),

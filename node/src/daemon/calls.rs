@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use althing_engine::Ask;
+use althing_gateway::Asked;
 use althing_net::{Channel, Multiaddr, Net, OpenError, StreamKind};
 use althing_record::{Millis, Network, NodeId};
 use althing_rocks::Rocks;
@@ -12,7 +14,7 @@ use althing_tunnel::{
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsConnector;
 
 use super::{Clock, RunError};
@@ -132,10 +134,16 @@ impl Tunnel {
     }
 }
 
-/// The keys of agents, as the store has them.
-pub(super) fn key_book(rocks: Rocks, network: Network) -> KeyBook {
+/// The keys of agents, as the store has them. What others show of them goes there, too.
+pub(super) fn key_book(rocks: Rocks, network: Network, asks: mpsc::Sender<Asked>) -> KeyBook {
     let of = network.clone();
     let read =
         move |agent| althing_engine::identity_records(&rocks, &of, agent).map_err(|error| error.to_string());
-    KeyBook::new(network, Arc::new(read))
+    let learn = move |records| {
+        // Where there is no room the news comes by reconciliation, or with the next call. Nobody waits for the answer.
+        if asks.try_send((Ask::Import { records }, oneshot::channel().0)).is_err() {
+            tracing::debug!("identity records that were shown are not kept now");
+        }
+    };
+    KeyBook::new(network, Arc::new(read), Arc::new(learn))
 }

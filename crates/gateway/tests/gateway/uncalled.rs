@@ -102,7 +102,7 @@ pub(crate) fn calls(script: &Arc<Mutex<Script>>) -> Calls {
         network: network.id(),
         caller: Caller::new(
             Arc::new(Nowhere),
-            KeyBook::new(network, Arc::new(|_| Ok(Vec::new()))),
+            KeyBook::new(network, Arc::new(|_| Ok(Vec::new())), Arc::new(|_| {})),
             node,
             now,
             &Limits::default(),
