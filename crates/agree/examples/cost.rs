@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use althing_agree::{Agreement, Instance, InstanceId, Message, Output, Value};
+use althing_agree::{Agreement, FIRST_KEYS, Instance, InstanceId, Message, Output, Value};
 use althing_record::{AgentKey, Millis, Network};
 
 const DECISIONS: u32 = 1_000;
@@ -12,7 +12,7 @@ const DECISIONS: u32 = 1_000;
 fn decide(keys: &[AgentKey], id: u32) -> usize {
     let mut bytes = [0; 32];
     bytes[..4].copy_from_slice(&id.to_be_bytes());
-    let closers = keys.iter().map(|key| key.agent().into()).collect();
+    let closers = keys.iter().map(AgentKey::agent).collect();
     let instance = Instance::new(Network::builtin().id(), InstanceId(bytes), closers).expect("closers");
     let instance = Arc::new(instance);
     let value = Value::new(&[7; 1_024]).expect("a short value");
@@ -28,7 +28,7 @@ fn decide(keys: &[AgentKey], id: u32) -> usize {
                 match output {
                     Output::Keep(entry) => sent.push((at, entry.message().bytes().clone())),
                     Output::Judge(value) => {
-                        closer.judge(Millis(0), value.id(), true, &|bytes| key.sign(bytes));
+                        closer.judge(Millis(0), value.id(), true, key);
                     }
                     Output::Decided { .. } => decided += 1,
                     Output::Send(_)
@@ -40,7 +40,7 @@ fn decide(keys: &[AgentKey], id: u32) -> usize {
             }
         };
     for (at, (key, closer)) in closers.iter_mut().enumerate() {
-        closer.offer(Millis(0), value.clone(), &|bytes| key.sign(bytes));
+        closer.offer(Millis(0), value.clone(), key);
         drain(at, key, closer, &mut sent);
     }
     let mut next = 0;
@@ -48,8 +48,8 @@ fn decide(keys: &[AgentKey], id: u32) -> usize {
         let (from, bytes) = sent[next].clone();
         next += 1;
         for (at, (key, closer)) in closers.iter_mut().enumerate().filter(|(at, _)| *at != from) {
-            let message = Message::verify(&bytes, &instance).expect("a valid message");
-            closer.handle(Millis(0), &message, &|bytes| key.sign(bytes));
+            let message = Message::verify(&bytes, &instance, FIRST_KEYS).expect("a valid message");
+            closer.handle(Millis(0), &message, key);
             drain(at, key, closer, &mut sent);
         }
     }

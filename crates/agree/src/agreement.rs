@@ -10,7 +10,7 @@ use crate::certificate::{Certificate, CommitCertificate, Polka};
 use crate::context::{Decision, HEIGHT, Named, Proposal, Vote, Voters, step_of};
 use crate::instance::Seat;
 use crate::message::{Content, Message};
-use crate::statement::{SignedStatement, Signer, Slot, Step};
+use crate::statement::{FIRST_KEYS, SignedStatement, Signer, Slot, Step};
 use crate::timing::{ANSWER_MS, RESEND_MS, timeout_ms};
 use crate::{Entry, Instance, Output, ROUND_MAX, Value};
 
@@ -68,7 +68,7 @@ impl Agreement {
     #[must_use]
     pub fn new(instance: Arc<Instance>, own: Option<AgentId>, now: Millis) -> Self {
         let nothing: [&[u8]; 0] = [];
-        Self::restore(instance, own, &nothing, now).expect("nothing was kept")
+        Self::restore(instance, own, &nothing, FIRST_KEYS, now).expect("nothing was kept")
     }
 
     fn idle(instance: Arc<Instance>, own: Option<AgentId>, now: Millis) -> Self {
@@ -195,8 +195,10 @@ impl Agreement {
     fn note(&mut self, signed: &SignedStatement) {
         let slot = signed.slot();
         if self.own == Some(signed.seat()) && slot.round.saturating_add(ROUNDS_BEHIND) >= self.round {
-            let same =
-                self.kept.get(&slot).is_some_and(|kept| kept.signed().statement() == signed.statement());
+            let same = self
+                .kept
+                .get(&slot)
+                .is_some_and(|kept| kept.signed().statement().says_as(signed.statement()));
             if !same && !self.doubled {
                 self.doubled = true;
                 self.outputs.push_back(Output::Doubled(Box::new(signed.clone())));

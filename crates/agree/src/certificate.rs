@@ -2,16 +2,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use althing_record::cbor::{self, DecodeError, Limits, List};
-use althing_record::{Digest, NetworkId, SIGNATURE_LEN, SignatureError, cbor_map};
+use althing_record::{AgentId, Digest, NetworkId, SIGNATURE_LEN, SignatureError, cbor_map};
 
 use crate::instance::Seat;
-use crate::statement::{Said, SignedStatement, Slot, Step};
+use crate::statement::{Keys, Said, SignedStatement, Slot, Step};
 use crate::{CLOSERS_MAX, Instance, InstanceId, ROUND_MAX, Value};
 
 /// Longest certificate in bytes: 31 signatures and what they are for.
-pub const CERTIFICATE_BYTES_MAX: usize = 2_560;
+pub const CERTIFICATE_BYTES_MAX: usize = 3_584;
 
-const LIMITS: Limits = Limits { depth: 3, items: 20 + 3 * CLOSERS_MAX };
+const LIMITS: Limits = Limits { depth: 3, items: 20 + 4 * CLOSERS_MAX };
 
 cbor_map! {
     /// A certificate's bytes.
@@ -25,22 +25,35 @@ cbor_map! {
     }
 }
 
-/// Who signed, by the closer's position, and the signature.
+/// Who signed, by the closer's position, the signature, and the key unless it is the closer's first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SeatSignature(u8, [u8; SIGNATURE_LEN]);
+pub(crate) struct SeatSignature {
+    seat: u8,
+    signature: [u8; SIGNATURE_LEN],
+    key: Option<[u8; 32]>,
+}
 
 impl cbor::Encode for SeatSignature {
     fn encode(&self, to: &mut cbor::Writer) {
-        to.array(2);
-        self.0.encode(to);
-        self.1.encode(to);
+        to.array(if self.key.is_some() { 3 } else { 2 });
+        self.seat.encode(to);
+        self.signature.encode(to);
+        if let Some(key) = &self.key {
+            key.encode(to);
+        }
     }
 }
 
 impl cbor::Decode for SeatSignature {
     fn decode(from: &mut cbor::Reader<'_>) -> Result<Self, DecodeError> {
-        from.array_of(2)?;
-        Ok(Self(cbor::Decode::decode(from)?, cbor::Decode::decode(from)?))
+        let len = from.array()?;
+        if !matches!(len, 2 | 3) {
+            let (what, value) = ("signature length", len as u64);
+            return Err(DecodeError::OutOfBounds { what, value, expected: "2 or 3".into() });
+        }
+        let (seat, signature) = (cbor::Decode::decode(from)?, cbor::Decode::decode(from)?);
+        let key = if len == 3 { Some(cbor::Decode::decode(from)?) } else { None };
+        Ok(Self { seat, signature, key })
     }
 }
 
@@ -130,6 +143,28 @@ pub enum CertificateError {
         /// What is wrong.
         error: SignatureError,
     },
+    /// The first key of a closer stands beside its signature.
+    #[error("signer {seat} names its first key")]
+    NamesFirstKey {
+        /// Which position.
+        seat: u8,
+    },
+    /// The key that signed is not, or not yet, known to be the closer's.
+    #[error("the key of signer {seat} is not known to be one of {agent}")]
+    UnknownKey {
+        /// Which position.
+        seat: u8,
+        /// Who has it.
+        agent: AgentId,
+    },
+}
+
+impl CertificateError {
+    /// Whether nothing is wrong with it once the identity record comes that introduces the key.
+    #[must_use]
+    pub fn is_unknown_key(&self) -> bool {
+        matches!(self, Self::UnknownKey { .. })
+    }
 }
 
 /// A quorum's votes of one kind for one value in one round.
@@ -150,8 +185,12 @@ impl Certificate {
         mut votes: Vec<SignedStatement>,
     ) -> Self {
         votes.sort_unstable_by_key(SignedStatement::seat);
-        let signatures: Vec<_> =
-            votes.iter().map(|vote| SeatSignature(vote.seat().0, vote.signature())).collect();
+        let signature = |vote: &SignedStatement| SeatSignature {
+            seat: vote.seat().0,
+            signature: vote.signature(),
+            key: vote.statement().key,
+        };
+        let signatures: Vec<_> = votes.iter().map(signature).collect();
         let body = Body {
             network: instance.network(),
             instance: instance.id(),
@@ -166,6 +205,7 @@ impl Certificate {
     pub(crate) fn verify(
         bytes: &[u8],
         instance: &Instance,
+        keys: Keys<'_>,
         expected: Step,
     ) -> Result<Self, CertificateError> {
         if bytes.len() > CERTIFICATE_BYTES_MAX {
@@ -174,11 +214,17 @@ impl Certificate {
         let body: Body = cbor::from_slice(bytes, LIMITS)?;
         body.check(instance, expected)?;
         let said = Said::vote(body.step, body.round, Some(body.value));
-        let votes = body.signatures.iter().map(|SeatSignature(seat, signature)| {
-            SignedStatement::recover(instance, Seat(*seat), said, *signature)
+        let votes = body.signatures.iter().map(|SeatSignature { seat, signature, key }| {
+            SignedStatement::recover(instance, Seat(*seat), said, (*key, *signature))
                 .map_err(|error| CertificateError::Signature { seat: *seat, error })
         });
-        let votes = votes.collect::<Result<_, _>>()?;
+        let votes: Vec<_> = votes.collect::<Result<_, _>>()?;
+        for vote in &votes {
+            if !vote.statement().has_known_key(keys) {
+                let (seat, agent) = (vote.seat().0, vote.statement().closer);
+                return Err(CertificateError::UnknownKey { seat, agent });
+            }
+        }
         Ok(Self { round: body.round, value: body.value, votes, bytes: bytes.to_vec() })
     }
 
@@ -229,10 +275,13 @@ impl Body {
             return Err(CertificateError::RoundOutOfBounds { found: self.round });
         }
         let mut last = None;
-        for SeatSignature(seat, _) in self.signatures.iter() {
+        for SeatSignature { seat, key, .. } in self.signatures.iter() {
             let closers = instance.closers().len();
-            if instance.closer(Seat(*seat)).is_none() {
+            let Some(closer) = instance.closer(Seat(*seat)) else {
                 return Err(CertificateError::ForeignSigner { seat: *seat, closers });
+            };
+            if *key == Some(closer.0) {
+                return Err(CertificateError::NamesFirstKey { seat: *seat });
             }
             match last {
                 Some(last) if last == *seat => return Err(CertificateError::Duplicate { seat: *seat }),
@@ -246,7 +295,7 @@ impl Body {
 }
 
 /// Proof that a value was decided: precommits of a quorum. Anyone who knows the network, the decision's id and its
-/// closers can check it.
+/// closers, and of those who signed with another key than their first the identity records, can check it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CommitCertificate(pub(crate) Arc<Certificate>);
 
@@ -255,10 +304,24 @@ impl CommitCertificate {
     ///
     /// # Errors
     /// When the bytes are not a certificate for it.
-    pub fn verify(bytes: &[u8], instance: &Instance, value: &Value) -> Result<Self, CertificateError> {
-        let certificate = Certificate::verify(bytes, instance, Step::Precommit)?;
+    pub fn verify(
+        bytes: &[u8],
+        instance: &Instance,
+        keys: Keys<'_>,
+        value: &Value,
+    ) -> Result<Self, CertificateError> {
+        let certificate = Certificate::verify(bytes, instance, keys, Step::Precommit)?;
         certificate.names(value)?;
         Ok(Self(Arc::new(certificate)))
+    }
+
+    /// The closers who signed with another key than their first, by the bytes of a certificate of `instance`; `None` if they
+    /// are none. Nothing else is checked.
+    #[must_use]
+    pub fn rotated(bytes: &[u8], instance: &Instance) -> Option<Vec<AgentId>> {
+        let body: Body = cbor::from_slice(bytes, LIMITS).ok()?;
+        let rotated = body.signatures.iter().filter(|signature| signature.key.is_some());
+        rotated.map(|signature| instance.closer(Seat(signature.seat))).collect()
     }
 
     /// Puts one together from statements, of which the precommits for `value` in `round` are taken; `None` if they are
@@ -317,8 +380,13 @@ impl fmt::Debug for CommitCertificate {
 pub(crate) struct Polka(pub(crate) Arc<Certificate>);
 
 impl Polka {
-    pub(crate) fn verify(bytes: &[u8], instance: &Instance) -> Result<Self, CertificateError> {
-        Certificate::verify(bytes, instance, Step::Prevote).map(|certificate| Self(Arc::new(certificate)))
+    pub(crate) fn verify(
+        bytes: &[u8],
+        instance: &Instance,
+        keys: Keys<'_>,
+    ) -> Result<Self, CertificateError> {
+        Certificate::verify(bytes, instance, keys, Step::Prevote)
+            .map(|certificate| Self(Arc::new(certificate)))
     }
 }
 

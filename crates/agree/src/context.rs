@@ -31,6 +31,7 @@ pub(crate) struct Named(pub(crate) Digest);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Voter {
     seat: Seat,
+    /// The first key: the engine never checks a signature.
     key: [u8; 32],
 }
 
@@ -67,7 +68,7 @@ pub(crate) struct Timing;
 impl Voters {
     pub(crate) fn of(instance: &Instance) -> Self {
         let seats = (0..).map(Seat);
-        Self(seats.zip(instance.closers()).map(|(seat, closer)| Voter { seat, key: closer.key }).collect())
+        Self(seats.zip(instance.closers()).map(|(seat, closer)| Voter { seat, key: closer.0 }).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use althing_record::cbor::{DecodeError, Reader, Writer};
 
 use crate::certificate::{CertificateError, Polka};
 use crate::message::{Message, MessageError};
-use crate::statement::{SignedStatement, Statement, Step};
+use crate::statement::{Keys, SignedStatement, Statement, Step};
 use crate::{CERTIFICATE_BYTES_MAX, Instance, MESSAGE_BYTES_MAX, VALUE_BYTES_MAX, Value, ValueTooLong};
 
 /// Longest entry in bytes.
@@ -49,6 +49,20 @@ pub enum EntryError {
     OtherLock,
 }
 
+impl EntryError {
+    /// Whether nothing is wrong with it once the identity record comes that introduces a key.
+    #[must_use]
+    pub fn is_unknown_key(&self) -> bool {
+        match self {
+            Self::Message(error) => error.is_unknown_key(),
+            Self::Certificate(error) => error.is_unknown_key(),
+            Self::TooLarge { .. } | Self::Malformed(_) | Self::Value(_) | Self::NotOwn | Self::OtherLock => {
+                false
+            }
+        }
+    }
+}
+
 impl Entry {
     pub(crate) fn new(message: Message, signed: SignedStatement, lock: Option<(Polka, Value)>) -> Self {
         let mut to = Writer::default();
@@ -65,15 +79,15 @@ impl Entry {
     ///
     /// # Errors
     /// When the bytes are not an entry of `instance`.
-    pub fn verify(bytes: &[u8], instance: &Instance) -> Result<Self, EntryError> {
+    pub fn verify(bytes: &[u8], instance: &Instance, keys: Keys<'_>) -> Result<Self, EntryError> {
         if bytes.len() > ENTRY_BYTES_MAX {
             return Err(EntryError::TooLarge { found: bytes.len() });
         }
         let mut reader = Reader::new(bytes);
         let len = reader.array()?;
-        let message = Message::verify(reader.bytes()?, instance)?;
+        let message = Message::verify(reader.bytes()?, instance, keys)?;
         let lock = if len == 3 {
-            let polka = Polka::verify(reader.bytes()?, instance)?;
+            let polka = Polka::verify(reader.bytes()?, instance, keys)?;
             let value = Value::new(reader.bytes()?)?;
             polka.0.names(&value)?;
             Some((polka, value))

@@ -2,12 +2,12 @@ use althing_record::AgentId;
 use althing_record::cbor::{DecodeError, Reader, Writer};
 
 use crate::Instance;
-use crate::statement::{SignedStatement, StatementError};
+use crate::statement::{Keys, SignedStatement, StatementError};
 
 /// Longest evidence in bytes.
 pub const EVIDENCE_BYTES_MAX: usize = 768;
 
-/// Proof that a closer signed two different statements where it may sign one.
+/// Proof that a closer signed two different statements where it may sign one, with one of its keys or with two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence(Box<[SignedStatement; 2]>);
 
@@ -35,8 +35,8 @@ impl Evidence {
     /// Proves that two statements contradict each other, if they do.
     #[must_use]
     pub fn prove(one: &SignedStatement, other: &SignedStatement) -> Option<Self> {
-        let conflict =
-            one.seat() == other.seat() && one.slot() == other.slot() && one.statement() != other.statement();
+        let is_same_place = one.seat() == other.seat() && one.slot() == other.slot();
+        let conflict = is_same_place && !one.statement().says_as(other.statement());
         let key = |signed: &SignedStatement| {
             let statement = signed.statement();
             (statement.value.map(|value| value.0), statement.valid_round)
@@ -49,14 +49,14 @@ impl Evidence {
     ///
     /// # Errors
     /// When the bytes prove nothing about a closer of `instance`.
-    pub fn verify(bytes: &[u8], instance: &Instance) -> Result<Self, EvidenceError> {
+    pub fn verify(bytes: &[u8], instance: &Instance, keys: Keys<'_>) -> Result<Self, EvidenceError> {
         if bytes.len() > EVIDENCE_BYTES_MAX {
             return Err(EvidenceError::TooLarge { found: bytes.len() });
         }
         let mut reader = Reader::new(bytes);
         reader.array_of(4)?;
-        let one = SignedStatement::decode(&mut reader, instance)?;
-        let other = SignedStatement::decode(&mut reader, instance)?;
+        let one = SignedStatement::decode(&mut reader, instance, keys)?;
+        let other = SignedStatement::decode(&mut reader, instance, keys)?;
         reader.end()?;
         let evidence = Self::prove(&one, &other).ok_or(EvidenceError::NoConflict)?;
         if evidence.0[0] == one { Ok(evidence) } else { Err(EvidenceError::NoConflict) }

@@ -9,7 +9,7 @@ use crate::certificate::{Certificate, CommitCertificate, Polka};
 use crate::instance::Seat;
 use crate::message::Content;
 use crate::statement::{Said, SignedStatement, Slot};
-use crate::{Agreement, Instance, InstanceId, Message, Output, Step, Value};
+use crate::{Agreement, FIRST_KEYS, Instance, InstanceId, Message, Output, Step, Value};
 
 /// When tests begin.
 pub(crate) const NOW: Millis = Millis(1_000);
@@ -28,7 +28,7 @@ impl Table {
     pub(crate) fn of(closers: u8) -> Self {
         let mut keys: Vec<_> = (1..=closers).map(agent).collect();
         keys.sort_unstable_by_key(AgentKey::agent);
-        let closers = keys.iter().map(|key| key.agent().into()).collect();
+        let closers = keys.iter().map(AgentKey::agent).collect();
         let instance = Instance::new(network().id(), InstanceId([0; 32]), closers).unwrap();
         Self { instance: Arc::new(instance), keys }
     }
@@ -39,7 +39,7 @@ impl Table {
 
     pub(crate) fn sign(&self, seat: usize, said: Said) -> SignedStatement {
         let index = Seat(u8::try_from(seat).unwrap());
-        SignedStatement::sign(&self.instance, index, said, &|bytes| self.keys[seat].sign(bytes))
+        SignedStatement::sign(&self.instance, index, said, &self.keys[seat])
     }
 
     pub(crate) fn vote(&self, seat: usize, step: Step, round: u32, value: Option<&Value>) -> Message {
@@ -88,7 +88,8 @@ impl<'a> Player<'a> {
     pub(crate) fn crash(self) -> Self {
         let entries: Vec<_> = self.kept().map(|entry| entry.bytes().clone()).collect();
         let own = Some(self.table.agent(self.seat));
-        let agreement = Agreement::restore(self.table.instance.clone(), own, &entries, self.now).unwrap();
+        let agreement =
+            Agreement::restore(self.table.instance.clone(), own, &entries, FIRST_KEYS, self.now).unwrap();
         Self { agreement, outputs: self.outputs, ..self }
     }
 
@@ -108,26 +109,26 @@ impl<'a> Player<'a> {
 
     pub(crate) fn handle(&mut self, message: &Message) {
         let key = &self.table.keys[self.seat];
-        self.agreement.handle(self.now, message, &|bytes| key.sign(bytes));
+        self.agreement.handle(self.now, message, key);
         self.drain();
     }
 
     pub(crate) fn offer(&mut self, value: &Value) {
         let key = &self.table.keys[self.seat];
-        self.agreement.offer(self.now, value.clone(), &|bytes| key.sign(bytes));
+        self.agreement.offer(self.now, value.clone(), key);
         self.drain();
     }
 
     pub(crate) fn judge(&mut self, value: &Value, valid: bool) {
         let key = &self.table.keys[self.seat];
-        self.agreement.judge(self.now, value.id(), valid, &|bytes| key.sign(bytes));
+        self.agreement.judge(self.now, value.id(), valid, key);
         self.drain();
     }
 
     pub(crate) fn wait(&mut self, ms: u64) {
         self.now = self.now.plus(ms);
         let key = &self.table.keys[self.seat];
-        self.agreement.wake(self.now, &|bytes| key.sign(bytes));
+        self.agreement.wake(self.now, key);
         self.drain();
     }
 

@@ -13,22 +13,13 @@ pub const ROUND_MAX: u32 = 10_000;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(pub [u8; 32]);
 
-/// One who has a vote on what is decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Closer {
-    /// Who.
-    pub agent: AgentId,
-    /// The key that signs for the agent throughout this decision. It is the agent's id unless the key was rotated
-    /// before the decision was opened.
-    pub key: [u8; 32],
-}
-
-/// What is fixed about one decision: the network, its id and its closers.
+/// What is fixed about one decision: the network, its id and its closers. A closer has one seat, whichever of its keys
+/// it speaks with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
     network: NetworkId,
     id: InstanceId,
-    closers: Vec<Closer>,
+    closers: Vec<AgentId>,
 }
 
 /// Why closers cannot decide together.
@@ -40,40 +31,33 @@ pub enum ClosersError {
         /// How many.
         found: usize,
     },
-    /// An agent or a key occurs twice: it would have two votes.
-    #[error("{agent} or its key is named twice")]
+    /// An agent occurs twice: it would have two votes.
+    #[error("{agent} is named twice")]
     Twice {
         /// Whose.
         agent: AgentId,
     },
-    /// A key that cannot sign.
-    #[error("the key of {agent} is not a key, or weak")]
+    /// An agent whose first key cannot sign.
+    #[error("the first key of {agent} is not a key, or weak")]
     Key {
         /// Whose.
         agent: AgentId,
     },
 }
 
-impl From<AgentId> for Closer {
-    /// An agent that signs with its first key.
-    fn from(agent: AgentId) -> Self {
-        Self { agent, key: agent.0 }
-    }
-}
-
 impl Instance {
     /// A decision of `closers`, in any order.
     ///
     /// # Errors
-    /// When they are none or too many, one is named twice, or a key cannot sign.
-    pub fn new(network: NetworkId, id: InstanceId, mut closers: Vec<Closer>) -> Result<Self, ClosersError> {
+    /// When they are none or too many, one is named twice, or one has a key that cannot sign.
+    pub fn new(network: NetworkId, id: InstanceId, mut closers: Vec<AgentId>) -> Result<Self, ClosersError> {
         if closers.is_empty() || closers.len() > CLOSERS_MAX {
             return Err(ClosersError::Count { found: closers.len() });
         }
         closers.sort_unstable();
-        for (at, Closer { agent, key }) in closers.iter().enumerate() {
-            admit_key(key).map_err(|_| ClosersError::Key { agent: *agent })?;
-            if closers[..at].iter().any(|other| other.agent == *agent || other.key == *key) {
+        for (at, agent) in closers.iter().enumerate() {
+            admit_key(&agent.0).map_err(|_| ClosersError::Key { agent: *agent })?;
+            if closers[..at].contains(agent) {
                 return Err(ClosersError::Twice { agent: *agent });
             }
         }
@@ -94,7 +78,7 @@ impl Instance {
 
     /// The closers in the order of their ids.
     #[must_use]
-    pub fn closers(&self) -> &[Closer] {
+    pub fn closers(&self) -> &[AgentId] {
         &self.closers
     }
 
@@ -112,7 +96,7 @@ impl Instance {
 
     /// Whose turn it is to propose in a round.
     #[must_use]
-    pub fn leader(&self, round: u32) -> Closer {
+    pub fn leader(&self, round: u32) -> AgentId {
         self.closers[self.leader_seat(round).index()]
     }
 
@@ -123,11 +107,11 @@ impl Instance {
     }
 
     pub(crate) fn seat(&self, agent: AgentId) -> Option<Seat> {
-        let at = self.closers.binary_search_by_key(&agent, |closer| closer.agent).ok()?;
+        let at = self.closers.binary_search(&agent).ok()?;
         Some(Seat(u8::try_from(at).expect("fewer than 256 closers")))
     }
 
-    pub(crate) fn closer(&self, seat: Seat) -> Option<Closer> {
+    pub(crate) fn closer(&self, seat: Seat) -> Option<AgentId> {
         self.closers.get(seat.index()).copied()
     }
 }
@@ -179,7 +163,7 @@ mod tests {
     use super::*;
 
     fn instance(n: u8) -> Result<Instance, ClosersError> {
-        let closers = (1..=n).map(|n| agent(n).agent().into()).collect();
+        let closers = (1..=n).map(|n| agent(n).agent()).collect();
         Instance::new(network().id(), InstanceId([0xff; 32]), closers)
     }
 
@@ -207,13 +191,11 @@ mod tests {
     #[test]
     fn closers_who_cannot_decide_are_refused() {
         assert_eq!(instance(0), Err(ClosersError::Count { found: 0 }));
-        let all = (1..=32).map(|n| agent(n).agent().into()).collect::<Vec<Closer>>();
+        let all = (1..=32).map(|n| agent(n).agent()).collect::<Vec<_>>();
         let new = |closers| Instance::new(network().id(), InstanceId([0; 32]), closers);
         assert_eq!(new(all.clone()), Err(ClosersError::Count { found: 32 }));
-        assert_eq!(new(vec![all[0], all[1], all[0]]), Err(ClosersError::Twice { agent: all[0].agent }));
-        let borrowed = Closer { agent: all[1].agent, key: all[0].key };
-        assert!(matches!(new(vec![all[0], borrowed]), Err(ClosersError::Twice { .. })));
-        let weak = Closer { agent: all[0].agent, key: [0; 32] };
-        assert_eq!(new(vec![weak]), Err(ClosersError::Key { agent: all[0].agent }));
+        assert_eq!(new(vec![all[0], all[1], all[0]]), Err(ClosersError::Twice { agent: all[0] }));
+        let weak = AgentId([0; 32]);
+        assert_eq!(new(vec![weak]), Err(ClosersError::Key { agent: weak }));
     }
 }

@@ -10,14 +10,14 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use althing_agree::{Agreement, Closer, Instance, InstanceId, Output, Value};
+//! use althing_agree::{Agreement, Instance, InstanceId, Output, Value};
 //! use althing_record::{AgentKey, Millis, Network};
 //!
 //! let key = AgentKey::from_seed(&[1; 32]);
-//! let closers = vec![Closer::from(key.agent())];
+//! let closers = vec![key.agent()];
 //! let instance = Arc::new(Instance::new(Network::builtin().id(), InstanceId([7; 32]), closers)?);
 //! let mut alone = Agreement::new(instance, Some(key.agent()), Millis(0));
-//! alone.offer(Millis(0), Value::new(b"yes")?, &|message| key.sign(message));
+//! alone.offer(Millis(0), Value::new(b"yes")?, &key);
 //! let mut decided = false;
 //! while let Some(output) = alone.poll() {
 //!     decided |= matches!(output, Output::Decided { value, .. } if value.bytes() == b"yes");
@@ -44,14 +44,16 @@ pub use agreement::{Agreement, RestoreError};
 pub use certificate::{CERTIFICATE_BYTES_MAX, CertificateError, CommitCertificate};
 pub use entry::{ENTRY_BYTES_MAX, Entry, EntryError};
 pub use evidence::{EVIDENCE_BYTES_MAX, Evidence, EvidenceError};
-pub use instance::{CLOSERS_MAX, Closer, ClosersError, Instance, InstanceId, ROUND_MAX};
+pub use instance::{CLOSERS_MAX, ClosersError, Instance, InstanceId, ROUND_MAX};
 pub use message::{MESSAGE_BYTES_MAX, Message, MessageError};
 pub use output::Output;
-pub use statement::{SignedStatement, Signer, Statement, StatementError, Step};
+pub use statement::{FIRST_KEYS, Keys, SignedStatement, Signer, Statement, StatementError, Step};
 pub use timing::{ANSWER_MS, RESEND_MS, timeout_ms};
 pub use value::{VALUE_BYTES_MAX, Value, ValueTooLong};
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod rotated;
 #[cfg(test)]
 mod simulation;

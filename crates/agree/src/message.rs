@@ -4,7 +4,7 @@ use althing_record::cbor::{DecodeError, Reader, Writer};
 use althing_record::{AgentId, Digest};
 
 use crate::certificate::{Certificate, CommitCertificate, Polka};
-use crate::statement::{SignedStatement, StatementError, Step};
+use crate::statement::{Keys, SignedStatement, StatementError, Step};
 use crate::{CERTIFICATE_BYTES_MAX, CertificateError, Instance, VALUE_BYTES_MAX, Value, ValueTooLong};
 
 /// Longest message in bytes.
@@ -13,7 +13,8 @@ pub const MESSAGE_BYTES_MAX: usize = VALUE_BYTES_MAX + CERTIFICATE_BYTES_MAX + 5
 /// A verified message with its exact bytes. Cheap to clone.
 ///
 /// What was checked: the form, the bounds, the network, the decision, that every signer is a closer and every
-/// signature is right, that a proposal is its round's leader's, and that a value is the one that is signed.
+/// signature is right and by one of its keys, that a proposal is its round's leader's, and that a value is the one that
+/// is signed.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub(crate) content: Arc<Content>,
@@ -73,6 +74,23 @@ pub enum MessageError {
     OtherPolka,
 }
 
+impl MessageError {
+    /// Whether nothing is wrong with it once the identity record comes that introduces a key.
+    #[must_use]
+    pub fn is_unknown_key(&self) -> bool {
+        match self {
+            Self::Statement(error) => error.is_unknown_key(),
+            Self::Certificate(error) => error.is_unknown_key(),
+            Self::TooLarge { .. }
+            | Self::Malformed(_)
+            | Self::Value(_)
+            | Self::WrongStep { .. }
+            | Self::OtherValue { .. }
+            | Self::OtherPolka => false,
+        }
+    }
+}
+
 const PROPOSAL: u64 = 1;
 const VOTE: u64 = 2;
 const POLKA: u64 = 3;
@@ -88,7 +106,7 @@ impl Message {
     ///
     /// # Errors
     /// When the bytes are not a valid message of `instance`.
-    pub fn verify(bytes: &[u8], instance: &Instance) -> Result<Self, MessageError> {
+    pub fn verify(bytes: &[u8], instance: &Instance, keys: Keys<'_>) -> Result<Self, MessageError> {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Err(MessageError::TooLarge { found: bytes.len() });
         }
@@ -96,22 +114,22 @@ impl Message {
         let len = reader.array()?;
         let kind = reader.uint()?;
         let content = match (kind, len) {
-            (PROPOSAL, 5) => proposal(&mut reader, instance)?,
+            (PROPOSAL, 5) => proposal(&mut reader, instance, keys)?,
             (VOTE, 3) => {
-                let signed = SignedStatement::decode(&mut reader, instance)?;
+                let signed = SignedStatement::decode(&mut reader, instance, keys)?;
                 if signed.statement().step == Step::Proposal {
                     return Err(MessageError::WrongStep { found: Step::Proposal });
                 }
                 Content::Vote(signed)
             }
             (POLKA, 3) => {
-                let polka = Polka::verify(reader.bytes()?, instance)?;
+                let polka = Polka::verify(reader.bytes()?, instance, keys)?;
                 let value = Value::new(reader.bytes()?)?;
                 polka.0.names(&value)?;
                 Content::Polka { polka, value }
             }
             (DECISION, 3) => {
-                let certificate = Certificate::verify(reader.bytes()?, instance, Step::Precommit)?;
+                let certificate = Certificate::verify(reader.bytes()?, instance, keys, Step::Precommit)?;
                 let value = Value::new(reader.bytes()?)?;
                 certificate.names(&value)?;
                 Content::Decision { certificate: CommitCertificate(Arc::new(certificate)), value }
@@ -147,15 +165,15 @@ impl Message {
     }
 }
 
-fn proposal(reader: &mut Reader<'_>, instance: &Instance) -> Result<Content, MessageError> {
-    let signed = SignedStatement::decode(reader, instance)?;
+fn proposal(reader: &mut Reader<'_>, instance: &Instance, keys: Keys<'_>) -> Result<Content, MessageError> {
+    let signed = SignedStatement::decode(reader, instance, keys)?;
     let found = signed.statement().step;
     if found != Step::Proposal {
         return Err(MessageError::WrongStep { found });
     }
     let polka = match reader.bytes()? {
         [] => None,
-        bytes => Some(Polka::verify(bytes, instance)?),
+        bytes => Some(Polka::verify(bytes, instance, keys)?),
     };
     let value = Value::new(reader.bytes()?)?;
     let expected = signed.statement().value.expect("a proposal names a value");

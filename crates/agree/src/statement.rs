@@ -1,13 +1,22 @@
 use std::fmt;
 
 use althing_record::cbor::{self, Decode, DecodeError, Encode, Limits, Reader, Writer};
-use althing_record::{AgentId, Digest, NetworkId, SIGNATURE_LEN, SignatureError, cbor_map, verify_signature};
+use althing_record::{
+    AgentId, AgentKey, Digest, NetworkId, SIGNATURE_LEN, SignatureError, cbor_map, verify_signature,
+};
 
 use crate::instance::Seat;
 use crate::{Instance, InstanceId, ROUND_MAX};
 
-/// Signs a message with a closer's key.
-pub type Signer<'a> = &'a dyn Fn(&[u8]) -> [u8; SIGNATURE_LEN];
+/// The key that speaks for a closer now. It is given for a call and not kept.
+pub type Signer<'a> = &'a AgentKey;
+
+/// Whether a key is, or was, an agent's, besides the first one: by the agent's identity records, on any valid branch, so
+/// that what is once so stays so.
+pub type Keys<'a> = &'a dyn Fn(AgentId, &[u8; 32]) -> bool;
+
+/// Where no agent has another key than its first one.
+pub const FIRST_KEYS: Keys<'static> = &|_, _| false;
 
 /// What the signatures of this crate begin with.
 const DOMAIN: &str = "althing/agree/1";
@@ -46,6 +55,8 @@ cbor_map! {
         6 => pub value: Option<Digest>,
         /// In a proposal: the earlier round in which a quorum prevoted the value, if one did.
         7 => pub valid_round: Option<u32>,
+        /// The key that signs. Absent if it is the closer's first one.
+        8 => pub key: Option<[u8; 32]>,
     }
 }
 
@@ -105,6 +116,20 @@ pub enum StatementError {
     /// The signature is wrong.
     #[error("statement is not signed by its closer: {0}")]
     Signature(#[from] SignatureError),
+    /// The key that signed it is not, or not yet, known to be its closer's.
+    #[error("the key that signed the statement is not known to be one of {agent}")]
+    UnknownKey {
+        /// Who says it.
+        agent: AgentId,
+    },
+}
+
+impl StatementError {
+    /// Whether nothing is wrong with it once the identity record comes that introduces the key.
+    #[must_use]
+    pub fn is_unknown_key(&self) -> bool {
+        matches!(self, Self::UnknownKey { .. })
+    }
 }
 
 /// A statement with a signature that was checked. It reads like the statement and cannot be changed.
@@ -117,21 +142,22 @@ pub struct SignedStatement {
 
 impl SignedStatement {
     pub(crate) fn sign(instance: &Instance, seat: Seat, said: Said, signer: Signer<'_>) -> Self {
-        let statement = statement(instance, seat, said);
-        let signature = signer(&message(&cbor::to_vec(&statement)));
+        let closer = instance.closers()[seat.index()];
+        let key = Some(signer.public()).filter(|key| *key != closer.0);
+        let statement = statement(instance, seat, said, key);
+        let signature = signer.sign(&message(&cbor::to_vec(&statement)));
         Self { statement, seat, signature }
     }
 
-    /// Checks what a certificate says that `seat` signed.
+    /// Checks what a certificate says that `seat` signed, but for whose `key` it is.
     pub(crate) fn recover(
         instance: &Instance,
         seat: Seat,
         said: Said,
-        signature: [u8; SIGNATURE_LEN],
+        (key, signature): (Option<[u8; 32]>, [u8; SIGNATURE_LEN]),
     ) -> Result<Self, SignatureError> {
-        let statement = statement(instance, seat, said);
-        let key = instance.closers()[seat.index()].key;
-        verify_signature(&key, &message(&cbor::to_vec(&statement)), &signature)?;
+        let statement = statement(instance, seat, said, key);
+        verify_signature(&statement.signing_key(), &message(&cbor::to_vec(&statement)), &signature)?;
         Ok(Self { statement, seat, signature })
     }
 
@@ -139,13 +165,17 @@ impl SignedStatement {
         content: &[u8],
         signature: [u8; SIGNATURE_LEN],
         instance: &Instance,
+        keys: Keys<'_>,
     ) -> Result<Self, StatementError> {
         if content.len() > CONTENT_BYTES_MAX {
             return Err(StatementError::TooLarge { found: content.len() });
         }
         let statement: Statement = cbor::from_slice(content, LIMITS)?;
         let seat = statement.check(instance)?;
-        verify_signature(&instance.closers()[seat.index()].key, &message(content), &signature)?;
+        verify_signature(&statement.signing_key(), &message(content), &signature)?;
+        if !statement.has_known_key(keys) {
+            return Err(StatementError::UnknownKey { agent: statement.closer });
+        }
         Ok(Self { statement, seat, signature })
     }
 
@@ -180,10 +210,10 @@ impl SignedStatement {
     ///
     /// # Errors
     /// When they are not one of `instance`.
-    pub fn from_bytes(bytes: &[u8], instance: &Instance) -> Result<Self, StatementError> {
+    pub fn from_bytes(bytes: &[u8], instance: &Instance, keys: Keys<'_>) -> Result<Self, StatementError> {
         let mut reader = Reader::new(bytes);
         reader.array_of(2)?;
-        let signed = Self::decode(&mut reader, instance)?;
+        let signed = Self::decode(&mut reader, instance, keys)?;
         reader.end()?;
         Ok(signed)
     }
@@ -194,10 +224,14 @@ impl SignedStatement {
         to.bytes(&self.signature);
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>, instance: &Instance) -> Result<Self, StatementError> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        instance: &Instance,
+        keys: Keys<'_>,
+    ) -> Result<Self, StatementError> {
         let content = reader.bytes()?;
         let signature = Decode::decode(reader)?;
-        Self::verify(content, signature, instance)
+        Self::verify(content, signature, instance, keys)
     }
 }
 
@@ -230,20 +264,38 @@ impl Said {
     }
 }
 
-fn statement(instance: &Instance, seat: Seat, said: Said) -> Statement {
+fn statement(instance: &Instance, seat: Seat, said: Said, key: Option<[u8; 32]>) -> Statement {
     let Said { slot, value, valid_round } = said;
     Statement {
         network: instance.network(),
         instance: instance.id(),
-        closer: instance.closers()[seat.index()].agent,
+        closer: instance.closers()[seat.index()],
         step: slot.step,
         round: slot.round,
         value,
         valid_round,
+        key,
     }
 }
 
 impl Statement {
+    /// The key that signs it.
+    #[must_use]
+    pub fn signing_key(&self) -> [u8; 32] {
+        self.key.unwrap_or(self.closer.0)
+    }
+
+    /// Whether two statements are the same, whichever of the closer's keys signed each: saying it again with another key is
+    /// no contradiction.
+    #[must_use]
+    pub fn says_as(&self, other: &Self) -> bool {
+        Self { key: None, ..self.clone() } == Self { key: None, ..other.clone() }
+    }
+
+    pub(crate) fn has_known_key(&self, keys: Keys<'_>) -> bool {
+        self.key.is_none_or(|key| keys(self.closer, &key))
+    }
+
     /// Checks all but the signature.
     fn check(&self, instance: &Instance) -> Result<Seat, StatementError> {
         let (found, expected) = (self.network, instance.network());
@@ -255,6 +307,9 @@ impl Statement {
             return Err(StatementError::ForeignInstance { found, expected });
         }
         let seat = instance.seat(self.closer).ok_or(StatementError::NotACloser { agent: self.closer })?;
+        if self.key == Some(self.closer.0) {
+            return Err(StatementError::Rule("a closer's first key is not named"));
+        }
         if self.round > ROUND_MAX {
             return Err(StatementError::RoundOutOfBounds { found: self.round });
         }
@@ -270,7 +325,7 @@ impl Statement {
         if self.valid_round.is_some_and(|valid| valid >= self.round) {
             return Err(StatementError::Rule("a proposal's valid round is an earlier one"));
         }
-        let expected = instance.leader(self.round).agent;
+        let expected = instance.leader(self.round);
         if self.closer != expected {
             let (round, found) = (self.round, self.closer);
             return Err(StatementError::WrongLeader { round, found, expected });

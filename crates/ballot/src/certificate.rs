@@ -1,13 +1,14 @@
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
 use althing_record::cbor::{self, Blob, DecodeError, Limits, List};
 use althing_record::{
-    AgentId, Digest, GENESIS_BYTES_MAX, GenesisError, KeyHistory, Kind, Leaves, Network, NetworkId, Record,
-    VerifyError, cbor_map, merkle,
+    AgentId, Digest, GENESIS_BYTES_MAX, GenesisError, Kind, Leaves, Network, NetworkId, Record, VerifyError,
+    cbor_map, merkle,
 };
 
 use self::group::GroupPath;
+use self::identities::{Identities, needed_identities};
 use crate::ballot::{LEAF_BYTES_MAX, parse_any_leaf};
 use crate::electorate::VOTERS_MAX;
 use crate::{BallotError, Choice, DocketProof, Outcome, Proposal, Tally};
@@ -243,7 +244,7 @@ impl Certificate {
             proposal: Blob::try_from(proposal.envelope().to_vec()).ok()?,
             option,
             votes: List::try_from(proofs.into_values().collect::<Vec<_>>()).ok()?,
-            identities: needed_identities(signed, others)?,
+            identities: needed_identities(signed, [], others)?,
             docket,
             group: group::written(path.as_deref())?,
         })
@@ -395,68 +396,6 @@ fn record(network: &Network, part: &str, bytes: &[u8]) -> Result<Record, Certifi
     Record::verify(bytes, network).map_err(|error| CertificateError::Record { part: part.to_owned(), error })
 }
 
-/// The identity records of those among the signers whose keys were rotated, as a file has them.
-fn needed_identities<'r>(
-    signed: impl IntoIterator<Item = &'r Record>,
-    others: &[Record],
-) -> Option<List<Blob<1_024>, 4_096>> {
-    let rotated: BTreeSet<_> =
-        signed.into_iter().filter(|record| record.header().key.is_some()).map(Record::agent).collect();
-    let is_identity = |record: &&Record| matches!(record.kind(), Kind::Inception | Kind::Rotation);
-    let identities = others.iter().filter(is_identity);
-    let mut identities: Vec<&Record> =
-        identities.filter(|record| rotated.contains(&record.agent())).collect();
-    identities.sort_by_key(|record| record.id());
-    identities.dedup_by_key(|record| record.id());
-    let blobs: Option<Vec<_>> =
-        identities.iter().map(|record| Blob::try_from(record.envelope().to_vec()).ok()).collect();
-    List::try_from(blobs?).ok()
-}
-
-/// The identity records of a file, and whose are needed.
-struct Identities {
-    records: Vec<Record>,
-    needed: BTreeSet<AgentId>,
-}
-
-impl Identities {
-    fn read(network: &Network, blobs: &[Blob<1_024>]) -> Result<Self, CertificateError> {
-        let records: Result<_, _> =
-            blobs.iter().map(|bytes| record(network, "identity record", bytes)).collect();
-        Ok(Self { records: records?, needed: BTreeSet::new() })
-    }
-
-    /// The key that signed a record must be its agent's.
-    fn require(&mut self, record: &Record) -> Result<(), &'static str> {
-        if record.header().key.is_none() {
-            return Ok(());
-        }
-        self.needed.insert(record.agent());
-        let history = KeyHistory::fold(record.agent(), &self.records);
-        history.rank(record).map(|_| ()).ok_or("the signing key is not proved to be its agent's")
-    }
-
-    /// The key that signed a record must be, or have been, its agent's on whichever branch: what the closers agreed on, and
-    /// who was in a group, stays so whichever branch wins later.
-    fn require_known(&mut self, record: &Record) -> Result<(), &'static str> {
-        if record.header().key.is_none() {
-            return Ok(());
-        }
-        self.needed.insert(record.agent());
-        let history = KeyHistory::fold(record.agent(), &self.records);
-        if history.knows(record) { Ok(()) } else { Err("the signing key is not proved to be the agent's") }
-    }
-
-    /// None may be there that nobody needs, or out of order: a certificate has one form.
-    fn check_all_needed(&self) -> Result<(), CertificateError> {
-        let in_order = self.records.windows(2).all(|pair| pair[0].id() < pair[1].id());
-        let is_needed = |record: &Record| {
-            matches!(record.kind(), Kind::Inception | Kind::Rotation) && self.needed.contains(&record.agent())
-        };
-        if in_order && self.records.iter().all(is_needed) { Ok(()) } else { Err(CertificateError::Surplus) }
-    }
-}
-
 impl VoteProof {
     /// Answers to a docket are as many as its questions and stand in their order, so nobody has two for one.
     fn stands_where_it_must(&self, proposal: &Proposal, signed: &Leaves, asked: u32) -> bool {
@@ -477,6 +416,7 @@ impl VoteProof {
 
 mod closed;
 mod group;
+mod identities;
 
 pub use self::closed::{ClosedCertificate, ClosedVerified, instance};
 

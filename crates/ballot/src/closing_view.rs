@@ -4,7 +4,7 @@
 //! - `r` ‖ proposal ‖ closer ‖ report → empty;
 //! - `v` ‖ proposal ‖ step ‖ round ‖ value ‖ closer → the lowest record of the agreement that says so;
 //! - `w` ‖ proposal ‖ closer ‖ round ‖ step ‖ value → the same record, to find two that contradict each other;
-//! - `o` ‖ proposal ‖ record → empty: a statement whose proposal is not known yet;
+//! - `o` ‖ proposal ‖ record → empty: a statement whose proposal or keys are not known yet;
 //! - `c` ‖ proposal → empty: a Closed proposal that is not decided;
 //! - `d` ‖ proposal → the value that was decided.
 
@@ -191,12 +191,12 @@ pub fn precommit_records(
     Ok(rows.iter().filter_map(|(_, id)| RecordId::try_from(&id[..]).ok()).collect())
 }
 
-/// Notes a statement whose proposal is not known yet, so that it cannot be checked.
+/// Notes a statement whose proposal, or one of whose keys, is not known yet, so that it cannot be checked.
 pub fn index_early_statement(proposal: RecordId, record: RecordId, batch: &mut Batch) {
     batch.put(Table::VoteView, [b"o", &proposal.0[..], &record.0].concat(), Vec::new());
 }
 
-/// The statements that came before their proposal.
+/// The statements that came before they could be checked.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -205,7 +205,16 @@ pub fn early_statements(store: &impl Snapshot, proposal: RecordId) -> Result<Vec
     Ok(rows.iter().filter_map(|(key, _)| RecordId::try_from(key.get(33..)?).ok()).collect())
 }
 
-/// Forgets that a statement came before its proposal.
+/// The decisions of which statements came before they could be checked.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn early_decisions(store: &impl Snapshot) -> Result<BTreeSet<RecordId>, ReadError> {
+    let rows = store.scan_prefix(Table::VoteView, b"o", ROWS_MAX)?;
+    Ok(rows.iter().filter_map(|(key, _)| RecordId::try_from(key.get(1..33)?).ok()).collect())
+}
+
+/// Forgets that a statement came before it could be checked.
 pub fn forget_early_statement(proposal: RecordId, record: RecordId, batch: &mut Batch) {
     batch.delete(Table::VoteView, [b"o", &proposal.0[..], &record.0].concat());
 }

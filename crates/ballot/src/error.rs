@@ -69,6 +69,9 @@ pub enum BallotError {
     /// A part of an agreement is wrong.
     #[error("agreement: {0}")]
     Agreement(String),
+    /// A part of an agreement names a key that is not, or not yet, known to be its closer's.
+    #[error("agreement: {0}")]
+    UnknownKey(String),
     /// The record says nothing that the proposal asks for.
     #[error("{0}")]
     Closing(&'static str),

@@ -53,9 +53,9 @@ pub use certificate::{
 pub use choice::Choice;
 pub use closing::{CLOSERS_MAX, Closing, Quorum};
 pub use closing_view::{
-    acks_of, decision_of, early_statements, forget_early_statement, has_acked, index_acks, index_closing,
-    index_decision, index_early_statement, index_report, index_statement, open_closings, precommit_records,
-    precommits, reports_for, reports_of, statements_at, statements_in, statements_of,
+    acks_of, decision_of, early_decisions, early_statements, forget_early_statement, has_acked, index_acks,
+    index_closing, index_decision, index_early_statement, index_report, index_statement, open_closings,
+    precommit_records, precommits, reports_for, reports_of, statements_at, statements_in, statements_of,
 };
 pub use count::Count;
 pub use docket::{Answers, DOCKET_QUESTIONS_MAX, Docket, DocketProof, DocketQuestion};
@@ -75,7 +75,7 @@ pub use proposal::{ClosedTerms, Mode, OPTIONS_MAX, Proposal, ProposalBody, QUEST
 pub use put_at::PutAt;
 pub use report::{ACKS_MAX, Ack, AckBody, CloseReport, ReportBody};
 pub use rule::{Rule, direct_threshold};
-pub use sealed::{BallotSeed, Occasion, Opened, SEALED_BYTES_MAX, Sealed, SealedShare, TrusteeKeys};
+pub use sealed::{BallotSeed, Keeping, Occasion, Opened, SEALED_BYTES_MAX, Sealed, SealedShare, TrusteeKeys};
 pub use sealed_view::{
     has_key, has_opened, index_opening, index_trustee_key, keys_of, opening_of, settle_sealed, unopened,
 };

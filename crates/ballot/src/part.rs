@@ -1,4 +1,4 @@
-use althing_agree::{ENTRY_BYTES_MAX, Entry, Instance};
+use althing_agree::{ENTRY_BYTES_MAX, Entry, Instance, Keys};
 use althing_record::cbor::Blob;
 use althing_record::{Kind, Record, RecordId, cbor_map};
 
@@ -37,15 +37,24 @@ impl AgreementBody {
         Ok(record.body()?)
     }
 
-    /// What it says in the decision, if the record's agent says it.
+    /// What it says in the decision, if the record's agent says it with the record's key.
     ///
     /// # Errors
-    /// When it is no valid entry of the decision, or another closer's.
-    pub fn entry(&self, record: &Record, instance: &Instance) -> Result<Entry, BallotError> {
-        let entry = Entry::verify(&self.entry, instance)
-            .map_err(|error| BallotError::Agreement(error.to_string()))?;
+    /// When it is no valid entry of the decision, or another closer's, or under another key; or when a key in it is not known
+    /// ([`BallotError::UnknownKey`]).
+    pub fn entry(&self, record: &Record, instance: &Instance, keys: Keys<'_>) -> Result<Entry, BallotError> {
+        let entry = Entry::verify(&self.entry, instance, keys).map_err(|error| {
+            if error.is_unknown_key() {
+                BallotError::UnknownKey(error.to_string())
+            } else {
+                BallotError::Agreement(error.to_string())
+            }
+        })?;
         if entry.statement().closer != record.agent() {
             return Err(BallotError::Closing("the statement is another closer's than the record"));
+        }
+        if entry.statement().signing_key() != *record.signing_key() {
+            return Err(BallotError::Closing("the statement is signed by another key than the record"));
         }
         Ok(entry)
     }

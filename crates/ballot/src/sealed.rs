@@ -5,6 +5,7 @@
 //! compares: a ballot is either whole, or invalid to everybody, whichever trustees' secrets are used. docs/spec/voting.md
 //! has the bytes.
 
+mod kept;
 mod open;
 mod seal;
 
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::Proposal;
 use crate::sealing::TRUSTEES_MAX;
 
+pub use kept::Keeping;
 pub use open::Opened;
 pub use seal::{BallotSeed, TrusteeKeys};
 

@@ -101,6 +101,14 @@ impl TrusteeSecret {
         OpeningBody { proposal, secret: *self.0 }
     }
 
+    pub(crate) fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     pub(crate) fn x25519(&self) -> StaticSecret {
         StaticSecret::from(*self.0)
     }

@@ -320,6 +320,7 @@ impl<S: Snapshot> Engine<S> {
                 if self.key_history(record.agent())?.current_key() != before {
                     self.purge_replaced_keys(record.agent())?;
                 }
+                return self.fold_waiting_statements();
             }
             Body::Group(body) => return self.fold_group(record, &body),
             Body::Proposal(_) => {

@@ -1,7 +1,9 @@
 //! Which keys speak for agents, and what goes when one is replaced.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
+use althing_agree::Keys;
 use althing_record::{AgentId, KeyHistory, RecordId};
 use althing_store::{ReadError, Snapshot, Table, prefix_end};
 
@@ -33,6 +35,19 @@ impl<S: Snapshot> Engine<S> {
         }
         histories.insert(agent, history.clone());
         Ok(history)
+    }
+
+    /// Does something that asks which keys are, or were, an agent's: on whichever branch, so that an answer of yes stays so.
+    pub(crate) fn with_keys<T>(&self, work: impl FnOnce(Keys<'_>) -> T) -> Result<T, ReadError> {
+        let fault = Cell::new(None);
+        let done = work(&|agent, key| match self.key_history(agent) {
+            Ok(history) => history.has(key),
+            Err(error) => {
+                fault.set(Some(error));
+                false
+            }
+        });
+        fault.into_inner().map_or(Ok(done), Err)
     }
 
     /// Removes slot records that were signed with a key that no longer speaks for the agent.

@@ -102,7 +102,11 @@ impl<S: Snapshot> Engine<S> {
         let hosted = self.agents.iter_mut().find(|hosted| hosted.agent == agent).expect("it is hosted");
         let former = std::mem::replace(&mut hosted.key, rotate.key);
         let hosted = hosted.clone();
-        self.rotating.push((self.assigned.next(), HostedAgent { key: former, ..hosted.clone() }));
+        let former = HostedAgent { key: former, ..hosted.clone() };
+        if former.key.public() != hosted.key.public() {
+            self.keep_secrets(&former, &hosted)?;
+        }
+        self.rotating.push((self.assigned.next(), former));
         let card = match (card, rotate.card.map(Card::new)) {
             (Some(_), Some(Ok(anew))) => Some(anew.body()),
             (before, Some(Err(_)) | None) => before,

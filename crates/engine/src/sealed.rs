@@ -1,16 +1,17 @@
 //! Sealed ballots: this node's agents as trustees, and what anyone may read from the records.
 //!
-//! A trustee's key follows from its agent's key and the proposal, so nothing has to be remembered: a node publishes it
-//! when it sees the proposal, and its secret when it sees the decision on which ballots count. Both are links of the
-//! `vote` chain, like all that must not be said twice.
+//! A trustee's key follows from its agent's key and the proposal, so nothing has to be remembered, unless the agent's key is
+//! replaced: a node publishes it when it sees the proposal, and its secret when it sees the decision on which ballots count.
+//! Both are links of the `vote` chain, like all that must not be said twice.
 
 mod cast;
 mod hear;
+mod keep;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_ballot::{Proposal, TrusteeSecret, decision_of, has_key, opening_of, unopened};
+use althing_ballot::{Proposal, decision_of, has_key, keys_of, opening_of, unopened};
 use althing_record::cbor::{self, Encode};
 use althing_record::{AgentId, Content, Kind, RecordId};
 use althing_store::{ReadError, Snapshot};
@@ -158,9 +159,11 @@ impl<S: Snapshot> Engine<S> {
         is_decided: bool,
         now: Now,
     ) -> Result<bool, ReadError> {
-        let secret = TrusteeSecret::of(&hosted.key, self.network.id(), proposal.id);
+        let secret = self.trustee_secret(hosted, proposal.id)?;
         let is_published = has_key(&self.store, proposal.id, hosted.agent, &secret.public())?;
         match (is_decided, is_published) {
+            // With a second key it would contradict itself: whoever published the first has to open it.
+            (false, false) if !keys_of(&self.store, proposal.id, hosted.agent, 1)?.is_empty() => Ok(true),
             (false, false) => {
                 self.say_as_trustee(hosted, Kind::TrusteeKey, &secret.key_body(proposal.id), now)
             }
@@ -169,7 +172,11 @@ impl<S: Snapshot> Engine<S> {
             {
                 self.say_as_trustee(hosted, Kind::Opening, &secret.opening_body(proposal.id), now)
             }
-            (false, true) | (true, _) => Ok(true),
+            (true, true) => {
+                self.drop_secret(hosted.agent, proposal.id)?;
+                Ok(true)
+            }
+            (false, true) | (true, false) => Ok(true),
         }
     }
 

@@ -9,7 +9,7 @@ use super::{Agreement, Held, engine_polka};
 use crate::certificate::Polka;
 use crate::context::{HEIGHT, Named, Proposal};
 use crate::message::Content;
-use crate::statement::{Slot, Step};
+use crate::statement::{Keys, Slot, Step};
 use crate::{Entry, EntryError, Instance, Value};
 
 /// Why an agreement cannot go on from what was kept.
@@ -47,11 +47,12 @@ impl Agreement {
         instance: Arc<Instance>,
         own: Option<AgentId>,
         entries: &[impl AsRef<[u8]>],
+        keys: Keys<'_>,
         now: Millis,
     ) -> Result<Self, RestoreError> {
         let mut agreement = Self::idle(instance, own, now);
         for bytes in entries {
-            let entry = Entry::verify(bytes.as_ref(), &agreement.instance)?;
+            let entry = Entry::verify(bytes.as_ref(), &agreement.instance, keys)?;
             agreement.take_back(entry)?;
         }
         agreement.resume(now);
@@ -65,7 +66,7 @@ impl Agreement {
         }
         let slot = signed.slot();
         match self.kept.get(&slot) {
-            Some(other) if other.signed().statement() != signed.statement() => {
+            Some(other) if !other.signed().statement().says_as(signed.statement()) => {
                 Err(RestoreError::Twice { round: slot.round, step: slot.step })
             }
             Some(_) => Ok(()),

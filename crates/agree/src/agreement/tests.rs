@@ -1,4 +1,5 @@
 use super::*;
+use crate::FIRST_KEYS;
 use crate::fixture::{NOW, Player, Table, value};
 use crate::{ANSWER_MS, RESEND_MS, RestoreError};
 
@@ -117,7 +118,7 @@ fn a_locked_leader_proposes_what_it_is_locked_on_after_a_crash() {
     let proposal = closer.kept().find(|entry| entry.slot() == (3, Step::Proposal)).unwrap();
     let statement = proposal.signed().statement();
     assert_eq!((statement.value, statement.valid_round), (Some(first.id()), Some(0)));
-    assert!(Message::verify(proposal.message().bytes(), &table.instance).is_ok());
+    assert!(Message::verify(proposal.message().bytes(), &table.instance, FIRST_KEYS).is_ok());
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn a_crashed_closer_decides_with_the_votes_it_gets_again() {
 fn what_cannot_be_gone_on_from_is_named() {
     let table = Table::of(4);
     let restore = |entries: &[Vec<u8>]| {
-        Agreement::restore(table.instance.clone(), Some(table.agent(1)), entries, NOW)
+        Agreement::restore(table.instance.clone(), Some(table.agent(1)), entries, FIRST_KEYS, NOW)
             .map(|_| ())
             .unwrap_err()
     };
@@ -323,7 +324,7 @@ fn one_whose_disk_is_old_learns_it_from_others() {
     closer.kept().for_each(|entry| other.handle(entry.message()));
     let newest = other.agreement.newest(table.agent(0)).unwrap();
     assert_eq!(newest.statement().step, Step::Precommit);
-    let newest = SignedStatement::from_bytes(&newest.to_bytes(), &table.instance).unwrap();
+    let newest = SignedStatement::from_bytes(&newest.to_bytes(), &table.instance, FIRST_KEYS).unwrap();
 
     closer.agreement.compare(&newest);
     assert!(closer.agreement.poll().is_none(), "it kept it");

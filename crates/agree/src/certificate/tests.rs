@@ -1,6 +1,7 @@
 use althing_testkit::foreign_network;
 
 use super::*;
+use crate::FIRST_KEYS;
 use crate::fixture::{Table, value};
 
 fn body(certificate: &CommitCertificate) -> Body {
@@ -14,7 +15,7 @@ fn a_certificate_is_verified_with_what_everyone_knows() {
         let it = value("the value");
         let quorum: Vec<_> = (0..table.instance.quorum()).rev().collect();
         let certificate = table.commit(&quorum, 6, &it);
-        let read = CommitCertificate::verify(certificate.bytes(), &table.instance, &it).unwrap();
+        let read = CommitCertificate::verify(certificate.bytes(), &table.instance, FIRST_KEYS, &it).unwrap();
         assert_eq!((read.round(), read.value(), read.votes().len()), (6, it.id(), quorum.len()));
     }
 }
@@ -30,11 +31,14 @@ fn every_single_bit_of_a_certificate_counts() {
             let mut changed = bytes.to_vec();
             changed[at] ^= 1 << bit;
             assert!(
-                CommitCertificate::verify(&changed, &table.instance, &it).is_err(),
+                CommitCertificate::verify(&changed, &table.instance, FIRST_KEYS, &it).is_err(),
                 "byte {at}, bit {bit}"
             );
         }
-        assert!(CommitCertificate::verify(&bytes[..at], &table.instance, &it).is_err(), "cut to {at}");
+        assert!(
+            CommitCertificate::verify(&bytes[..at], &table.instance, FIRST_KEYS, &it).is_err(),
+            "cut to {at}"
+        );
     }
 }
 
@@ -46,7 +50,7 @@ fn certificates_are_refused_by_name() {
     let refused = |change: &dyn Fn(&mut Body)| {
         let mut body = body(&certificate);
         change(&mut body);
-        CommitCertificate::verify(&cbor::to_vec(&body), &table.instance, &it).unwrap_err()
+        CommitCertificate::verify(&cbor::to_vec(&body), &table.instance, FIRST_KEYS, &it).unwrap_err()
     };
     let signers = |order: &'static [usize]| {
         move |body: &mut Body| {
@@ -60,13 +64,13 @@ fn certificates_are_refused_by_name() {
     assert_eq!(refused(&signers(&[0, 2, 1])), CertificateError::Unordered { seat: 1 });
     let foreign = |body: &mut Body| {
         let mut signatures = body.signatures.to_vec();
-        signatures[3].0 = 4;
+        signatures[3].seat = 4;
         body.signatures = signatures.try_into().unwrap();
     };
     assert_eq!(refused(&foreign), CertificateError::ForeignSigner { seat: 4, closers: 4 });
     let swapped = |body: &mut Body| {
         let mut signatures = body.signatures.to_vec();
-        signatures[0].1 = signatures[1].1;
+        signatures[0].signature = signatures[1].signature;
         body.signatures = signatures.try_into().unwrap();
     };
     let error = SignatureError::Mismatch;
@@ -83,11 +87,11 @@ fn certificates_are_refused_by_name() {
     assert_eq!(refused(&|body| body.instance = found), CertificateError::ForeignInstance { found, expected });
     let beside = value("beside");
     assert_eq!(
-        CommitCertificate::verify(certificate.bytes(), &table.instance, &beside),
+        CommitCertificate::verify(certificate.bytes(), &table.instance, FIRST_KEYS, &beside),
         Err(CertificateError::OtherValue { found: it.id(), expected: beside.id() })
     );
     let long = vec![0; CERTIFICATE_BYTES_MAX + 1];
-    let error = CommitCertificate::verify(&long, &table.instance, &it).unwrap_err();
+    let error = CommitCertificate::verify(&long, &table.instance, FIRST_KEYS, &it).unwrap_err();
     assert_eq!(error, CertificateError::TooLarge { found: long.len() });
 }
 
@@ -96,5 +100,5 @@ fn another_list_of_closers_does_not_accept_a_certificate() {
     let (four, five) = (Table::of(4), Table::of(5));
     let it = value("the value");
     let certificate = four.commit(&[0, 1, 2, 3], 6, &it);
-    assert!(CommitCertificate::verify(certificate.bytes(), &five.instance, &it).is_err());
+    assert!(CommitCertificate::verify(certificate.bytes(), &five.instance, FIRST_KEYS, &it).is_err());
 }

@@ -3,6 +3,7 @@ use althing_record::cbor::{self, Writer};
 use althing_testkit::{agent, foreign_network, network};
 
 use super::*;
+use crate::FIRST_KEYS;
 use crate::fixture::{Table, value};
 use crate::statement::{Said, Slot};
 use crate::{Entry, EntryError, Evidence, EvidenceError, InstanceId, ROUND_MAX};
@@ -39,7 +40,7 @@ fn damage(bytes: &[u8], refused: impl Fn(&[u8]) -> bool) {
 fn every_kind_is_read_back_as_it_was() {
     let table = Table::of(4);
     for message in messages(&table) {
-        let read = Message::verify(message.bytes(), &table.instance).unwrap();
+        let read = Message::verify(message.bytes(), &table.instance, FIRST_KEYS).unwrap();
         assert_eq!(format!("{:?}", read.content), format!("{:?}", message.content));
         assert_eq!(read.content.encode(), &**message.bytes());
     }
@@ -49,7 +50,7 @@ fn every_kind_is_read_back_as_it_was() {
 fn every_changed_cut_or_longer_message_is_refused() {
     let table = Table::of(4);
     for message in messages(&table) {
-        damage(message.bytes(), |bytes| Message::verify(bytes, &table.instance).is_err());
+        damage(message.bytes(), |bytes| Message::verify(bytes, &table.instance, FIRST_KEYS).is_err());
     }
 }
 
@@ -60,18 +61,18 @@ fn every_changed_cut_or_longer_entry_or_proof_is_refused() {
     let message = table.vote(1, Step::Precommit, 1, Some(&it));
     let signed = message.signed().unwrap().clone();
     let entry = Entry::new(message, signed, Some((table.polka(&[0, 1, 2], 1, &it), it.clone())));
-    assert!(Entry::verify(entry.bytes(), &table.instance).is_ok());
-    damage(entry.bytes(), |bytes| Entry::verify(bytes, &table.instance).is_err());
+    assert!(Entry::verify(entry.bytes(), &table.instance, FIRST_KEYS).is_ok());
+    damage(entry.bytes(), |bytes| Entry::verify(bytes, &table.instance, FIRST_KEYS).is_err());
 
     let said = |value| table.sign(2, Said::vote(Step::Prevote, 7, value));
     let evidence = Evidence::prove(&said(Some(it.id())), &said(None)).unwrap();
     let bytes = evidence.to_bytes();
-    assert_eq!(Evidence::verify(&bytes, &table.instance), Ok(evidence));
-    damage(&bytes, |bytes| Evidence::verify(bytes, &table.instance).is_err());
+    assert_eq!(Evidence::verify(&bytes, &table.instance, FIRST_KEYS), Ok(evidence));
+    damage(&bytes, |bytes| Evidence::verify(bytes, &table.instance, FIRST_KEYS).is_err());
 
     let bytes = said(None).to_bytes();
-    assert_eq!(SignedStatement::from_bytes(&bytes, &table.instance), Ok(said(None)));
-    damage(&bytes, |bytes| SignedStatement::from_bytes(bytes, &table.instance).is_err());
+    assert_eq!(SignedStatement::from_bytes(&bytes, &table.instance, FIRST_KEYS), Ok(said(None)));
+    damage(&bytes, |bytes| SignedStatement::from_bytes(bytes, &table.instance, FIRST_KEYS).is_err());
 }
 
 #[test]
@@ -82,9 +83,9 @@ fn messages_of_another_network_or_decision_are_named() {
     let abroad = Instance::new(network, table.instance.id(), closers.clone()).unwrap();
     let other = Instance::new(table.instance.network(), InstanceId([1; 32]), closers).unwrap();
     for message in messages(&table) {
-        let error = Message::verify(message.bytes(), &abroad).unwrap_err();
+        let error = Message::verify(message.bytes(), &abroad, FIRST_KEYS).unwrap_err();
         assert!(error.to_string().contains("is for network"), "{error}");
-        let error = Message::verify(message.bytes(), &other).unwrap_err();
+        let error = Message::verify(message.bytes(), &other, FIRST_KEYS).unwrap_err();
         assert!(error.to_string().contains("is for decision"), "{error}");
     }
 }
@@ -95,13 +96,13 @@ fn messages_of_others_than_closers_are_named() {
     let stranger = (0..5).find(|seat| fewer.instance.seat(table.agent(*seat)).is_none()).unwrap();
     let vote = table.vote(stranger, Step::Prevote, 0, None);
     let expected = StatementError::NotACloser { agent: table.agent(stranger) };
-    assert_eq!(Message::verify(vote.bytes(), &fewer.instance).unwrap_err(), expected.into());
+    assert_eq!(Message::verify(vote.bytes(), &fewer.instance, FIRST_KEYS).unwrap_err(), expected.into());
 }
 
 fn refused(table: &Table, seat: usize, said: Said) -> StatementError {
     let signed = table.sign(seat, said);
     let content = cbor::to_vec(signed.statement());
-    SignedStatement::verify(&content, signed.signature(), &table.instance).unwrap_err()
+    SignedStatement::verify(&content, signed.signature(), &table.instance, FIRST_KEYS).unwrap_err()
 }
 
 #[test]
@@ -134,7 +135,8 @@ fn statements_that_break_a_rule_are_named() {
 fn parts_that_do_not_belong_together_are_named() {
     let table = Table::of(4);
     let (it, other) = (value("the value"), value("other"));
-    let verify = |content: Content| Message::verify(&content.encode(), &table.instance).unwrap_err();
+    let verify =
+        |content: Content| Message::verify(&content.encode(), &table.instance, FIRST_KEYS).unwrap_err();
     let slot = Slot { round: 4, step: Step::Proposal };
     let signed = |valid_round| table.sign(0, Said { slot, value: Some(it.id()), valid_round });
     let proposal = |valid_round, polka, value: &Value| Content::Proposal {
@@ -172,7 +174,9 @@ fn entries_with_a_lock_that_is_not_theirs_are_named() {
     let (it, other) = (value("the value"), value("other"));
     let entry = |message: Message, lock| {
         let signed = message.signed().unwrap().clone();
-        Entry::verify(Entry::new(message, signed, lock).bytes(), &table.instance).map(|_| ()).unwrap_err()
+        Entry::verify(Entry::new(message, signed, lock).bytes(), &table.instance, FIRST_KEYS)
+            .map(|_| ())
+            .unwrap_err()
     };
     let lock = |round, value: &Value| Some((table.polka(&[0, 1, 2], round, value), value.clone()));
     let precommit = || table.vote(1, Step::Precommit, 1, Some(&it));
@@ -201,7 +205,10 @@ fn proofs_of_nothing_are_refused() {
         to.array(4);
         one.encode(&mut to);
         other.encode(&mut to);
-        assert_eq!(Evidence::verify(&to.into_bytes(), &table.instance), Err(EvidenceError::NoConflict));
+        assert_eq!(
+            Evidence::verify(&to.into_bytes(), &table.instance, FIRST_KEYS),
+            Err(EvidenceError::NoConflict)
+        );
     }
 }
 
@@ -209,14 +216,14 @@ fn proofs_of_nothing_are_refused() {
 fn too_long_bytes_are_refused_before_they_are_read() {
     let table = Table::of(4);
     let long = vec![0; MESSAGE_BYTES_MAX + 1];
-    let error = Message::verify(&long, &table.instance).unwrap_err();
+    let error = Message::verify(&long, &table.instance, FIRST_KEYS).unwrap_err();
     assert_eq!(error, MessageError::TooLarge { found: long.len() });
     let long = vec![0; VALUE_BYTES_MAX + 1];
     assert_eq!(Value::new(&long), Err(ValueTooLong { found: long.len() }));
     let longest = Value::new(&long[1..]).unwrap();
     let polka = table.polka(&[0, 1, 2, 3], 3, &longest);
     let longest = table.proposal(4, &longest, Some(polka));
-    assert!(Message::verify(longest.bytes(), &table.instance).is_ok());
+    assert!(Message::verify(longest.bytes(), &table.instance, FIRST_KEYS).is_ok());
 }
 
 #[test]
@@ -226,7 +233,7 @@ fn the_longest_certificate_fits() {
     let it = value("the value");
     let commit = table.commit(&seats, ROUND_MAX, &it);
     assert!(commit.bytes().len() <= CERTIFICATE_BYTES_MAX);
-    assert_eq!(CommitCertificate::verify(commit.bytes(), &table.instance, &it), Ok(commit));
+    assert_eq!(CommitCertificate::verify(commit.bytes(), &table.instance, FIRST_KEYS, &it), Ok(commit));
 }
 
 #[test]
@@ -234,7 +241,8 @@ fn a_signature_by_another_key_is_refused() {
     let table = Table::of(4);
     let signed = table.sign(1, Said::vote(Step::Prevote, 0, None));
     let content = cbor::to_vec(signed.statement());
-    let error = SignedStatement::verify(&content, agent(9).sign(&content), &table.instance).unwrap_err();
+    let error =
+        SignedStatement::verify(&content, agent(9).sign(&content), &table.instance, FIRST_KEYS).unwrap_err();
     assert_eq!(error, StatementError::Signature(SignatureError::Mismatch));
     assert_eq!(network().id(), table.instance.network());
 }

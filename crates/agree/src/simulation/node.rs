@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use althing_record::Millis;
+use althing_record::{AgentId, Millis};
 
 use super::world::{Air, Disk, Event, is_valid};
 use crate::agreement::{ROUNDS_AHEAD, ROUNDS_BEHIND};
@@ -32,11 +32,15 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(air: &mut Air, seat: usize, disk: Disk) -> Self {
-        let own = air.keys[seat].agent();
+        let own = air.agent(seat);
         let agreement = Agreement::new(air.instance.clone(), Some(own), air.now);
         let patience = air.below(1_500);
         air.after(patience, Event::Offer { node: seat });
         air.after(0, Event::Wake { node: seat, at: air.now });
+        while air.chance(20) {
+            let pause = air.below(6_000);
+            air.after(pause, Event::Rotate { node: seat });
+        }
         Self {
             seat,
             agreement: Some(agreement),
@@ -76,8 +80,8 @@ impl Node {
             if let Some(signed) = message.signed() {
                 hear(&mut self.heard, &mut self.contradicted, signed, agreement.round());
             }
-            let key = &air.keys[self.seat];
-            agreement.handle(air.now, message, &|bytes| key.sign(bytes));
+            let key = air.key(self.seat);
+            agreement.handle(air.now, message, &key);
             self.drain(air, Some(from));
         }
         let proved = self.agreement.is_none() || self.contradicted.is_subset(&self.accused);
@@ -86,14 +90,13 @@ impl Node {
 
     pub(super) fn wake(&mut self, air: &mut Air, at: Millis) {
         let Some(agreement) = self.agreement.as_mut().filter(|_| self.wake_at == Some(at)) else { return };
-        let key = &air.keys[self.seat];
-        agreement.wake(air.now, &|bytes| key.sign(bytes));
+        let key = air.key(self.seat);
+        agreement.wake(air.now, &key);
         self.drain(air, None);
     }
 
     pub(super) fn user(&mut self, air: &mut Air, event: Event) {
-        let own = air.keys[self.seat].clone();
-        let signer = |bytes: &[u8]| own.sign(bytes);
+        let signer = air.key(self.seat);
         match (event, &mut self.agreement) {
             (Event::Offer { .. }, Some(agreement)) => {
                 let value = Value::new(format!("value of {}", self.seat).as_bytes()).unwrap();
@@ -118,7 +121,6 @@ impl Node {
     }
 
     fn restart(&mut self, air: &mut Air) {
-        let own = air.keys[self.seat].clone();
         self.restarts += 1;
         self.heard.clear();
         self.contradicted.clear();
@@ -127,12 +129,13 @@ impl Node {
             self.decision = None;
         }
         let entries = &self.entries;
-        let mut agreement =
-            Agreement::restore(air.instance.clone(), Some(own.agent()), entries, air.now).unwrap();
+        let known = |agent: AgentId, key: &[u8; 32]| air.has_key(agent, key);
+        let own = Some(air.agent(self.seat));
+        let mut agreement = Agreement::restore(air.instance.clone(), own, entries, &known, air.now).unwrap();
         agreement.set_silent(self.disk == Disk::Restored);
-        let signer = |bytes: &[u8]| own.sign(bytes);
+        let signer = air.key(self.seat);
         if let Some(decision) = &self.decision {
-            let decision = Message::verify(decision, &air.instance).unwrap();
+            let decision = Message::verify(decision, &air.instance, &known).unwrap();
             agreement.handle(air.now, &decision, &signer);
         }
         agreement.wake(air.now, &signer);
@@ -154,7 +157,8 @@ impl Node {
                     }
                     let statement = entry.signed().statement().clone();
                     let before = self.said.insert(entry.signed().slot(), statement.clone());
-                    self.contradictions += usize::from(before.is_some_and(|before| before != statement));
+                    self.contradictions +=
+                        usize::from(before.is_some_and(|before| !before.says_as(&statement)));
                     self.broadcast(air, &[entry.message().clone()]);
                 }
                 Output::Send(messages) => self.broadcast(air, &messages),
@@ -172,7 +176,10 @@ impl Node {
                 }
                 Output::Decided { value, certificate } => self.decided(air, &value, &certificate),
                 Output::Evidence(evidence) => {
-                    let read = Evidence::verify(&evidence.to_bytes(), &air.instance).unwrap();
+                    let read = Evidence::verify(&evidence.to_bytes(), &air.instance, &|agent, key| {
+                        air.has_key(agent, key)
+                    })
+                    .unwrap();
                     let seat = air.instance.seat(read.closer()).unwrap();
                     let honest = self.disk == Disk::Kept && !air.faulty.contains(&seat.index());
                     assert!(!honest, "an honest closer is accused: {read:?}");
@@ -184,7 +191,8 @@ impl Node {
     }
 
     fn decided(&mut self, air: &mut Air, value: &Value, certificate: &CommitCertificate) {
-        assert!(CommitCertificate::verify(certificate.bytes(), &air.instance, value).is_ok());
+        let known = |agent: AgentId, key: &[u8; 32]| air.has_key(agent, key);
+        assert!(CommitCertificate::verify(certificate.bytes(), &air.instance, &known, value).is_ok());
         if air.faulty.len() <= air.instance.faulty_max() {
             assert!(is_valid(value), "an invalid value was decided");
         }
@@ -224,7 +232,7 @@ fn hear(
         return;
     }
     let first = heard.entry((slot, signed.seat())).or_insert_with(|| signed.statement().clone());
-    if first != signed.statement() {
+    if !first.says_as(signed.statement()) {
         contradicted.insert(signed.seat());
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use althing_record::Millis;
+use althing_record::{AgentKey, Millis};
 
 use super::world::{Air, Event, is_valid};
 use crate::certificate::Polka;
@@ -66,7 +66,10 @@ pub(super) struct Villain {
 
 impl Villain {
     pub(super) fn new(air: &mut Air, seat: usize, kind: Kind) -> Self {
-        let own = air.keys[seat].agent();
+        let own = air.agent(seat);
+        if air.chance(50) {
+            air.rotate(seat);
+        }
         let faces = match kind {
             Kind::Favours | Kind::Delays => 1,
             Kind::TwoFaced => 2,
@@ -96,8 +99,8 @@ impl Villain {
             spoken: BTreeMap::new(),
         };
         for side in 0..faces {
-            let key = air.keys[seat].clone();
-            villain.faces[side].offer(air.now, villain.values[side].clone(), &|bytes| key.sign(bytes));
+            let key = villain.key(air, side);
+            villain.faces[side].offer(air.now, villain.values[side].clone(), &key);
         }
         air.after(0, Event::Scheme { node: seat });
         air.after(0, Event::Wake { node: seat, at: air.now });
@@ -107,11 +110,11 @@ impl Villain {
     pub(super) fn deliver(&mut self, air: &mut Air, from: usize, messages: &[Message]) {
         for message in messages {
             self.learn(air, message);
-            let key = air.keys[self.seat].clone();
             for side in 0..self.faces.len() {
-                let own = message.closer() == Some(key.agent());
+                let own = message.closer() == Some(air.agent(self.seat));
                 if !own && (self.faces.len() == 1 || self.side(air, from) == (side == 1)) {
-                    self.faces[side].handle(air.now, message, &|bytes| key.sign(bytes));
+                    let key = self.key(air, side);
+                    self.faces[side].handle(air.now, message, &key);
                     self.drain(air, side);
                 }
             }
@@ -123,26 +126,32 @@ impl Villain {
     }
 
     pub(super) fn wake(&mut self, air: &mut Air, at: Millis) {
-        let key = air.keys[self.seat].clone();
         for side in 0..self.faces.len() {
             if self.wake_at[side] != at {
                 continue;
             }
-            self.faces[side].wake(air.now, &|bytes| key.sign(bytes));
+            let key = self.key(air, side);
+            self.faces[side].wake(air.now, &key);
             self.drain(air, side);
         }
     }
 
     /// Hears from a fellow who shows the same face.
     pub(super) fn whisper(&mut self, air: &mut Air, side: usize, messages: &[Message]) {
-        let key = air.keys[self.seat].clone();
+        let (own, key) = (Some(air.agent(self.seat)), self.key(air, side));
         if self.kind != Kind::TwoFaced {
             return;
         }
-        for message in messages.iter().filter(|message| message.closer() != Some(key.agent())) {
-            self.faces[side].handle(air.now, message, &|bytes| key.sign(bytes));
+        for message in messages.iter().filter(|message| message.closer() != own) {
+            self.faces[side].handle(air.now, message, &key);
             self.drain(air, side);
         }
+    }
+
+    /// The key that one of its faces signs with: another than the other face's, if it has two.
+    fn key(&self, air: &Air, side: usize) -> AgentKey {
+        let keys = &air.keys[self.seat];
+        keys[side % keys.len()].clone()
     }
 
     /// Acts without being asked: at the start, and whenever it sees fit.
@@ -271,21 +280,23 @@ impl Villain {
     }
 
     fn sign(&self, air: &Air, said: Said) -> SignedStatement {
-        let key = &air.keys[self.seat];
+        // Whoever has two keys has both speak, the one here and the other there.
+        let keys = &air.keys[self.seat];
+        let key = &keys[said.value.map_or(0, |value| usize::from(value.0[0])) % keys.len()];
         let seat = Seat(u8::try_from(self.seat).unwrap());
-        SignedStatement::sign(&air.instance, seat, said, &|bytes| key.sign(bytes))
+        SignedStatement::sign(&air.instance, seat, said, key)
     }
 
     /// Does what a face asks for, more or less.
     fn drain(&mut self, air: &mut Air, side: usize) {
-        let key = air.keys[self.seat].clone();
+        let key = self.key(air, side);
         while let Some(output) = self.faces[side].poll() {
             match output {
                 Output::Keep(entry) => self.show(air, side, &[entry.message().clone()]),
                 Output::Send(messages) => self.show(air, side, &messages),
                 Output::Answer(_) | Output::Evidence(_) | Output::Doubled(_) | Output::Decided { .. } => {}
                 Output::Judge(value) => {
-                    self.faces[side].judge(air.now, value.id(), is_valid(&value), &|bytes| key.sign(bytes));
+                    self.faces[side].judge(air.now, value.id(), is_valid(&value), &key);
                 }
                 Output::WakeAt(at) => {
                     self.wake_at[side] = at;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use althing_record::{AgentKey, Digest, Millis};
+use althing_record::{AgentId, AgentKey, Digest, Millis};
 use althing_testkit::{agent, network};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -28,6 +28,8 @@ pub(super) enum Event {
     Offer { node: usize },
     /// The user of a node says whether a value is valid.
     Judge { node: usize, value: Value },
+    /// A node's agent has another key from now on.
+    Rotate { node: usize },
     /// A node that crashed starts again.
     Restart { node: usize },
     /// A villain does something of its own accord.
@@ -69,7 +71,8 @@ pub(super) struct Air {
     pub(super) now: Millis,
     pub(super) rng: ChaCha8Rng,
     pub(super) instance: Arc<Instance>,
-    pub(super) keys: Vec<AgentKey>,
+    /// By seat: all keys that the agent has had so far, the present one last.
+    pub(super) keys: Vec<Vec<AgentKey>>,
     pub(super) healed: Option<Millis>,
     pub(super) decided: BTreeMap<usize, (Digest, Millis)>,
     pub(super) faulty: Vec<usize>,
@@ -146,10 +149,36 @@ impl Air {
     fn verify(&mut self, message: &Message) -> Message {
         let bytes = message.bytes();
         if !self.verified.contains_key(bytes) {
-            let verified = Message::verify(bytes, &self.instance).expect("closers send valid messages");
+            let verified = {
+                let known = |agent: AgentId, key: &[u8; 32]| self.has_key(agent, key);
+                Message::verify(bytes, &self.instance, &known).expect("closers send valid messages")
+            };
             self.verified.insert(bytes.clone(), verified);
         }
         self.verified[bytes].clone()
+    }
+
+    /// The agent of a seat.
+    pub(super) fn agent(&self, seat: usize) -> AgentId {
+        self.instance.closers()[seat]
+    }
+
+    /// The key that speaks for a seat now.
+    pub(super) fn key(&self, seat: usize) -> AgentKey {
+        self.keys[seat].last().expect("everybody has a key").clone()
+    }
+
+    /// Gives a seat another key.
+    pub(super) fn rotate(&mut self, seat: usize) {
+        let (number, seat_no) = (self.keys[seat].len(), u8::try_from(seat).unwrap());
+        let mut seed = [0xaa; 32];
+        (seed[0], seed[1]) = (seat_no, u8::try_from(number).unwrap());
+        self.keys[seat].push(AgentKey::from_seed(&seed));
+    }
+
+    pub(super) fn has_key(&self, agent: AgentId, key: &[u8; 32]) -> bool {
+        let seat = self.instance.seat(agent).expect("a closer");
+        self.keys[seat.index()].iter().any(|known| known.public() == *key)
     }
 
     fn repartition(&mut self) {
@@ -168,7 +197,7 @@ pub(super) fn run(setup: Setup, kinds: &[Kind]) -> Report {
     let mut rng = ChaCha8Rng::seed_from_u64(setup.seed);
     let mut keys: Vec<_> = (1..=setup.closers).map(agent).collect();
     keys.sort_unstable_by_key(AgentKey::agent);
-    let closers = keys.iter().map(|key| key.agent().into()).collect();
+    let closers = keys.iter().map(AgentKey::agent).collect();
     let mut id = [0; 32];
     rng.fill_bytes(&mut id);
     let instance = Arc::new(Instance::new(network().id(), InstanceId(id), closers).unwrap());
@@ -190,7 +219,7 @@ pub(super) fn run(setup: Setup, kinds: &[Kind]) -> Report {
         events: 0,
         verified: BTreeMap::new(),
         rng,
-        keys,
+        keys: keys.into_iter().map(|key| vec![key]).collect(),
     };
     let mut members = Vec::new();
     for seat in 0..air.keys.len() {
@@ -268,6 +297,7 @@ fn play(air: &mut Air, members: &mut [Member]) {
                     villain.scheme(air);
                 }
             }
+            Event::Rotate { node } => air.rotate(node),
             Event::Offer { node } | Event::Judge { node, .. } | Event::Restart { node } => {
                 if let Member::Honest(node) = &mut members[node] {
                     node.user(air, event);

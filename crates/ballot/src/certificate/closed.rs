@@ -1,14 +1,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use althing_agree::{Closer, CommitCertificate, Instance, InstanceId, Value};
+use althing_agree::{CommitCertificate, Instance, InstanceId, SignedStatement, Value};
 use althing_record::cbor::{self, Blob, List};
 use althing_record::{
     GENESIS_BYTES_MAX, Kind, Leaves, Network, NetworkId, Record, RecordId, cbor_map, merkle,
 };
 
 use super::group::{self, GroupPath};
-use super::{CLOSED, CertificateError, Identities, LIMITS, VoteProof};
+use super::identities::{Identities, needed_identities};
+use super::{CLOSED, CertificateError, LIMITS, VoteProof};
 use crate::ballot::parse_any_leaf;
 use crate::electorate::VOTERS_MAX;
 use crate::{
@@ -66,14 +67,14 @@ pub struct ClosedVerified {
 /// `None` if the closers cannot agree on anything: there are none, or one has a key that cannot sign.
 #[must_use]
 pub fn instance(network: &Network, proposal: &Proposal) -> Option<Arc<Instance>> {
-    let closers = proposal.closing()?.closers(network).into_iter().map(Closer::from).collect();
+    let closers = proposal.closing()?.closers(network);
     Instance::new(network.id(), InstanceId(proposal.id.0), closers).ok().map(Arc::new)
 }
 
 impl ClosedCertificate {
     /// Writes the certificate of a decision. `batches` holds the batches with the ballots, with their leaves; `openings` what
-    /// trustees published of sealed ones; `others` the identity records of those with rotated keys, and of a group's
-    /// proposal the records on the way to its state.
+    /// trustees published of sealed ones; `others` the identity records of those with rotated keys, closers who signed the
+    /// agreement among them, and of a group's proposal the records on the way to its state.
     ///
     /// `None` if something is missing, or the reports were not agreed on.
     #[must_use]
@@ -127,13 +128,14 @@ impl ClosedCertificate {
         let signed = [proposal].into_iter().chain(reports.iter().copied()).chain(by_id.values().copied());
         let signed = signed.chain(path.iter().flatten().copied());
         let signed = signed.chain(openings.iter().flatten().copied());
+        let rotated = CommitCertificate::rotated(commit, &*instance(network, &parsed)?)?;
         let certificate = Self {
             mode: CLOSED,
             genesis: Blob::try_from(network.to_bytes()).ok()?,
             proposal: Blob::try_from(proposal.envelope().to_vec()).ok()?,
             reports: List::try_from(blobs(&reports)?).ok()?,
             ballots: List::try_from(ballots).ok()?,
-            identities: super::needed_identities(signed, others)?,
+            identities: needed_identities(signed, rotated, others)?,
             commit: Blob::try_from(commit.to_vec()).ok()?,
             docket,
             group: group::written(path.as_deref())?,
@@ -192,8 +194,9 @@ impl ClosedCertificate {
         let instance = instance(&network, &proposal).ok_or(CertificateError::NoClosers)?;
         let value =
             Value::new(&set.to_bytes()).map_err(|error| CertificateError::Agreement(error.to_string()))?;
-        let commit = CommitCertificate::verify(&certificate.commit, &instance, &value)
+        let commit = CommitCertificate::verify(&certificate.commit, &instance, &identities.keys(), &value)
             .map_err(|error| CertificateError::Agreement(error.to_string()))?;
+        identities.need(commit.votes().iter().map(SignedStatement::statement));
         let asked = super::questions_of(&proposal_record);
         let ballots = ballots((&proposal, asked), &reports, &certificate.ballots, &mut identities, &record)?;
         let manifest = Manifest::unite(&proposal, &reports, |_, batch| ballots.get(&batch).cloned())

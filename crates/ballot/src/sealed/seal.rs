@@ -145,7 +145,7 @@ pub(super) fn cipher(key: &[u8; 32]) -> ChaCha20Poly1305 {
     ChaCha20Poly1305::new(&Key::from(*key))
 }
 
-fn encrypt(cipher: &ChaCha20Poly1305, message: &[u8], bound: &[u8; 96]) -> Vec<u8> {
+pub(super) fn encrypt(cipher: &ChaCha20Poly1305, message: &[u8], bound: &[u8; 96]) -> Vec<u8> {
     cipher
         .encrypt(&Nonce::from(NONCE), Payload { msg: message, aad: bound })
         .expect("a message of some bytes is not too long for the cipher")

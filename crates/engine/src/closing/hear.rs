@@ -1,17 +1,17 @@
 //! What closers say, as it is taken in: by the records alone, whether or not this node closes the vote.
 
-use althing_agree::{Entry, Step};
+use althing_agree::{Entry, Instance, Step};
 use althing_ballot::{
-    Ack, AgreementBody, Ballot, Choice, CloseReport, Closing, TrusteeKey, ballots_for, decision_of,
-    early_statements, forget_early_statement, index_decision, instance, precommits, reports_of,
-    statements_at,
+    Ack, AgreementBody, Ballot, BallotError, Choice, CloseReport, Closing, TrusteeKey, ballots_for,
+    decision_of, early_decisions, early_statements, forget_early_statement, index_decision, instance,
+    precommits, reports_of, statements_at,
 };
 use althing_record::{AgentId, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot};
 
 use super::{INBOX_MAX, INCOMPLETE_MAX, OpenVote, REPORTS_MAX, UNKNOWN, acknowledge, acknowledge_batch};
 use crate::Source;
-use crate::admit::Admission;
+use crate::admit::{Admission, UNKNOWN_KEY};
 use crate::body::Body;
 use crate::engine::Engine;
 use crate::rows::{DOUBLE_REPORT, DOUBLE_STATEMENT};
@@ -93,15 +93,34 @@ impl<S: Snapshot> Engine<S> {
         althing_ballot::index_closing(id, &mut batch);
         self.write_all(&batch);
         self.closings.fresh.push(id);
+        self.fold_early_statements(id, &instance)
+    }
+
+    /// An agent has another key: what waited for it is looked at again.
+    pub(crate) fn fold_waiting_statements(&mut self) -> Result<(), ReadError> {
+        for id in early_decisions(&self.store)? {
+            if let Some(proposal) = self.proposal(id)?
+                && let Some(instance) = instance(&self.network, &proposal)
+            {
+                self.fold_early_statements(id, &instance)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fold_early_statements(&mut self, id: RecordId, instance: &Instance) -> Result<(), ReadError> {
         for early in early_statements(&self.store, id)? {
+            let read = match self.record(early)? {
+                Some(record) => Some(self.read_entry(&record, instance)?).zip(Some(record)),
+                None => None,
+            };
+            if let Some((Err(BallotError::UnknownKey(_)), _)) = read {
+                continue;
+            }
             let mut batch = Batch::default();
             forget_early_statement(id, early, &mut batch);
             self.write_all(&batch);
-            let Some(record) = self.record(early)? else { continue };
-            let part = AgreementBody::from_record(&record);
-            let Some(entry) = part.ok().and_then(|part| part.entry(&record, &instance).ok()) else {
-                continue;
-            };
+            let Some((Ok(entry), record)) = read else { continue };
             let mut batch = Batch::default();
             althing_ballot::index_statement(&self.store, id, entry.statement(), early, &mut batch)?;
             self.write_all(&batch);
@@ -125,10 +144,26 @@ impl<S: Snapshot> Engine<S> {
         let Some(instance) = instance(&self.network, &proposal) else {
             return Ok(Err(Admission::Unwanted("the proposal has no closers who can agree".into())));
         };
-        Ok(match part.entry(record, &instance) {
+        Ok(match self.with_keys(|keys| part.entry(record, &instance, keys))? {
             Ok(entry) => Ok(Body::Statement(part.proposal, Box::new(entry))),
+            // What was signed here waits for the others' keys.
+            Err(BallotError::UnknownKey(_)) if source == Source::Guard => Ok(Body::Agreement(part)),
+            Err(BallotError::UnknownKey(_)) => Err(UNKNOWN_KEY),
             Err(error) => Err(Admission::Wrong(error.to_string())),
         })
+    }
+
+    /// What a closer's record says in a decision, by the identity records that are here.
+    pub(super) fn read_entry(
+        &self,
+        record: &Record,
+        instance: &Instance,
+    ) -> Result<Result<Entry, BallotError>, ReadError> {
+        let part = match AgreementBody::from_record(record) {
+            Ok(part) => part,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.with_keys(|keys| part.entry(record, instance, keys))
     }
 
     /// A closer's word is taken if it closes the vote that it is about.

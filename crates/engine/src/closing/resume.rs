@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use althing_agree::{Agreement, Instance, Message};
+use althing_agree::{Agreement, Instance, Message, RestoreError};
 use althing_ballot::{
     AgreementBody, CloseReport, Proposal, acks_of, ballots_for, decision_of, instance, open_closings,
     reports_of, statements_in, statements_of,
@@ -16,7 +16,7 @@ use super::{
     acknowledge_batch,
 };
 use crate::engine::Engine;
-use crate::{HostedAgent, Now};
+use crate::{HostedAgent, Note, Now};
 
 impl<S: Snapshot> Engine<S> {
     /// Takes up the Closed votes that are not decided and that this node's agents close.
@@ -85,7 +85,7 @@ impl<S: Snapshot> Engine<S> {
             is_news: true,
         };
         for hosted in hosted {
-            let seat = self.seat(&open, hosted.agent, now)?;
+            let seat = self.seat(&open, &hosted, now)?;
             open.seats.extend(seat.map(|seat| (hosted.agent, seat)));
         }
         if open.seats.values().any(|seat| seat.agreement.is_some()) {
@@ -118,14 +118,17 @@ impl<S: Snapshot> Engine<S> {
     pub(super) fn seat(
         &mut self,
         open: &OpenVote,
-        agent: AgentId,
+        hosted: &HostedAgent,
         now: Now,
     ) -> Result<Option<Seat>, ReadError> {
-        let id = open.proposal.id;
+        let (id, agent) = (open.proposal.id, hosted.agent);
         let acked = acks_of(&self.store, id, Some(agent))?;
         let mut entries: Vec<Vec<u8>> = Vec::new();
+        let mut is_by_former_key = false;
         for statement in statements_of(&self.store, id, Some(agent))? {
             let record = self.record(statement)?;
+            let key = record.as_ref().map(|record| *record.signing_key());
+            is_by_former_key |= key.is_some_and(|key| key != hosted.key.public());
             let part = record.and_then(|record| AgreementBody::from_record(&record).ok());
             entries.extend(part.map(|part| part.entry.into_inner()));
         }
@@ -140,12 +143,19 @@ impl<S: Snapshot> Engine<S> {
         if !open.reported.contains(&agent) && entries.is_empty() {
             return Ok(Some(seat));
         }
+        let (instance, ticks) = (Arc::clone(&open.instance), Millis(now.ticks));
         let restored =
-            Agreement::restore(Arc::clone(&open.instance), Some(agent), &entries, Millis(now.ticks));
+            self.with_keys(|keys| Agreement::restore(instance, Some(agent), &entries, keys, ticks))?;
         match restored {
             Ok(agreement) => {
                 seat.agreement = Some(agreement);
                 Ok(Some(seat))
+            }
+            // Who holds a key that was replaced makes the seat stand still, and not the node.
+            Err(error @ RestoreError::Twice { .. }) if is_by_former_key => {
+                let cause = format!("{agent} takes no more part in closing {id}: {error}");
+                self.note(Note::NotClosed { cause });
+                Ok(None)
             }
             Err(error) => {
                 self.stop_signing(format!("{agent} cannot go on closing {id}: {error}"));
@@ -161,9 +171,8 @@ impl<S: Snapshot> Engine<S> {
         id: RecordId,
     ) -> Result<Option<(AgentId, Message)>, ReadError> {
         let Some(record) = self.record(id)? else { return Ok(None) };
-        let part = AgreementBody::from_record(&record);
-        let entry = part.ok().and_then(|part| part.entry(&record, instance).ok());
-        Ok(entry.map(|entry| (record.agent(), entry.message().clone())))
+        let entry = self.read_entry(&record, instance)?;
+        Ok(entry.ok().map(|entry| (record.agent(), entry.message().clone())))
     }
 
     /// What was said in the rounds in which the seats here are or were, and in the first ones.

@@ -116,29 +116,27 @@ impl<S: Snapshot> Engine<S> {
             else {
                 continue;
             };
-            // Closers speak with their first key: who has another one now stands still.
-            let speaks = hosted.key.agent() == agent;
-            let Some(mut agreement) = seat.agreement.take_if(|_| speaks) else {
+            let Some(mut agreement) = seat.agreement.take() else {
                 open.seats.insert(agent, seat);
                 continue;
             };
-            let sign = |message: &[u8]| hosted.key.sign(message);
+            let key = &hosted.key;
             let ticks = Millis(now.ticks);
             if let Some(value) = &offer {
-                agreement.offer(ticks, value.clone(), &sign);
+                agreement.offer(ticks, value.clone(), key);
             }
             for (author, message) in &inbox {
                 if *author != agent {
-                    agreement.handle(ticks, message, &sign);
+                    agreement.handle(ticks, message, key);
                 }
             }
             if now.ticks >= seat.wake {
                 seat.wake = u64::MAX;
-                agreement.wake(ticks, &sign);
+                agreement.wake(ticks, key);
             }
             if is_news {
                 for value in std::mem::take(&mut seat.judging) {
-                    self.judge(open, (&mut seat.judging, &mut agreement), value, now, &sign)?;
+                    self.judge(open, (&mut seat.judging, &mut agreement), value, now, key)?;
                 }
             }
             self.carry_out(&hosted, open, (&mut seat, &mut agreement), now)?;
@@ -245,7 +243,6 @@ impl<S: Snapshot> Engine<S> {
         (seat, agreement): (&mut Seat, &mut Agreement),
         now: Now,
     ) -> Result<(), ReadError> {
-        let sign = |message: &[u8]| hosted.key.sign(message);
         while let Some(output) = agreement.poll() {
             match output {
                 Output::Keep(entry) => {
@@ -268,7 +265,7 @@ impl<S: Snapshot> Engine<S> {
                     }
                 }
                 Output::Judge(value) => {
-                    self.judge(open, (&mut seat.judging, agreement), value, now, &sign)?
+                    self.judge(open, (&mut seat.judging, agreement), value, now, &hosted.key)?
                 }
                 Output::WakeAt(at) => seat.wake = at.0,
                 // What is here and was too far ahead when it came, or had no room, is shown again.
@@ -288,8 +285,16 @@ impl<S: Snapshot> Engine<S> {
                 Output::Answer(_) => {}
                 // Both are read from the records, here as everywhere.
                 Output::Decided { .. } | Output::Evidence(_) => {}
-                Output::Doubled(_) => {
+                Output::Doubled(signed) => {
                     let (agent, id) = (hosted.agent, open.proposal.id);
+                    // Whoever holds a key that was replaced silences the seat here, which says nothing more, and not the node.
+                    if signed.statement().signing_key() != hosted.key.public() {
+                        let cause = format!(
+                            "{agent} takes no more part in closing {id}: one of its former keys said something there"
+                        );
+                        self.note(Note::NotClosed { cause });
+                        continue;
+                    }
                     self.stop_signing(format!(
                         "{agent} said something in the closing of {id} that is not here"
                     ));

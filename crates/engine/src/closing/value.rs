@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use althing_agree::{Agreement, CommitCertificate, Message, ROUND_MAX, Value};
+use althing_agree::{Agreement, CommitCertificate, Message, ROUND_MAX, SignedStatement, Value};
 use althing_ballot::{
     Choice, CloseReport, ClosedCertificate, Closing, Count, Manifest, Proposal, ReportSet, ballots_of,
     decision_of, instance, precommit_records,
@@ -223,7 +223,9 @@ impl<S: Snapshot> Engine<S> {
         }
         let signed = [&record].into_iter().chain(&reports).chain(&batches).chain(&openings);
         let mut others = self.group_records(proposal)?;
-        others.extend(self.identities_of(signed.chain(&others))?);
+        let said = commit.votes().iter().map(SignedStatement::statement);
+        let closers = said.filter(|statement| statement.key.is_some()).map(|statement| statement.closer);
+        others.extend(self.identities_of(signed.chain(&others), closers)?);
         let (network, put, commit) = (&self.network, (&record, proposal.item), commit.bytes());
         Ok(ClosedCertificate::write_item(network, put, &reports, &batches, &openings, &others, commit))
     }

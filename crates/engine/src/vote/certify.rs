@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use althing_ballot::{Certificate, Mode, Outcome, Proposal};
-use althing_record::{Record, RecordId};
+use althing_record::{AgentId, Record, RecordId};
 use althing_store::{ReadError, Snapshot, Table};
 
 use crate::engine::Engine;
@@ -66,17 +66,18 @@ impl<S: Snapshot> Engine<S> {
             }
         }
         let mut others = self.group_records(proposal)?;
-        others.extend(self.identities_of(batches.iter().chain(&others).chain([&record]))?);
+        others.extend(self.identities_of(batches.iter().chain(&others).chain([&record]), [])?);
         Ok(Certificate::write_item(&self.network, &record, proposal.item, &batches, &others))
     }
 
-    /// The identity records of those whose rotated keys signed something.
+    /// The identity records of those whose rotated keys signed something, and of others who are `rotated`.
     pub(crate) fn identities_of<'r>(
         &self,
         signed: impl IntoIterator<Item = &'r Record>,
+        rotated: impl IntoIterator<Item = AgentId>,
     ) -> Result<Vec<Record>, ReadError> {
-        let rotated: BTreeSet<_> =
-            signed.into_iter().filter(|record| record.header().key.is_some()).map(Record::agent).collect();
+        let signers = signed.into_iter().filter(|record| record.header().key.is_some()).map(Record::agent);
+        let rotated: BTreeSet<_> = signers.chain(rotated).collect();
         let mut identities = Vec::new();
         for agent in rotated {
             for (key, _) in self.store.scan_prefix(Table::IdentityView, &agent.0, usize::MAX)? {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use althing_agree::{Agreement, Output, Value};
-use althing_record::{AgentKey, Change, Content, Draft, GroupId, Kind, Millis, Record, RecordId};
+use althing_agree::{Agreement, CommitCertificate, Output, Value};
+use althing_record::{AgentId, AgentKey, Change, Content, Draft, GroupId, Kind, Millis, Record, RecordId};
 use althing_testkit::{agent, chain, leaves, network, sign};
 
 use super::super::*;
@@ -43,21 +43,33 @@ pub(super) fn agreed(parsed: &Proposal, value: &Value, count: u8) -> Vec<u8> {
 }
 
 pub(super) fn agreed_in(network: &Network, parsed: &Proposal, value: &Value, count: u8) -> Vec<u8> {
+    let keys: Vec<_> = (1..=count).map(|n| (agent(n).agent(), agent(n))).collect();
+    agreed_by(network, parsed, value, &keys)
+}
+
+/// The same by closers with these keys.
+pub(super) fn agreed_by(
+    network: &Network,
+    parsed: &Proposal,
+    value: &Value,
+    keys: &[(AgentId, AgentKey)],
+) -> Vec<u8> {
     let instance = instance(network, parsed).unwrap();
-    let keys: Vec<AgentKey> = (1..=count).map(agent).collect();
-    let mut seats: Vec<Agreement> =
-        keys.iter().map(|key| Agreement::new(Arc::clone(&instance), Some(key.agent()), Millis(0))).collect();
-    for (seat, key) in seats.iter_mut().zip(&keys) {
-        seat.offer(Millis(0), value.clone(), &|message| key.sign(message));
+    let mut seats: Vec<Agreement> = keys
+        .iter()
+        .map(|(closer, _)| Agreement::new(Arc::clone(&instance), Some(*closer), Millis(0)))
+        .collect();
+    for (seat, (_, key)) in seats.iter_mut().zip(keys) {
+        seat.offer(Millis(0), value.clone(), key);
     }
     for _ in 0..100 {
         let mut said = Vec::new();
-        for (seat, key) in seats.iter_mut().zip(&keys) {
+        for (seat, (_, key)) in seats.iter_mut().zip(keys) {
             while let Some(output) = seat.poll() {
                 match output {
                     Output::Keep(entry) => said.push(entry.message().clone()),
                     Output::Judge(value) => {
-                        seat.judge(Millis(0), value.id(), true, &|message| key.sign(message))
+                        seat.judge(Millis(0), value.id(), true, key);
                     }
                     Output::Decided { certificate, .. } => return certificate.bytes().to_vec(),
                     Output::Send(_)
@@ -68,9 +80,9 @@ pub(super) fn agreed_in(network: &Network, parsed: &Proposal, value: &Value, cou
                 }
             }
         }
-        for (seat, key) in seats.iter_mut().zip(&keys) {
+        for (seat, (_, key)) in seats.iter_mut().zip(keys) {
             for message in &said {
-                seat.handle(Millis(0), message, &|message| key.sign(message));
+                seat.handle(Millis(0), message, key);
             }
         }
     }
@@ -339,4 +351,57 @@ fn a_groups_closed_certificate_proves_who_its_members_were() {
     let bare = ClosedCertificate { group: None, ..certificate };
     assert!(matches!(verify(&bare), Err(CertificateError::Group(_))));
     assert_eq!(write(&records[1..]), None);
+}
+
+#[test]
+fn closers_who_signed_the_agreement_with_rotated_keys_bring_their_identity() {
+    let story = tennessee(Rule::Ranked);
+    let parsed = Proposal::from_record(&story.proposal).unwrap();
+    let set = ReportSet::new(4, story.reports.iter().map(Record::id)).unwrap();
+    let value = Value::new(&set.to_bytes()).unwrap();
+    let later = |n: u8| if n > 2 { agent(n + 100) } else { agent(n) };
+    let keys: Vec<_> = (1..=4).map(|n| (agent(n).agent(), later(n))).collect();
+    let commit = agreed_by(&network(), &parsed, &value, &keys);
+    let identities: Vec<_> = (1..=4).map(|n| super::rotated(&agent(n), &agent(n + 100))).collect();
+    let write = |others: &[Record]| {
+        let Story { proposal, reports, ballots, .. } = &story;
+        ClosedCertificate::write(&network(), proposal, reports, ballots, &[], others, &commit)
+    };
+    let certificate = write(&identities.concat()).unwrap();
+    let rotated = CommitCertificate::rotated(&commit, &instance(&network(), &parsed).unwrap()).unwrap();
+    assert!(!rotated.is_empty());
+    assert_eq!(certificate.identities.len(), 2 * rotated.len(), "those of who signed with another key alone");
+    let verified = ClosedCertificate::verify(&certificate.to_bytes(), None).unwrap();
+    assert_eq!(verified.count.decides(), Outcome::Decided(3));
+    assert!(write(&[]).is_none(), "without their identity records nothing shows whose keys these are");
+
+    let without = ClosedCertificate { identities: List::default(), ..certificate.clone() };
+    let error = ClosedCertificate::verify(&without.to_bytes(), None).unwrap_err();
+    assert!(
+        matches!(&error, CertificateError::Agreement(cause) if cause.contains("is not known to be")),
+        "{error}"
+    );
+    // The rotations of another agent to the very same keys prove nothing.
+    let foreign = |n: u8| super::rotated(&agent(n + 50), &agent(n + 100));
+    let mut blobs: Vec<_> = (3..=4).flat_map(foreign).collect();
+    blobs.sort_by_key(Record::id);
+    let blobs: Vec<_> =
+        blobs.iter().map(|record| Blob::try_from(record.envelope().to_vec()).unwrap()).collect();
+    let foreign = ClosedCertificate { identities: blobs.try_into().unwrap(), ..certificate.clone() };
+    let error = ClosedCertificate::verify(&foreign.to_bytes(), None).unwrap_err();
+    assert!(matches!(error, CertificateError::Agreement(_)), "{error}");
+    let mut more: Vec<Record> = identities.concat();
+    more.retain(|record| rotated.contains(&record.agent()) || record.agent() == agent(1).agent());
+    more.sort_by_key(Record::id);
+    let blobs: Vec<_> =
+        more.iter().map(|record| Blob::try_from(record.envelope().to_vec()).unwrap()).collect();
+    let more = ClosedCertificate { identities: blobs.try_into().unwrap(), ..certificate.clone() };
+    assert_eq!(ClosedCertificate::verify(&more.to_bytes(), None), Err(CertificateError::Surplus));
+
+    let bytes = certificate.to_bytes();
+    for at in (0..bytes.len()).step_by(7) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        assert!(ClosedCertificate::verify(&changed, None).is_err(), "byte {at}");
+    }
 }
