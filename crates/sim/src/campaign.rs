@@ -72,7 +72,7 @@ pub fn run(seed: u64) -> Report {
 impl Campaign {
     fn act(&mut self) {
         let node = self.pick_node();
-        match self.sim.below(24) {
+        match self.sim.below(25) {
             0..=2 => {
                 let skill = ["translate", "summarise", "route"][self.index(3)];
                 self.sim.node(node).publish(card(skill));
@@ -107,6 +107,9 @@ impl Campaign {
             }
             23 => (0..self.sim.len()).for_each(|node| self.sim.free_disk(node)),
             18 => self.annoy(node),
+            24 => {
+                let _ = self.sim.rotate(node);
+            }
             _ => {
                 let skill = ["text", "text/translate", "text/none"][self.index(3)];
                 self.sim.node(node).find(skill, true);

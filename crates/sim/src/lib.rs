@@ -37,6 +37,7 @@ mod memo;
 mod node;
 mod oracle;
 mod receipts;
+mod rotation;
 mod shell;
 mod sim;
 mod snapshot;

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_engine::{AskNo, Engine, Gate, HostedAgent, Key, RequestNo};
-use althing_record::{AgentId, Millis, NodeId, NodeKey, RecordId};
+use althing_record::{AgentId, AgentKey, Millis, NodeId, NodeKey, RecordId};
 use althing_store::Memory;
 use althing_trust::{Demand, RatingEpoch, RowProof};
 
@@ -11,6 +11,8 @@ use crate::disk::Disk;
 pub(crate) struct Node {
     pub(crate) key: NodeKey,
     pub(crate) agents: Vec<HostedAgent>,
+    /// Keys that were made to replace theirs.
+    pub(crate) keys: Vec<AgentKey>,
     pub(crate) disk: Disk,
     /// How far its wall clock is off, in milliseconds.
     pub(crate) skew_ms: i64,

@@ -221,6 +221,9 @@ impl Sim {
     pub fn ask(&mut self, node: usize, ask: Ask) -> AskNo {
         self.asked += 1;
         let no = AskNo(self.asked);
+        if let Ask::Rotate(rotate) = &ask {
+            self.nodes[node].keys.push(rotate.key.clone());
+        }
         if let Some(life) = &mut self.nodes[node].life {
             life.asks.insert(no);
             self.handle(node, Input::Ask { no, ask });
@@ -288,12 +291,13 @@ impl Sim {
             bytes
         };
         let now = self.now(number);
+        let agents = self.serving(number);
         let node = &mut self.nodes[number];
         node.run += 1;
         let config = Config {
             network: self.network.clone(),
             node_key: node.key.clone(),
-            agents: node.agents.clone(),
+            agents,
             guard: node.disk.guard(),
             last_commit: node.disk.written(),
             expects_peers: true,

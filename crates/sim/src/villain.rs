@@ -19,12 +19,12 @@ impl Villain {
     /// The `n`th villain.
     #[must_use]
     pub fn new(n: usize) -> Self {
-        Self {
-            key: agent_key(2_000_000 + n),
-            node: node_key(2_000_000 + n).node(),
-            incarnation: Incarnation([0xbb; 8]),
-            next: 0,
-        }
+        Self::with_key(agent_key(2_000_000 + n), n)
+    }
+
+    /// One who speaks with the key of somebody, at the `n`th villain's node.
+    pub(crate) fn with_key(key: AgentKey, n: usize) -> Self {
+        Self { key, node: node_key(2_000_000 + n).node(), incarnation: Incarnation([0xbb; 8]), next: 0 }
     }
 
     /// Its agent.
@@ -95,6 +95,7 @@ impl Villain {
             round,
             value,
             valid_round: None,
+            key: None,
         };
         let map = cbor::to_vec(&statement);
         let mut signed = 15_u16.to_be_bytes().to_vec();

@@ -421,7 +421,14 @@ fn a_closer_that_was_left_rounds_behind_catches_up() {
                 .records(0, Kind::Agreement)
                 .iter()
                 .filter(|r| r.agent() != villain.agent())
-                .map(|r| AgreementBody::from_record(r).unwrap().entry(r, &instance).unwrap().slot().0)
+                .map(|r| {
+                    AgreementBody::from_record(r)
+                        .unwrap()
+                        .entry(r, &instance, althing_agree::FIRST_KEYS)
+                        .unwrap()
+                        .slot()
+                        .0
+                })
                 .max();
             if there.is_some_and(|there| there >= wanted) {
                 break;

@@ -2,16 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::OnceLock;
+
+use althing_agree::FIRST_KEYS;
 use althing_ballot::{
     BallotSeed, Choice, ClosedTerms, Electorate, GroupState, Occasion, Proposal, ProposalBody, Question,
     Rule, Sealed, Sealing, TrusteeKeys, TrusteeSecret, leaf,
 };
 use althing_card::Card;
-use althing_engine::{Config, Effect, Engine, Gate, GuardStatus, Input, MessageNo, Now, Timing};
+use althing_engine::{Config, Effect, Engine, Gate, GuardStatus, HostedAgent, Input, MessageNo, Now, Timing};
 use althing_record::{
     AgentKey, Change, Digest, Domain, Draft, GroupId, Kind, NodeId, Placement, Record, RecordId, cbor,
 };
-use althing_sim::Views;
+use althing_sim::{Sim, Views, agent_key, red_or_blue};
 use althing_store::{Batch, CommitNo, Guard, Memory};
 use althing_testkit::{
     MADE, agent, chain, founding, identity, joining, leaves, membership, network, node, rotation, sign, slot,
@@ -83,17 +86,21 @@ impl Player {
 }
 
 fn start(store: &Memory, last_commit: CommitNo) -> Engine<Memory> {
-    let config = Config {
+    let config = config(Vec::new(), GuardStatus::Ready(Guard::default()), last_commit);
+    Engine::new(config, store.clone(), [7; 32], NOW).unwrap()
+}
+
+fn config(agents: Vec<HostedAgent>, guard: GuardStatus, last_commit: CommitNo) -> Config {
+    Config {
         network: network(),
         node_key: node(1),
-        agents: Vec::new(),
-        guard: GuardStatus::Ready(Guard::default()),
+        agents,
+        guard,
         last_commit,
         expects_peers: false,
         keeps_ledger: true,
         timing: Timing::default(),
-    };
-    Engine::new(config, store.clone(), [7; 32], NOW).unwrap()
+    }
 }
 
 fn card(key: &AgentKey, event: Option<RecordId>, by: &AgentKey, revision: u64, skill: &str) -> Record {
@@ -242,6 +249,35 @@ fn sealed_records() -> Vec<Record> {
     all
 }
 
+/// All that was said in a vote of four closers, of whom three were given other keys meanwhile.
+fn rotated_records() -> &'static [Record] {
+    static RECORDS: OnceLock<Vec<Record>> = OnceLock::new();
+    RECORDS.get_or_init(|| {
+        let mut net = Sim::settled(77, 4);
+        let voters = net.agents(0..4);
+        let _ = net.rotate(1);
+        net.run_for(1_000);
+        let proposal = net.node(0).proposes(red_or_blue(&voters, 4_000));
+        net.run_for(1_000);
+        net.all_say(proposal, ["red", "red", "blue"]);
+        net.run_for(2_500);
+        let _ = net.rotate(2);
+        let _ = net.rotate(0);
+        net.run_for(20_000);
+        assert!(net.is_decided(0, proposal, "red"));
+        let kinds = [
+            Kind::Inception,
+            Kind::Rotation,
+            Kind::Proposal,
+            Kind::BallotBatch,
+            Kind::BallotAck,
+            Kind::CloseReport,
+            Kind::Agreement,
+        ];
+        kinds.into_iter().flat_map(|kind| net.records(0, kind)).collect()
+    })
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Deliver(usize),
@@ -302,6 +338,35 @@ proptest! {
         let expected = play(&records, &[], &plain);
         prop_assert_eq!(play(&records, &steps, &rest), expected);
     }
+
+    #[test]
+    fn nor_do_they_what_closers_with_several_keys_decided(
+        steps in steps(rotated_records().len()),
+        rest in Just((0..rotated_records().len()).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let records = rotated_records();
+        let plain: Vec<_> = (0..records.len()).collect();
+        let expected = play(records, &[], &plain);
+        prop_assert_eq!(play(records, &steps, &rest), expected);
+    }
+}
+
+#[test]
+fn a_vote_of_closers_with_several_keys_is_decided_whatever_came_first() {
+    use althing_store::Table;
+    let records = rotated_records();
+    let is_later = |record: &&Record| record.kind() == Kind::Agreement && record.header().key.is_some();
+    let speakers: std::collections::BTreeSet<_> =
+        records.iter().filter(is_later).map(Record::agent).collect();
+    assert!(speakers.len() > 1, "{} closers spoke with another key than their first", speakers.len());
+    // The identity records come last, and then first.
+    for order in [(0..records.len()).rev().collect::<Vec<_>>(), (0..records.len()).collect()] {
+        let (views, _) = play(records, &[], &order);
+        let tags = |tag: u8| {
+            views.rows.keys().filter(|(of, key)| *of == Table::VoteView && key.first() == Some(&tag)).count()
+        };
+        assert_eq!((tags(b'd'), tags(b'o')), (1, 0), "one decision, and nothing that waits");
+    }
 }
 
 #[test]
@@ -318,6 +383,41 @@ fn a_sealed_vote_shows_what_it_should() {
     assert_eq!((count(b'k'), count(b'x'), count(b's'), count(b'b')), (5, 5, 0, 6));
     let evidence = views.rows.keys().filter(|(of, _)| *of == Table::EvidenceView);
     assert_eq!(evidence.count(), 3);
+}
+
+#[test]
+fn a_statement_in_the_guard_waits_for_the_keys_that_it_shows() {
+    use althing_ballot::{AgreementBody, BallotError, instance};
+    use althing_store::Table;
+    let records = rotated_records();
+    let of = |kind: Kind| records.iter().filter(move |record| record.kind() == kind);
+    let proposal = of(Kind::Proposal).next().unwrap();
+    let instance = instance(&network(), &Proposal::from_record(proposal).unwrap()).unwrap();
+    let waits = |record: &&Record| {
+        let part = AgreementBody::from_record(record).unwrap();
+        let said = part.entry(record, &instance, FIRST_KEYS);
+        record.header().key.is_none() && matches!(said, Err(BallotError::UnknownKey(_)))
+    };
+    let kept = of(Kind::Agreement).find(waits).expect("a precommit that rests on prevotes by other keys");
+    let (agents, pending) = (vec![kept.agent()], vec![kept.bytes().to_vec()]);
+    let hosted = agents.iter().map(|agent| {
+        let key = (0..4).map(agent_key).find(|key| key.agent() == *agent).unwrap();
+        HostedAgent { agent: *agent, key, recovery_key_hash: Digest([7; 32]) }
+    });
+    let store = Memory::default();
+    let guard = Guard { pending, ..Guard::default() };
+    let config = config(hosted.collect(), GuardStatus::Ready(guard), CommitNo(0));
+    let mut player = Player::new();
+    player.engine = Engine::new(config, store.clone(), [7; 32], NOW).unwrap();
+    player.store = store;
+    let rows = |player: &Player, tag: u8| {
+        let (views, _) = player.sees();
+        views.rows.keys().filter(|(of, key)| *of == Table::VoteView && key.first() == Some(&tag)).count()
+    };
+    player.deliver(proposal);
+    assert_eq!((rows(&player, b'o'), rows(&player, b'w')), (1, 0));
+    of(Kind::Inception).chain(of(Kind::Rotation)).for_each(|record| player.deliver(record));
+    assert_eq!((rows(&player, b'o'), rows(&player, b'w')), (0, 1));
 }
 
 /// The records of the group stand each at the beginning of a chain, which is a fork of its author's.

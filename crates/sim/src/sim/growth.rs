@@ -106,6 +106,7 @@ impl Sim {
         self.nodes.push(Node {
             key,
             agents,
+            keys: Vec::new(),
             disk,
             skew_ms,
             life: None,
