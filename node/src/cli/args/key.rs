@@ -13,12 +13,13 @@ Examples:
 The agent stays the same: its did, ratings, groups and votes. Its recovery key
 signs the record that names the new key, so it has to be in the home, and is
 used up: a new one is made. Card and lease are signed anew at once, and calls
-go on. The former key counts for nothing that is made after this; the node
+go on. Cards and calls under the former key are refused from then on; the node
 forgets both former keys. Interrupted, it is finished by running it again.
 
-The node has to run. Other hosts of the agent need the new key files too. An
-agent that closes votes, or keeps keys of sealed ones, cannot do so with
-another key than its first: let such votes end before.
+The node has to run. Other hosts of the agent need the new key files too. The
+agent goes on closing votes, and opens here what was sealed for it. Whoever has
+the former key can still speak in votes beside it, as one voter or closer: what
+it says otherwise than the agent is proved, `althing evidence ls` shows it.
 
 Exit code 1: the recovery key is not here, or is not the one that the agent's
 identity names.")]
