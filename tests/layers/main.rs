@@ -71,6 +71,7 @@ const PURE_OUTSIDE: &[&str] = &[
     "chacha20poly1305",
     "ciborium-io",
     "ciborium-ll",
+    "curve25519-dalek",
     "ed25519-dalek",
     "hex",
     "hkdf",
