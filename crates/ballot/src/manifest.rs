@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use althing_record::{AgentId, NetworkId, RecordId};
 
+use crate::sealed::Points;
 use crate::{Choice, CloseReport, Closing, Occasion, Opened, Openings, Proposal, Sealed};
 
 /// What closers agree on: the ids of as many close reports as are needed, ascending.
@@ -128,13 +129,14 @@ impl Manifest {
                 return Err(Unopened { voter, found, needed });
             }
         }
+        let points = Points::of(self.sealed().map(|(_, sealed)| sealed));
         let mut opened = Self { choices: BTreeMap::new(), ..self };
         for (voter, choice) in self.choices {
             let Choice::Sealed(sealed) = choice else {
                 opened.choices.insert(voter, choice);
                 continue;
             };
-            match sealed.open(&Occasion { network, proposal, voter }, openings) {
+            match sealed.open_among(&Occasion { network, proposal, voter }, openings, &points) {
                 Opened::Waiting { found, needed } => return Err(Unopened { voter, found, needed }),
                 Opened::Invalid(_) => {
                     opened.invalid.insert(voter);

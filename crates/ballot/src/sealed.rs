@@ -7,6 +7,7 @@
 
 mod kept;
 mod open;
+mod points;
 mod seal;
 
 use althing_record::cbor::DecodeError;
@@ -20,6 +21,7 @@ use crate::sealing::TRUSTEES_MAX;
 
 pub use kept::Keeping;
 pub use open::Opened;
+pub(crate) use points::Points;
 pub use seal::{BallotSeed, TrusteeKeys};
 
 /// An ephemeral key and which trustees the ballot is sealed for.

@@ -1,9 +1,12 @@
+use std::collections::BTreeMap;
+
 use althing_record::cbor::{self, Limits};
 use sharks::{Share, Sharks};
-use x25519_dalek::PublicKey;
+use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
-use super::seal::{BallotSeed, TrusteeKeys, cipher, decrypt, make, share_cipher};
+use super::points::{Point, Points};
+use super::seal::{BallotSeed, TrusteeKeys, cipher, decrypt, ephemeral_of, make, share_cipher};
 use super::{Occasion, PADDED_LEN, Sealed};
 use crate::{Choice, Openings, Proposal};
 
@@ -34,6 +37,11 @@ impl Sealed {
     /// Opens a ballot with the secrets that there are. With enough of them, which ones does not matter.
     #[must_use]
     pub fn open(&self, occasion: &Occasion<'_>, openings: &Openings) -> Opened {
+        self.open_among(occasion, openings, &Points::default())
+    }
+
+    /// The same for one of many ballots, with tables of the keys that they are sealed with.
+    pub(crate) fn open_among(&self, occasion: &Occasion<'_>, openings: &Openings, points: &Points) -> Opened {
         let Some(sealing) = occasion.proposal.sealing() else {
             return Opened::Invalid("the proposal takes no sealed ballots");
         };
@@ -48,20 +56,23 @@ impl Sealed {
             .collect();
         let bound = occasion.bytes();
         let ephemeral = self.ephemeral();
-        let mut points: Vec<Share> = Vec::with_capacity(threshold);
+        let point = Point::new(ephemeral);
+        let mut agreed: BTreeMap<u8, Zeroizing<[u8; 32]>> = BTreeMap::new();
+        let mut values: Vec<Share> = Vec::with_capacity(threshold);
         for (share, secret) in secrets {
-            let shared = secret.x25519().diffie_hellman(&PublicKey::from(ephemeral));
+            let shared = point.agree(&secret.x25519());
             let value = share_cipher(&shared, occasion, share.place, &ephemeral, &share.key)
                 .and_then(|cipher| decrypt(&cipher, share.encrypted, &bound));
             let Some(value) = value else { return Opened::Invalid("a share is not for its trustee") };
-            let point = Zeroizing::new([&[share.place + 1][..], &value].concat());
-            match Share::try_from(&point[..]) {
-                Ok(point) => points.push(point),
+            agreed.insert(share.place, shared);
+            let value = Zeroizing::new([&[share.place + 1][..], &value].concat());
+            match Share::try_from(&value[..]) {
+                Ok(value) => values.push(value),
                 Err(_) => return Opened::Invalid("a share is not for its trustee"),
             }
         }
         let Ok(threshold) = u8::try_from(threshold) else { return Opened::Invalid("too many trustees") };
-        let key = Sharks(threshold).recover(&points).ok().map(Zeroizing::new);
+        let key = Sharks(threshold).recover(&values).ok().map(Zeroizing::new);
         let key: Option<Zeroizing<[u8; 32]>> =
             key.and_then(|key| Some(Zeroizing::new(<[u8; 32]>::try_from(&key[..]).ok()?)));
         let core = key.and_then(|key| decrypt(&cipher(&key), self.core(), &bound));
@@ -73,7 +84,15 @@ impl Sealed {
             return Opened::Invalid("there is no choice in it");
         };
         let keys: TrusteeKeys = self.shares().map(|share| (share.place, share.key)).collect();
-        let again = make(occasion, usize::from(threshold), &keys, padded, &BallotSeed::from_slice(seed));
+        let seed = BallotSeed::from_slice(seed);
+        if PublicKey::from(&ephemeral_of(occasion, &seed)).to_bytes() != ephemeral {
+            return Opened::Invalid("it does not follow from its seed");
+        }
+        // With both sides' secrets known, what the trustee agreed on with the voter is what the voter did with the trustee.
+        let agree = |place: u8, secret: &StaticSecret, key: &[u8; 32]| {
+            agreed.get(&place).cloned().unwrap_or_else(|| points.agree(secret, key))
+        };
+        let again = make(occasion, usize::from(threshold), &keys, padded, &seed, agree);
         if again.ok().as_deref() != Some(self.bytes()) {
             return Opened::Invalid("it does not follow from its seed");
         }

@@ -7,9 +7,10 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sha2::{Digest as _, Sha256};
 use sharks::Sharks;
-use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
+use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
+use super::points::agree;
 use super::{Occasion, PADDED_LEN, SEALED_BYTES_MAX, Sealed, derive};
 use crate::{BallotError, Choice};
 
@@ -82,7 +83,8 @@ impl Sealed {
     ) -> Result<Self, BallotError> {
         let sealing = occasion.proposal.sealing();
         let threshold = sealing.map_or(0, |sealing| sealing.threshold());
-        let sealed = Self(make(occasion, threshold, keys, &*pad(choice)?, seed)?.into());
+        let agree = |_, secret: &StaticSecret, key: &[u8; 32]| agree(secret, key);
+        let sealed = Self(make(occasion, threshold, keys, &*pad(choice)?, seed, agree)?.into());
         match sealed.misfit(occasion.proposal) {
             None => Ok(sealed),
             Some(cause) => Err(BallotError::Choice(cause)),
@@ -90,17 +92,24 @@ impl Sealed {
     }
 }
 
-/// The bytes of a sealed ballot. The same arguments always give the same bytes.
+/// The ephemeral secret of a ballot.
+pub(super) fn ephemeral_of(occasion: &Occasion<'_>, seed: &BallotSeed) -> StaticSecret {
+    StaticSecret::from(*seed.derive(b"althing/sealed/1/ephemeral", &occasion.bytes()))
+}
+
+/// The bytes of a sealed ballot. The same arguments always give the same bytes. `agree`: X25519 of the ephemeral secret and
+/// the key of the trustee at a place.
 pub(super) fn make(
     occasion: &Occasion<'_>,
     threshold: usize,
     keys: &TrusteeKeys,
     padded: &[u8; PADDED_LEN],
     seed: &BallotSeed,
+    agree: impl Fn(u8, &StaticSecret, &[u8; 32]) -> Zeroizing<[u8; 32]>,
 ) -> Result<Vec<u8>, BallotError> {
     let bound = occasion.bytes();
     let key = seed.derive(b"althing/sealed/1/key", &bound);
-    let ephemeral = StaticSecret::from(*seed.derive(b"althing/sealed/1/ephemeral", &bound));
+    let ephemeral = ephemeral_of(occasion, seed);
     let public = PublicKey::from(&ephemeral).to_bytes();
     let mut random = ChaCha20Rng::from_seed(*seed.derive(b"althing/sealed/1/polynomial", &bound));
     let threshold =
@@ -112,8 +121,8 @@ pub(super) fn make(
     for (place, share) in (0..16_u8).zip(Sharks(threshold).dealer_rng(&key[..], &mut random)) {
         let Some(trustee) = keys.get(&place) else { continue };
         let share = Zeroizing::new(Vec::from(&share));
-        let shared = ephemeral.diffie_hellman(&PublicKey::from(*trustee));
-        if !shared.was_contributory() {
+        let shared = agree(place, &ephemeral, trustee);
+        if *shared == [0; 32] {
             return Err(BallotError::Choice("a trustee's key is weak (small order)".to_owned()));
         }
         let cipher = share_cipher(&shared, occasion, place, &public, trustee)
@@ -130,7 +139,7 @@ pub(super) fn make(
 
 /// What encrypts the share for one trustee; `None` if there is no such trustee.
 pub(super) fn share_cipher(
-    shared: &SharedSecret,
+    shared: &[u8; 32],
     occasion: &Occasion<'_>,
     place: u8,
     ephemeral: &[u8; 32],
@@ -138,7 +147,7 @@ pub(super) fn share_cipher(
 ) -> Option<ChaCha20Poly1305> {
     let trustee = occasion.proposal.sealing()?.trustees().get(usize::from(place))?;
     let info: [&[u8]; 5] = [b"althing/sealed/1/share", &occasion.bytes(), &trustee.0, ephemeral, trustee_key];
-    Some(cipher(&derive(shared.as_bytes(), &info)))
+    Some(cipher(&derive(shared, &info)))
 }
 
 pub(super) fn cipher(key: &[u8; 32]) -> ChaCha20Poly1305 {

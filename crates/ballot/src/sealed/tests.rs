@@ -3,7 +3,9 @@ use althing_testkit::{agent, chain, foreign_network, network, sign};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharks::Sharks;
+use x25519_dalek::StaticSecret;
 
+use super::points::agree;
 use super::seal::make;
 use super::*;
 use crate::{
@@ -184,8 +186,9 @@ fn a_malicious_ballot_is_invalid_whichever_trustees_open_it() {
         padded[1..=choice.len()].copy_from_slice(choice);
         padded
     };
+    let plain = |_, secret: &StaticSecret, key: &[u8; 32]| agree(secret, key);
     let made = |threshold, padded: &[u8; PADDED_LEN], keys: &TrusteeKeys| {
-        Sealed::from_bytes(&make(&occasion, threshold, keys, padded, &seed).unwrap()).unwrap()
+        Sealed::from_bytes(&make(&occasion, threshold, keys, padded, &seed, plain).unwrap()).unwrap()
     };
     let yes = padded(&cbor::to_vec(&YES));
     let honest = made(2, &yes, &keys);
