@@ -152,8 +152,9 @@ async fn connection<S>(
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(transport);
         request.extensions_mut().insert(streams.clone());
-        let app = app.clone();
-        async move { Ok::<_, Infallible>(app.answer(request).await) }
+        // The connection keeps room for what is given here, also while a response is long silent.
+        let answering = Box::pin(app.clone().answer(request));
+        async move { Ok::<_, Infallible>(answering.await) }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
