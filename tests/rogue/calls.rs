@@ -211,7 +211,7 @@ async fn of_a_thousand_calls_at_once_as_many_are_taken_as_may_be_and_the_node_li
     let (keep, _kept) = mpsc::channel(1);
     let dial = Arc::new(Swarm(beside.net.clone()));
     let limits = althing_tunnel::Limits::default();
-    let keys = KeyBook::new(network(), Arc::new(|_| Ok(Vec::new())));
+    let keys = KeyBook::new(network(), Arc::new(|_| Ok(Vec::new())), Arc::new(|_| {}));
     let caller = Caller::new(dial, keys, beside.net.id(), Arc::new(now), &limits, (Meter::default(), keep));
     let signer = Arc::new(Signer::of(&beside.key));
     let by = Identity::new(beside.key.agent(), Arc::new(beside.key.clone()), signer);
