@@ -31,6 +31,10 @@ const CHECKS_MAX: usize = 64;
 /// Most attestations on later rating epochs that are left out for masses: it is the event loop that reads them.
 const LATER_MAX: usize = 1_024;
 
+/// How long nothing is weighed after something was, in milliseconds: whoever attests again and again must not have a node do
+/// nothing else while a client waits.
+const REST_MS: u64 = 250;
+
 /// How many rating epochs back masses can be computed.
 pub(crate) const MASS_EPOCHS: u64 = 64;
 
@@ -46,6 +50,8 @@ pub(crate) struct Masses {
     is_outdated: bool,
     /// Before then nothing is checked, on the clock of [`Now::ticks`].
     not_before: u64,
+    /// Before then nothing is weighed for who waits, on the same clock.
+    rests_until: u64,
 }
 
 /// Trust and scores at the end of one rating epoch, by agent, of those who have any trust; no evidence takes part.
@@ -72,7 +78,9 @@ impl MassTable {
 impl Masses {
     /// When the engine wants to look at it again.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        (self.job.is_none() && !self.checks.is_empty()).then_some(self.not_before)
+        let checks = (!self.checks.is_empty()).then_some(self.not_before);
+        let waiting = (!self.waiting.is_empty()).then_some(self.rests_until);
+        checks.into_iter().chain(waiting).min().filter(|_| self.job.is_none())
     }
 
     /// An attestation on a rating epoch came: what was computed of it and of later ones may be no more.
@@ -165,7 +173,9 @@ impl<S: Snapshot> Engine<S> {
         }
         self.check_masses(now)?;
         match self.masses.waiting.front() {
-            Some((epoch, ..)) if self.masses.job.is_none() => self.start_weighing(*epoch),
+            Some((epoch, ..)) if self.masses.job.is_none() && now.ticks >= self.masses.rests_until => {
+                self.start_weighing(*epoch)
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -192,6 +202,7 @@ impl<S: Snapshot> Engine<S> {
     /// The job is done: what waited for it goes on.
     pub(crate) fn on_masses_done(&mut self, table: &ScoreTable, now: Now) -> Result<(), ReadError> {
         let Some((_, epoch)) = self.masses.job.take() else { return Ok(()) };
+        self.masses.rests_until = now.ticks.saturating_add(REST_MS);
         let masses = table.network().map(MassTable::of).unwrap_or_default();
         self.masses.tables.insert(epoch, Arc::new(masses));
         while self.masses.tables.len() > TABLES_MAX {
