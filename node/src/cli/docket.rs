@@ -227,6 +227,9 @@ fn docket_page(docket: &api::Docket) -> Result<Page, Failure> {
         ("made", summary.made.clone()),
         ("closes", summary.closes.clone()),
     ]);
+    vote::show_group(docket.group.as_ref(), docket.group_head.as_ref(), &mut text);
+    let weights = docket.voters.iter().map(|voter| voter.weight);
+    vote::holders::show(docket.holders.as_ref(), weights, &mut text);
     let rows: Vec<Vec<String>> = docket
         .asked
         .iter()

@@ -1,5 +1,5 @@
 mod audit;
-mod holders;
+pub(super) mod holders;
 mod result;
 mod sealed;
 
@@ -302,10 +302,8 @@ pub(super) fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
         let effect = if pardon.entitled { "" } else { ", without effect: others decide on pardons" };
         text.pairs(&[("pardons", format!("{} ({cases} cases{effect})", pardon.agent))]);
     }
-    if let (Some(group), Some(head)) = (&summary.group, &summary.group_head) {
-        text.pairs(&[("group", group.clone()), ("after", head.clone())]);
-    }
-    holders::show(vote, &mut text);
+    show_group(summary.group.as_ref(), summary.group_head.as_ref(), &mut text);
+    holders::show(vote.holders.as_ref(), vote.voters.iter().map(|voter| voter.weight), &mut text);
     let is_shut = sealed::is_shut(summary);
     let votes = |votes: u64| if is_shut { "sealed".to_owned() } else { votes.to_string() };
     let mut rows: Vec<Vec<String>> =
@@ -345,6 +343,13 @@ pub(super) fn vote_page(vote: &api::Vote) -> Result<Page, Failure> {
     let heads: &[&str] = if is_weighted { &["VOTER", "WEIGHT", "CHOICE"] } else { &["VOTER", "CHOICE"] };
     text.line("").table(heads, &rows);
     Page::new(vote, text)
+}
+
+/// Shows whose members vote, if they are a group's.
+pub(super) fn show_group(group: Option<&String>, head: Option<&String>, text: &mut Text) {
+    if let (Some(group), Some(head)) = (group, head) {
+        text.pairs(&[("group", group.clone()), ("after", head.clone())]);
+    }
 }
 
 /// One round of a count on a line.

@@ -1,6 +1,7 @@
+use althing_ballot::GroupState;
 use althing_record::{AgentId, Millis, RecordId};
 
-use crate::{ClosingTerms, OptionTally, ProposalDraft, Said, VoteState};
+use crate::{ClosingTerms, HoldersShown, OptionTally, ProposalDraft, Said, VoteState};
 
 /// What a docket says before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +61,10 @@ pub struct DocketState {
     pub threshold: Option<u64>,
     /// How many cheating voters, or closers of a Closed decision, it survives.
     pub tolerates: u64,
+    /// The group whose members vote, after one of its changes.
+    pub group: Option<GroupState>,
+    /// Of which skill the voters are holders, and whether this node computes the same of them.
+    pub holders: Option<HoldersShown>,
     /// The electorate.
     pub voters: Vec<DocketVoter>,
     /// The questions that were asked for, in order.

@@ -238,7 +238,8 @@ impl<S: Snapshot> Engine<S> {
             });
         }
         let (threshold, tolerates) = (docket.terms.threshold(), self.tolerates(&docket.terms));
-        let shown = DocketState { summary, closing, threshold, tolerates, voters, questions };
+        let (group, holders) = (docket.terms.electorate.group(), self.holders_shown(&docket.terms, now)?);
+        let shown = DocketState { summary, closing, threshold, tolerates, group, holders, voters, questions };
         self.answer(no, Answer::Docket(Box::new(shown)));
         Ok(())
     }

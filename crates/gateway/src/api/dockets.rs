@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::votes::vote_state;
 use super::{
-    BallotRequest, BallotRequestError, Closing, Document, OptionVotes, ProposeError, ProposeRequest,
+    BallotRequest, BallotRequestError, Closing, Document, Holders, OptionVotes, ProposeError, ProposeRequest,
     VoteState, document, rfc3339,
 };
 
@@ -182,6 +182,15 @@ pub struct Docket {
     pub threshold: Option<u64>,
     /// How many cheating voters, or closers of a closed decision, it survives.
     pub tolerates: u64,
+    /// The group whose members vote, if it is a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The record after which they were its members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_head: Option<String>,
+    /// Of which skill they are holders, if they vote by reputation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holders: Option<Holders>,
     /// The electorate.
     pub voters: Vec<DocketVoter>,
     /// How a closed decision is closed.
@@ -200,6 +209,9 @@ impl From<althing_engine::DocketState> for Docket {
             summary: docket.summary.into(),
             threshold: docket.threshold,
             tolerates: docket.tolerates,
+            group: docket.group.map(|state| state.group.to_string()),
+            group_head: docket.group.map(|state| state.head.to_string()),
+            holders: docket.holders.map(Holders::from),
             voters: docket
                 .voters
                 .into_iter()

@@ -148,6 +148,8 @@ pub(crate) fn docket() -> engine::DocketState {
         closing: None,
         threshold: Some(2),
         tolerates: 0,
+        group: Some(althing_ballot::GroupState { group: GROUP, head: CARD }),
+        holders: None,
         voters: vec![engine::DocketVoter { agent: HOSTED, weight: 1, answered: true, acks: 0 }],
         questions: vec![engine::QuestionState {
             number: 1,

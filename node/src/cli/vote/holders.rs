@@ -2,10 +2,16 @@ use althing_gateway::api::{self, ElectorateCheck};
 
 use crate::cli::page::Text;
 
-/// Shows of which skill the voters are holders, who was capped, and whether the node computes the same.
-pub(super) fn show(vote: &api::Vote, text: &mut Text) {
-    let Some(holders) = &vote.holders else { return };
-    let total: u64 = vote.voters.iter().map(|voter| voter.weight).sum();
+/// Shows of which skill the voters are holders, who was capped, and whether the node computes the same. `weights`: those of
+/// all voters.
+pub(in crate::cli) fn show(
+    holders: Option<&api::Holders>,
+    weights: impl ExactSizeIterator<Item = u64>,
+    text: &mut Text,
+) {
+    let Some(holders) = holders else { return };
+    let voters = weights.len();
+    let total: u64 = weights.sum();
     let least = match holders.score_min {
         0 => String::new(),
         score => format!(" with a score of {}.{:03} or more", score / 1_000, score % 1_000),
@@ -19,7 +25,7 @@ pub(super) fn show(vote: &api::Vote, text: &mut Text) {
                 holders.rating_epoch, holders.cap
             ),
         ),
-        ("checked", checked(holders, vote.voters.len())),
+        ("checked", checked(holders, voters)),
     ]);
     let capped: Vec<_> =
         holders.capped.iter().map(|one| vec![one.agent.clone(), one.mass.to_string()]).collect();
