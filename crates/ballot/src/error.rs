@@ -48,6 +48,9 @@ pub enum BallotError {
     /// The options cannot be used.
     #[error("options: {0}")]
     Options(String),
+    /// It would stay open for too long.
+    #[error("a closed vote is open for {0} ms, at most {max} are allowed", max = crate::WINDOW_MS_MAX)]
+    Window(u64),
     /// The rule cannot be used.
     #[error("rule: {0}")]
     Rule(String),

@@ -71,7 +71,9 @@ pub use holders::{
 pub use manifest::{Manifest, ReportSet, Unopened, reported};
 pub use pardon::{PARDONED_MAX, Pardon, pardoners};
 pub use part::AgreementBody;
-pub use proposal::{ClosedTerms, Mode, OPTIONS_MAX, Proposal, ProposalBody, QUESTION_BYTES_MAX, Question};
+pub use proposal::{
+    ClosedTerms, Mode, OPTIONS_MAX, Proposal, ProposalBody, QUESTION_BYTES_MAX, Question, WINDOW_MS_MAX,
+};
 pub use put_at::PutAt;
 pub use report::{ACKS_MAX, Ack, AckBody, CloseReport, ReportBody};
 pub use rule::{Rule, direct_threshold};

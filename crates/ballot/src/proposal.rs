@@ -13,6 +13,9 @@ pub const QUESTION_BYTES_MAX: usize = 1_024;
 /// Most options.
 pub const OPTIONS_MAX: usize = 64;
 
+/// Longest time that a Closed vote is open, in milliseconds: 31 days. Its closers keep it in memory for so long.
+pub const WINDOW_MS_MAX: u64 = 31 * 24 * 3_600_000;
+
 /// Modes on the wire.
 const DIRECT: u64 = 1;
 const CLOSED: u64 = 2;
@@ -237,6 +240,9 @@ impl ProposalBody {
     }
 
     fn closing(&self, rule: Rule, electorate: &Electorate) -> Result<Closing, BallotError> {
+        if self.window_ms > WINDOW_MS_MAX {
+            return Err(BallotError::Window(self.window_ms));
+        }
         if let Rule::Approvals(_) = rule {
             return Err(BallotError::Rule("a number of approvals is a rule of direct decisions".into()));
         }

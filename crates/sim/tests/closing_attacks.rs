@@ -358,7 +358,7 @@ fn a_batch_for_many_votes_does_not_overflow_the_vote_guard() {
             options: &[],
             rule: Rule::Majority,
             electorate: &electorate,
-            window_ms: 1 << 40,
+            window_ms: 1 << 31,
             nonce: n.to_be_bytes(),
         };
         let body = ProposalBody::closed(&question, &ClosedTerms::default()).unwrap();

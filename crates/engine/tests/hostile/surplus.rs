@@ -84,7 +84,7 @@ fn closed(rule: Rule, sealing: Option<Sealing>) -> Record {
         options: &options,
         rule,
         electorate: &electorate,
-        window_ms: 1 << 40,
+        window_ms: 1 << 31,
         nonce: [0; 8],
     };
     put(&ProposalBody::closed(&question, &ClosedTerms { sealing, ..ClosedTerms::default() }).unwrap())
