@@ -10,6 +10,7 @@ mod propose;
 mod scores;
 mod show;
 mod step;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -52,10 +53,14 @@ struct Link {
 #[derive(Clone, Copy, Debug)]
 struct Known {
     motion: Motion,
+    /// Who made it.
+    mover: AgentId,
     /// Whether it was passed; none: it is not decided.
     passed: Option<bool>,
     /// Whether its checkpoint is one of the chain.
     is_link: bool,
+    /// Whether it was rejected and a member here had said yes: what it struck out is disputed.
+    is_disputed: bool,
     /// When it was first looked at, on the clock of [`Now::ticks`].
     seen: Option<u64>,
 }
@@ -88,8 +93,8 @@ pub(crate) struct Checkpoints {
     waiting: BTreeSet<(RatingEpoch, RecordId)>,
     /// Rows that were demanded and not proved in time.
     unproved: BTreeSet<Unproved>,
-    /// Scores of proposed checkpoints and of the newest one that were computed here; none: they are others than the
-    /// checkpoint says.
+    /// Scores of the newest checkpoint that were computed here, and of those whose motions are undecided; none: they are
+    /// others than the checkpoint says.
     judged: BTreeMap<RecordId, Option<Arc<Computed>>>,
     /// Scores at the newest checkpoint that peers proved.
     fetched: BTreeMap<AgentId, (Standing, NodeId)>,
@@ -138,6 +143,19 @@ impl Checkpoints {
     /// The newest checkpoint whose attestations are all here.
     fn tip(&self) -> Option<&Link> {
         self.chain.get(self.applied.checked_sub(1)?)
+    }
+
+    /// Whether a proposal moves for a checkpoint in a place of the chain that is known.
+    pub(crate) fn is_motion(&self, proposal: RecordId) -> bool {
+        self.motions.contains_key(&proposal)
+    }
+
+    /// Motions for what follows the newest checkpoint that are not decided.
+    pub(crate) fn undecided(&self) -> Vec<RecordId> {
+        let prev = self.chain.last().map(|link| link.checkpoint);
+        let open =
+            self.motions.iter().filter(|(_, known)| known.passed.is_none() && known.motion.prev == prev);
+        open.map(|(id, _)| *id).collect()
     }
 
     fn is_applied(&self) -> bool {
@@ -244,33 +262,36 @@ impl<S: Snapshot> Engine<S> {
 
     /// A proposal is in the view; it may move for a checkpoint.
     pub(crate) fn fold_motion(&mut self, id: RecordId) -> Result<(), ReadError> {
-        let Some(proposal) = self.proposal(id)? else { return Ok(()) };
-        if proposal.subject.is_none() || !self.has_checkpoints() {
+        if !self.has_checkpoints() {
             return Ok(());
         }
-        if let Some(motion) = Motion::read(&proposal, &self.network)
-            && self.checkpoints.place_after(motion.prev).is_some()
-        {
-            let passed = self.is_carried(&proposal)?;
-            self.know(id, motion, passed);
+        let Some(proposal) = self.proposal(id)?.filter(|proposal| proposal.subject.is_some()) else {
+            return Ok(());
+        };
+        let Some(record) = self.record(id)? else { return Ok(()) };
+        match Motion::read(&record, &self.network) {
+            Some(motion) if self.checkpoints.place_after(motion.prev).is_some() => {
+                self.know(&proposal, motion)
+            }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
-    fn know(&mut self, id: RecordId, motion: Motion, passed: Option<bool>) {
-        self.checkpoints.motions.entry(id).or_insert(Known { motion, passed, is_link: false, seen: None });
-        self.checkpoints.is_news = true;
+    fn know(&mut self, proposal: &Proposal, motion: Motion) -> Result<(), ReadError> {
+        let (id, mover) = (proposal.id, proposal.proposer);
+        let known = Known { motion, mover, passed: None, is_link: false, is_disputed: false, seen: None };
+        self.checkpoints.motions.entry(id).or_insert(known);
+        self.closings.note_motion(id);
+        self.note_motion(proposal)
     }
 
     /// Finds the motions for what follows a checkpoint. Strangers may have put proposals on the same subject.
     fn load_motions(&mut self, prev: Option<RecordId>) -> Result<(), ReadError> {
         let Some(subject) = Motion::key(&self.network, prev) else { return Ok(()) };
         for id in proposals_on(&self.store, subject, usize::MAX)? {
-            let Some(proposal) = self.proposal(id)? else { continue };
-            if let Some(motion) = Motion::read(&proposal, &self.network).filter(|motion| motion.prev == prev)
-            {
-                let passed = self.is_carried(&proposal)?;
-                self.know(id, motion, passed);
+            let (Some(proposal), Some(record)) = (self.proposal(id)?, self.record(id)?) else { continue };
+            if let Some(motion) = Motion::read(&record, &self.network).filter(|motion| motion.prev == prev) {
+                self.know(&proposal, motion)?;
             }
         }
         Ok(())
@@ -288,10 +309,17 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn note_motion(&mut self, proposal: &Proposal) -> Result<(), ReadError> {
         if self.checkpoints.motions.contains_key(&proposal.id) {
             let passed = self.is_carried(proposal)?;
-            if let Some(known) = self.checkpoints.motions.get_mut(&proposal.id) {
-                known.passed = passed;
+            let is_disputed = passed == Some(false) && self.is_wanted_here(proposal.id)?;
+            let state = &mut self.checkpoints;
+            if let Some(known) = state.motions.get_mut(&proposal.id) {
+                (known.passed, known.is_disputed) = (passed, is_disputed);
+                let checkpoint = known.motion.checkpoint;
+                if passed == Some(false) && state.chain.last().is_none_or(|tip| tip.checkpoint != checkpoint)
+                {
+                    state.judged.remove(&checkpoint);
+                }
             }
-            self.checkpoints.is_news = true;
+            state.is_news = true;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! from the records alone: enough precommits for one value. It does not matter who tells of it.
 
 mod hear;
+mod motions;
 mod resume;
 mod say;
 mod value;
@@ -79,6 +80,12 @@ pub(crate) struct Closings {
     fresh: Vec<RecordId>,
     /// Whether some were not taken up because there was no room.
     crowded: bool,
+    /// Motions for checkpoints that may be taken up now.
+    motions: BTreeSet<RecordId>,
+    /// Whether one was not taken up because there was no room.
+    motions_wait: bool,
+    /// When these were last looked for, on the clock of [`Now::ticks`].
+    motions_looked: u64,
     /// When those that wait were last looked for, on the clock of [`Now::ticks`].
     looked: u64,
     /// Those of which something could not be kept: they are taken up anew.

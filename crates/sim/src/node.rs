@@ -38,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) receipts: BTreeMap<RecordId, Shown>,
     /// How many demands it has no room for.
     pub(crate) busy: u32,
+    /// To whom alone it shows those under a record.
+    pub(crate) shown_to: BTreeMap<RecordId, Vec<usize>>,
     /// Whether it holds nothing of what raters publish.
     pub(crate) lacks_ledger: bool,
     /// What its clients were told is done.

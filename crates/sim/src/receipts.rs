@@ -22,6 +22,11 @@ impl Sim {
         self.nodes[node].busy = demands;
     }
 
+    /// From now on a node shows the receipts under an attestation to these nodes alone.
+    pub fn show_only_to(&mut self, node: usize, record: RecordId, to: &[usize]) {
+        self.nodes[node].shown_to.insert(record, to.to_vec());
+    }
+
     /// The rows of a rating epoch that a node that runs has not had proved.
     ///
     /// # Panics
@@ -55,7 +60,11 @@ impl Sim {
             self.respond(node, reply, Response::Busy.to_bytes());
             return;
         }
-        let shown = self.nodes[node].receipts.get(&demanded.said.id);
+        let record = demanded.said.id;
+        let asker = self.replies.get(&reply).map(|(asker, ..)| *asker);
+        let hides = |to: &Vec<usize>| asker.is_none_or(|asker| !to.contains(&asker));
+        let is_hidden = self.nodes[node].shown_to.get(&record).is_some_and(hides);
+        let shown = self.nodes[node].receipts.get(&record).filter(|_| !is_hidden);
         let show = |demand: &Demand| Some(cbor::to_vec(&shown?(demand)?));
         let proofs = demanded.demands.iter().map(show).collect();
         self.respond(node, reply, Response::Proofs { proofs }.to_bytes());

@@ -2,82 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use althing_ballot::{Choice, ClosedTerms, Electorate, ProposalBody, Question, Rule, Subject, leaf};
-use althing_engine::{
-    Answer, Ask, AttestationsBody, CheckpointShown, Q32, ReputationAsk, Taken, Unproved, VoteState,
+mod committee;
+
+use althing_ballot::{Choice, leaf};
+use althing_engine::{Answer, Ask, CheckpointShown, Q32, ReputationAsk, Taken, Unproved, VoteState};
+use althing_record::{AgentId, Content, Digest, Kind, RecordId};
+use althing_sim::{Links, Sim, agent_key};
+use althing_trust::{CheckpointBody, CheckpointChanges, RatingEpoch};
+
+use committee::{
+    EPOCH_MS, LIAR, attest, body, checkpoints, ended, governed, import, link, motion, params,
+    run_to_next_epoch, said, spread,
 };
-use althing_record::cbor::{self, Encode, Writer};
-use althing_record::{
-    AgentId, Content, Digest, Draft, Incarnation, Kind, Millis, Placement, PlacementRule, Record, RecordId,
-};
-use althing_sim::{Links, Sim, WALL_START, agent_key};
-use althing_trust::{CheckpointBody, CheckpointChanges, Params, RatingEpoch};
-
-const EPOCH_MS: u64 = 60_000;
-
-/// A member of the committee that has no node: it signs what it likes.
-const LIAR: usize = 50;
-
-fn wall(net: &Sim) -> Millis {
-    WALL_START.plus(net.time())
-}
-
-/// The rating epoch that ended last.
-fn ended(net: &Sim) -> RatingEpoch {
-    RatingEpoch(RatingEpoch::of(wall(net), net.network().genesis()).0 - 1)
-}
-
-/// Two anchors, a committee of the first agents and a checkpoint for every rating epoch.
-fn governed(seed: u64, members: &[usize], nodes: usize) -> Sim {
-    let committee = members.iter().map(|n| agent_key(*n).agent()).collect();
-    let net = Sim::seed(seed).rated(EPOCH_MS, 2).checkpointed(committee, EPOCH_MS).undemanding();
-    let mut net = net.nodes(nodes);
-    net.run_for(5_000);
-    net
-}
-
-/// What one agent says of ten calls to another, of which so many went well.
-fn said(epoch: RatingEpoch, of: usize, ok: u8) -> AttestationsBody {
-    let mut rows = Writer::default();
-    let uint = |to: &mut Writer, value: u64| to.uint(value);
-    [0, 0, 10, u64::from(ok), u64::from(ok) * 100, 10].into_iter().for_each(|value| uint(&mut rows, value));
-    let mut tops = Writer::default();
-    uint(&mut tops, 10);
-    tops.bytes(&[ok; 32]);
-    AttestationsBody {
-        rating_epoch: epoch.0,
-        agents: agent_key(of).agent().0.to_vec().try_into().unwrap(),
-        skills: vec![].try_into().unwrap(),
-        rows: rows.into_bytes().try_into().unwrap(),
-        tops: tops.into_bytes().try_into().unwrap(),
-        receipts_root: Digest([ok; 32]),
-    }
-}
-
-/// Has a node say how its agent's calls of a rating epoch went.
-fn attest_on(net: &mut Sim, node: usize, epoch: RatingEpoch, of: usize, ok: u8) -> RecordId {
-    let body = Box::new(said(epoch, of, ok));
-    let no = net.ask(node, Ask::Attest { agent: agent_key(node).agent(), body });
-    let answer = net.answer(no);
-    let Answer::Attested(id) = answer else { panic!("{answer:?}") };
-    id
-}
-
-fn attest(net: &mut Sim, node: usize, of: usize, ok: u8) -> RecordId {
-    attest_on(net, node, ended(net), of, ok)
-}
-
-/// Runs to shortly after the end of the present rating epoch: nobody has moved for a checkpoint of it.
-fn run_to_next_epoch(net: &mut Sim) {
-    let into = wall(net).since(net.network().genesis().created) % EPOCH_MS;
-    net.run_for(EPOCH_MS + 1_000 - into);
-}
-
-fn checkpoints(net: &mut Sim, node: usize) -> Vec<CheckpointShown> {
-    let no = net.ask(node, Ask::Reputation(ReputationAsk::Checkpoints { limit: 100 }));
-    let Answer::Checkpoints(shown) = net.answer(no) else { panic!("no checkpoints") };
-    shown
-}
 
 /// The checkpoints, oldest first, which are the same on all nodes and agree with what each computed.
 fn same_checkpoints(net: &mut Sim) -> Vec<CheckpointShown> {
@@ -97,70 +33,17 @@ fn network_root(net: &Sim, node: usize) -> Digest {
     net.scores(node).unwrap().network().unwrap().root()
 }
 
-/// A link of a chain of somebody who signs what it likes.
-fn link(net: &Sim, by: usize, kind: Kind, seq: u64, content: Content) -> Record {
-    let PlacementRule::Chain { stream, .. } = kind.placement() else { panic!("no chain") };
-    let draft = Draft {
-        agent: agent_key(by).agent(),
-        key_event: None,
-        group: None,
-        kind,
-        placement: Placement::Chain {
-            stream: stream.try_into().unwrap(),
-            incarnation: Some(Incarnation([0xbb; 8])),
-            seq,
-            prev: (seq > 0).then_some(RecordId([9; 32])),
-        },
-        made: wall(net),
-        expires: None,
-        content,
-    };
-    draft.sign(&agent_key(by), net.network()).unwrap()
-}
-
-fn body(body: &impl Encode) -> Content {
-    Content::Body(cbor::to_vec(body))
-}
-
-fn import(net: &mut Sim, node: usize, record: &Record) {
-    let no = net.ask(node, Ask::Import { records: vec![record.clone()] });
-    let Answer::Imported(taken) = net.answer(no) else { panic!("no import") };
-    assert_eq!(taken, [Taken::New]);
-}
-
-/// The proposal by which a committee decides on a checkpoint, made by hand.
-fn motion(net: &Sim, prev: Option<RecordId>, checkpoint: RecordId, window_ms: u64) -> ProposalBody {
-    let electorate = Electorate::equal(net.network().genesis().committee.to_vec()).unwrap();
-    let question = Question {
-        text: &format!("checkpoint {checkpoint}"),
-        options: &[],
-        rule: Rule::SuperMajority { num: 2, den: 3 },
-        electorate: &electorate,
-        window_ms,
-        nonce: [3; 8],
-    };
-    let terms = ClosedTerms { by_committee: true, ..ClosedTerms::default() };
-    let prev = prev.map_or_else(|| "nothing".to_owned(), |prev| prev.to_string());
-    let subject = Subject::new(&format!("checkpoint after {prev}"), None).unwrap();
-    ProposalBody { subject: Some(subject), ..ProposalBody::closed(&question, &terms).unwrap() }
-}
-
-/// A checkpoint of a liar, and its motion, taken in by node 0.
+/// A checkpoint of a liar, and its motion, taken in by every node.
 fn lie(net: &mut Sim, seq: u64, prev: Option<RecordId>, checkpoint: &CheckpointBody) -> RecordId {
     let record = link(net, LIAR, Kind::Checkpoint, seq, body(checkpoint));
-    import(net, 0, &record);
-    let motion = motion(net, prev, record.id(), 200_000);
+    spread(net, &record);
+    let motion = motion(net, prev, record.id());
     let proposal = link(net, LIAR, Kind::Proposal, 2 * seq, body(&motion));
-    import(net, 0, &proposal);
+    spread(net, &proposal);
     let yes = Content::Leaves(vec![leaf(proposal.id(), &Choice::Option(0))]);
     let ballot = link(net, LIAR, Kind::BallotBatch, 2 * seq + 1, yes);
-    import(net, 0, &ballot);
+    spread(net, &ballot);
     proposal.id()
-}
-
-fn params(net: &Sim) -> Digest {
-    let anchors = net.network().genesis().anchors.iter().copied().collect();
-    Params { anchors, ..Params::default() }.hash()
 }
 
 fn state(net: &mut Sim, node: usize, proposal: RecordId) -> VoteState {
@@ -362,14 +245,15 @@ fn a_member_that_proposes_something_else_than_all_compute_is_outvoted_by_name() 
         let told = net.log()[from..].iter().filter(|line| line.contains(cause)).count();
         assert!(told >= 3, "three members say why: {cause}\n{}", net.log()[from..].join("\n"));
     }
-    // What is not here is waited for. In the end the liar alone has voted, and one yes is not enough.
+    // What is not here is waited for. In the end the liar alone has voted, and one yes is no quorum.
     let missing = taken(&[(epoch, RecordId([5; 32]))]).body(epoch, prev, root, params(&net)).unwrap();
     let future = taken(&[]).body(RatingEpoch(epoch.0 + 100), prev, root, params(&net)).unwrap();
     for (seq, checkpoint) in [(20, missing), (21, future)] {
         let proposal = lie(&mut net, seq, prev, &checkpoint);
         // Half a minute until a reconciliation brings it, its window, and 20 s.
         net.run_for(30_000 + 200_000 + 20_000);
-        assert_eq!(state(&mut net, 4, proposal), VoteState::Decided { option: "yes".into() });
+        let rejected = VoteState::Rejected { cause: "no quorum".into() };
+        assert_eq!(state(&mut net, 4, proposal), rejected);
         assert_eq!(choice(&mut net, 4, proposal, 1), Vec::<String>::new());
     }
     assert_eq!(same_checkpoints(&mut net), chain);
@@ -391,10 +275,10 @@ fn proposals_of_strangers_on_the_same_subject_are_no_motions() {
     let no = net.ask(0, Ask::Import { records: vec![record.clone()] });
     let Answer::Imported(taken) = net.answer(no) else { panic!("no import") };
     assert!(matches!(&taken[0], Taken::Unwanted(cause) if cause.contains("does not decide")), "{taken:?}");
-    let motion = motion(&net, None, record.id(), 600_000);
+    let motion = motion(&net, None, record.id());
     let proposal = link(&net, stranger, Kind::Proposal, 1, body(&motion));
-    import(&mut net, 0, &proposal);
-    net.run_for(100_000);
+    spread(&mut net, &proposal);
+    net.run_for(10_000);
     assert_eq!(choice(&mut net, 1, proposal.id(), 0), Vec::<String>::new(), "nobody votes by itself");
     for node in 0..3 {
         let no = net.node(node).cast(proposal.id(), "yes");
@@ -421,17 +305,17 @@ fn a_struck_row_counts_nothing_on_any_node_whenever_it_came() {
     let new = RatingEpoch(tip.epoch.0 + 1);
     let checkpoint = changes.body(new, Some(tip.checkpoint), (Digest([6; 32]), 3), params(&net)).unwrap();
     let record = link(&net, LIAR, Kind::Checkpoint, 1, body(&checkpoint));
-    let motion = motion(&net, Some(tip.checkpoint), record.id(), 600_000);
+    let motion = motion(&net, Some(tip.checkpoint), record.id());
     let proposal = link(&net, LIAR, Kind::Proposal, 1, body(&motion));
-    import(&mut net, 0, &proposal);
-    net.run_for(100_000);
+    spread(&mut net, &proposal);
+    net.run_for(5_000);
     for node in 0..3 {
         let no = net.node(node).cast(proposal.id(), "yes");
         assert!(matches!(net.answer(no), Answer::Cast { .. }));
     }
     let yes = Content::Leaves(vec![leaf(proposal.id(), &Choice::Option(0))]);
     let ballot = link(&net, LIAR, Kind::BallotBatch, 2, yes);
-    import(&mut net, 0, &ballot);
+    spread(&mut net, &ballot);
     net.run_for(100_000);
     assert_eq!(checkpoints(&mut net, 5).len(), 1, "what was decided is not here");
     import(&mut net, 0, &record);

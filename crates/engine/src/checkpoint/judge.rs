@@ -43,9 +43,7 @@ impl<S: Snapshot> Engine<S> {
         if members.is_empty() {
             return Ok(());
         }
-        let open = self.checkpoints.motions.iter().filter(|(_, known)| known.passed.is_none());
-        let open: Vec<_> = open.map(|(id, known)| (*id, known.motion)).collect();
-        for (id, motion) in open {
+        for (id, motion) in self.checkpoints.looked_at(&self.network) {
             let mut silent = Vec::new();
             for member in &members {
                 if ballots_for(&self.store, id, Some(member.agent))?.is_empty() {
@@ -98,6 +96,13 @@ impl<S: Snapshot> Engine<S> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a member here said yes to a motion.
+    pub(super) fn is_wanted_here(&self, motion: RecordId) -> Result<bool, ReadError> {
+        let cast = ballots_for(&self.store, motion, None)?;
+        let yes = cast.iter().filter(|cast| cast.ballot.choice == Choice::Option(YES));
+        Ok(yes.into_iter().any(|cast| self.hosted(cast.ballot.voter).is_some()))
     }
 
     /// Whether a member said yes to a motion in this place that may still be passed.

@@ -1,8 +1,7 @@
 use althing_ballot::{
-    BallotError, CLOSERS_MAX, ClosedTerms, Closing, Electorate, Proposal, ProposalBody, Question, Quorum,
-    Rule, Subject,
+    BallotError, CLOSERS_MAX, ClosedTerms, Closing, Electorate, ProposalBody, Question, Quorum, Rule, Subject,
 };
-use althing_record::{AgentId, Digest, Network, RecordId};
+use althing_record::{AgentId, Digest, Kind, Network, Record, RecordId};
 
 /// How the question of a motion begins; the checkpoint's id follows.
 const QUESTION: &str = "checkpoint ";
@@ -13,6 +12,10 @@ const NOTHING: &str = "nothing";
 
 /// How much of what is cast has to be for it.
 const RULE: Rule = Rule::SuperMajority { num: 2, den: 3 };
+
+/// How long the members have to vote, in milliseconds: a quarter of a rating epoch within these.
+const WINDOW_MS_MIN: u64 = 5_000;
+const WINDOW_MS_MAX: u64 = 600_000;
 
 /// A proposal by which the network's committee decides on a checkpoint. It has one form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,42 +34,34 @@ pub(super) fn committee(network: &Network) -> Vec<AgentId> {
     committee
 }
 
+/// How long the members have to vote, in milliseconds.
+pub(super) fn window_ms(network: &Network) -> u64 {
+    (network.genesis().rating_epoch_ms / 4).clamp(WINDOW_MS_MIN, WINDOW_MS_MAX)
+}
+
 /// How many of `members` must say yes: so many that two such sets share an honest member.
 pub(super) fn yes_needed(members: usize) -> usize {
     Closing::reports_needed(members)
 }
 
 impl Motion {
-    /// What a proposal moves, if it is a motion for a checkpoint.
-    pub(super) fn read(proposal: &Proposal, network: &Network) -> Option<Self> {
-        let committee = committee(network);
-        let closing = proposal.closing()?;
-        let checkpoint = proposal.question.strip_prefix(QUESTION)?.parse().ok()?;
-        let name = proposal.subject.as_ref()?.name.strip_prefix(SUBJECT)?;
-        let prev = if name == NOTHING { None } else { Some(name.parse().ok()?) };
-        // Another spelling of the same id would be another subject.
-        if subject(prev).ok()?.name != proposal.subject.as_ref()?.name {
+    /// What a record moves, if it is a motion for a checkpoint: a proposal in exactly the form of [`Motion::body`]. So no
+    /// member can make a vote that stays open for longer than others do, or that ends otherwise.
+    pub(super) fn read(record: &Record, network: &Network) -> Option<Self> {
+        let has_place = record.kind() == Kind::Proposal && record.group().is_none();
+        if !has_place || committee(network).binary_search(&record.agent()).is_err() {
             return None;
         }
-        let is_open = closing.by_committee && !closing.delegation && closing.sealing.is_none();
-        let has_form = is_open
-            && proposal.item.is_none()
-            && proposal.group.is_none()
-            && proposal.rule == RULE
-            && proposal.options == ["yes", "no"]
-            && proposal.against == Some(1)
-            && committee.binary_search(&proposal.proposer).is_ok()
-            && Electorate::equal(committee).is_ok_and(|electorate| electorate == proposal.electorate);
-        has_form.then_some(Self { prev, checkpoint })
+        let body: ProposalBody = record.body().ok()?;
+        let checkpoint = body.question.strip_prefix(QUESTION)?.parse().ok()?;
+        let name = body.subject.as_ref()?.name.strip_prefix(SUBJECT)?;
+        let prev = if name == NOTHING { None } else { Some(name.parse().ok()?) };
+        let motion = Self { prev, checkpoint };
+        motion.body(network, body.nonce).is_ok_and(|form| form == body).then_some(motion)
     }
 
     /// The proposal.
-    pub(super) fn body(
-        &self,
-        network: &Network,
-        window_ms: u64,
-        nonce: [u8; 8],
-    ) -> Result<ProposalBody, BallotError> {
+    pub(super) fn body(&self, network: &Network, nonce: [u8; 8]) -> Result<ProposalBody, BallotError> {
         let committee = committee(network);
         let members = committee.len();
         let question = Question {
@@ -74,7 +69,7 @@ impl Motion {
             options: &[],
             rule: RULE,
             electorate: &Electorate::equal(committee)?,
-            window_ms,
+            window_ms: window_ms(network),
             nonce,
         };
         let quorum = Some(Quorum::Weight(yes_needed(members) as u64));

@@ -1,22 +1,20 @@
 //! What the committee's members here propose: by turns, and the next one when nobody did.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use althing_record::{Content, Domain, Kind, RecordId, cbor};
 use althing_store::{ReadError, Snapshot};
-use althing_trust::{CHANGES_MAX, CheckpointChanges, Ledger, Params, RatingEpoch, TAKEN_MAX};
+use althing_trust::{CHANGES_MAX, CheckpointChanges, Ledger, Params, RatingEpoch, TAKEN_MAX, Unproved};
 use rand_core::Rng;
 
-use super::motion::Motion;
+use super::motion::{Motion, window_ms, yes_needed};
 use super::scores::Computed;
+use super::turns::Turns;
 use super::{LOOK_MS, Work, committee};
 use crate::engine::Engine;
 use crate::publish::SignError;
 use crate::{HostedAgent, Note, Now, RefusalKind};
-
-/// How long the members have to vote, in milliseconds: a quarter of a rating epoch within these.
-const WINDOW_MS_MIN: u64 = 5_000;
-const WINDOW_MS_MAX: u64 = 600_000;
 
 /// How long attestations of a rating epoch are waited for at most, in milliseconds; else for a fifth of one.
 const SETTLE_MS_MAX: u64 = 120_000;
@@ -46,8 +44,9 @@ impl<S: Snapshot> Engine<S> {
             self.wake_checkpoints(next);
             return Ok(());
         };
-        let (prev, waits) = self.open_motions(now.ticks);
-        let changes = self.changes(epoch)?;
+        let turns = Turns::of(&self.checkpoints, &self.network);
+        let (prev, waits) = self.open_motions(&turns, now.ticks);
+        let changes = self.changes(epoch, prev)?;
         let is_alone = committee(&self.network).iter().all(|member| self.hosted(*member).is_some());
         let may_speak =
             is_alone || [Domain::Ledger, Domain::Ratings].iter().all(|of| self.reconciler.has_synced(*of));
@@ -58,7 +57,7 @@ impl<S: Snapshot> Engine<S> {
             return Ok(());
         }
         let since = *self.checkpoints.due_since.get_or_insert(now.ticks);
-        let Some((member, at)) = self.turn(&members, prev, since) else { return Ok(()) };
+        let Some((member, at)) = self.turn(&members, &turns, since) else { return Ok(()) };
         if at > now.ticks || self.checkpoints.job.is_some() {
             self.wake_checkpoints(at.max(now.ticks + LOOK_MS));
             return Ok(());
@@ -95,43 +94,47 @@ impl<S: Snapshot> Engine<S> {
         (due.map(RatingEpoch), now.ticks.saturating_add(at.since(wall)).saturating_add(1))
     }
 
-    /// What the next checkpoint follows, and whether a motion for it may still be passed.
-    fn open_motions(&self, ticks: u64) -> (Option<RecordId>, bool) {
+    /// What the next checkpoint follows, and whether a motion for it may still be passed that others wait for.
+    fn open_motions(&self, turns: &Turns, ticks: u64) -> (Option<RecordId>, bool) {
         let prev = self.checkpoints.chain.last().map(|link| link.checkpoint);
-        let patience = 4 * self.window_ms();
+        let patience = 4 * window_ms(&self.network);
         let waits = self.checkpoints.motions.values().any(|known| {
             let until = known.seen.unwrap_or(ticks).saturating_add(patience);
-            known.motion.prev == prev && known.passed.is_none() && ticks < until
+            let is_open = known.motion.prev == prev && known.passed.is_none() && ticks < until;
+            is_open && turns.is_awaited(known.mover)
         });
         (prev, waits)
     }
 
-    fn window_ms(&self) -> u64 {
-        (self.network.genesis().rating_epoch_ms / 4).clamp(WINDOW_MS_MIN, WINDOW_MS_MAX)
-    }
-
     /// Which member here proposes, and when: the one whose turn it is at once, those after it when it was silent.
-    fn turn(
-        &self,
-        members: &[HostedAgent],
-        prev: Option<RecordId>,
-        since: u64,
-    ) -> Option<(HostedAgent, u64)> {
-        let committee = committee(&self.network);
-        let moved = self.checkpoints.motions.values().filter(|known| known.motion.prev == prev).count();
-        let first = (self.checkpoints.chain.len() + moved) % committee.len().max(1);
-        let turns = members.iter().filter_map(|member| {
-            let place = committee.binary_search(&member.agent).ok()?;
-            let distance = (place + committee.len() - first) % committee.len();
-            Some((distance, member))
-        });
-        let (distance, member) = turns.min_by_key(|(distance, _)| *distance)?;
-        let wait = u64::try_from(distance).unwrap_or(u64::MAX).saturating_mul(2 * self.window_ms());
+    fn turn(&self, members: &[HostedAgent], turns: &Turns, since: u64) -> Option<(HostedAgent, u64)> {
+        let places = members.iter().filter_map(|member| Some((turns.place(member.agent)?, member)));
+        let (place, member) = places.min_by_key(|(place, _)| *place)?;
+        let wait = u64::try_from(place).unwrap_or(u64::MAX).saturating_mul(2 * window_ms(&self.network));
         Some((member.clone(), since.saturating_add(wait)))
     }
 
+    /// The rows that the next checkpoint may strike out, as far as this node knows. Of what was moved in this place in vain
+    /// with the yes of a member here, others hold proofs; and once the motions of so many members failed that one of them is
+    /// honest, no row may hold the rest up any longer.
+    fn undisputed(&self, epoch: RatingEpoch, prev: Option<RecordId>) -> Result<Vec<Unproved>, ReadError> {
+        let motions = self.checkpoints.motions.values().filter(|known| known.motion.prev == prev);
+        let rejected: Vec<_> = motions.filter(|known| known.passed == Some(false)).collect();
+        let members = committee(&self.network).len();
+        let movers: BTreeSet<_> = rejected.iter().map(|known| known.mover).collect();
+        if movers.len() > members - yes_needed(members) {
+            return Ok(Vec::new());
+        }
+        let mut disputed = BTreeSet::new();
+        for known in rejected.iter().filter(|known| known.is_disputed) {
+            let checkpoint = self.checkpoint(known.motion.checkpoint)?;
+            disputed.extend(checkpoint.into_iter().flat_map(|checkpoint| checkpoint.changes.unproved));
+        }
+        Ok(self.unproved(epoch).filter(|row| !disputed.contains(row)).collect())
+    }
+
     /// What is new up to a rating epoch, as far as one checkpoint has room for it.
-    fn changes(&self, epoch: RatingEpoch) -> Result<CheckpointChanges, ReadError> {
+    fn changes(&self, epoch: RatingEpoch, prev: Option<RecordId>) -> Result<CheckpointChanges, ReadError> {
         let horizon = Ledger::horizon(epoch);
         let state = &self.checkpoints;
         let waiting = state.waiting.range((horizon, RecordId([0; 32]))..);
@@ -140,7 +143,7 @@ impl<S: Snapshot> Engine<S> {
             taken: waiting.take_while(|(of, _)| *of <= epoch).take(TAKEN_MAX).copied().collect(),
             slashed: accused.difference(&state.slashed).take(CHANGES_MAX).copied().collect(),
             cleared: state.slashed.difference(&accused).take(CHANGES_MAX).copied().collect(),
-            unproved: self.unproved(epoch).take(CHANGES_MAX).collect(),
+            unproved: self.undisputed(epoch, prev)?.into_iter().take(CHANGES_MAX).collect(),
         })
     }
 
@@ -151,7 +154,8 @@ impl<S: Snapshot> Engine<S> {
         computed: &Arc<Computed>,
         now: Now,
     ) -> Result<(), ReadError> {
-        let (prev, waits) = self.open_motions(now.ticks);
+        let turns = Turns::of(&self.checkpoints, &self.network);
+        let (prev, waits) = self.open_motions(&turns, now.ticks);
         if prev != draft.prev || waits {
             return Ok(());
         }
@@ -162,12 +166,11 @@ impl<S: Snapshot> Engine<S> {
         };
         let mut nonce = [0; 8];
         self.random.fill_bytes(&mut nonce);
-        let window_ms = self.window_ms();
         let content = Content::Body(cbor::to_vec(&body));
         let signed = self.sign_link(&draft.member, Kind::Checkpoint, content, now).and_then(|record| {
             let motion = Motion { prev, checkpoint: record.id() };
             self.checkpoints.judged.insert(record.id(), Some(Arc::clone(computed)));
-            let body = motion.body(&self.network, window_ms, nonce);
+            let body = motion.body(&self.network, nonce);
             let body = body.map_err(|error| SignError::Refused(RefusalKind::Internal, error.to_string()))?;
             self.sign_link(&draft.member, Kind::Proposal, Content::Body(cbor::to_vec(&body)), now)
         });

@@ -26,6 +26,8 @@ impl<S: Snapshot> Engine<S> {
                     acknowledge(open, ballot, batch);
                     self.closings.ready.insert(ballot.proposal);
                 }
+            } else if self.checkpoints.is_motion(ballot.proposal) {
+                self.closings.note_motion(ballot.proposal);
             }
             self.note_closed(ballot.proposal)?;
         }

@@ -21,7 +21,8 @@ use crate::{HostedAgent, Note, Now};
 impl<S: Snapshot> Engine<S> {
     /// Takes up the Closed votes that are not decided and that this node's agents close.
     pub(crate) fn resume_closings(&mut self, now: Now) -> Result<(), ReadError> {
-        for id in open_closings(&self.store, WAITING_MAX)? {
+        let motions = self.checkpoints.undecided();
+        for id in motions.into_iter().chain(open_closings(&self.store, WAITING_MAX)?) {
             if let Some(proposal) = self.proposal(id)? {
                 self.open_closing(&proposal, true, now)?;
             }
@@ -48,7 +49,12 @@ impl<S: Snapshot> Engine<S> {
         if hosted.is_empty() || is_known {
             return Ok(());
         }
-        if self.closings.open.len() >= OPEN_MAX || self.has_enough_of(proposal) {
+        if self.checkpoints.is_motion(proposal.id) {
+            if !self.has_room_for_motion(proposal)? {
+                self.closings.motions_wait = true;
+                return Ok(());
+            }
+        } else if self.closings.open.len() >= OPEN_MAX || self.has_enough_of(proposal) {
             self.closings.crowded = true;
             return Ok(());
         }

@@ -25,6 +25,7 @@ impl<S: Snapshot> Engine<S> {
                 self.open_closing(&proposal, false, now)?;
             }
         }
+        self.open_motions_late(now)?;
         let is_time = now.ticks >= self.closings.looked.saturating_add(LOOK_MS);
         if self.closings.crowded && is_time && self.closings.open.len() <= OPEN_MAX / 4 * 3 {
             (self.closings.crowded, self.closings.looked) = (false, now.ticks);

@@ -119,6 +119,7 @@ impl Sim {
             neighbours,
             receipts: BTreeMap::new(),
             busy: 0,
+            shown_to: BTreeMap::new(),
             promises: Vec::new(),
             is_copied: false,
             lacks_ledger,

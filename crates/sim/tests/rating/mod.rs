@@ -22,7 +22,7 @@ pub(crate) fn ended(net: &Sim) -> RatingEpoch {
 }
 
 /// So many calls of one node's agent to another's in a rating epoch, which all end so.
-fn calls(
+pub(crate) fn calls(
     net: &Sim,
     [by, to]: [usize; 2],
     epoch: RatingEpoch,
