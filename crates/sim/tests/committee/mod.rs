@@ -4,7 +4,7 @@ use althing_ballot::{ClosedTerms, Electorate, ProposalBody, Question, Quorum, Ru
 use althing_engine::{Answer, Ask, AttestationsBody, CheckpointShown, ReputationAsk, Taken};
 use althing_record::cbor::{self, Encode, Writer};
 use althing_record::{
-    AgentId, Content, Digest, Draft, Incarnation, Kind, Millis, Placement, PlacementRule, Record, RecordId,
+    Content, Digest, Draft, Incarnation, Kind, Millis, Placement, PlacementRule, Record, RecordId,
 };
 use althing_sim::{Sim, WALL_START, agent_key};
 use althing_trust::{Params, RatingEpoch};
