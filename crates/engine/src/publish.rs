@@ -96,8 +96,20 @@ impl<S: Snapshot> Engine<S> {
         body: impl FnOnce(&Self, u64) -> Vec<u8>,
         now: Now,
     ) -> Result<Record, SignError> {
-        let made = self.signing_time(now);
         let last = self.slot_head(&slot_key(hosted.agent, kind, name))?.map_or(0, |head| head.revision);
+        self.sign_slot_after(last, hosted, (kind, name, lifetime_ms), body, now)
+    }
+
+    /// The same after a revision that may be gone from here.
+    pub(crate) fn sign_slot_after(
+        &mut self,
+        last: u64,
+        hosted: &HostedAgent,
+        (kind, name, lifetime_ms): (Kind, &str, u64),
+        body: impl FnOnce(&Self, u64) -> Vec<u8>,
+        now: Now,
+    ) -> Result<Record, SignError> {
+        let made = self.signing_time(now);
         let revision = last.saturating_add(1).max(made.0);
         let expires = made.plus(lifetime_ms);
         let history = self.key_history(hosted.agent)?;

@@ -11,7 +11,7 @@ use althing_store::{ReadError, Snapshot, Table};
 use crate::admit::Admission;
 use crate::engine::Engine;
 use crate::publish::SignError;
-use crate::rows::StoredRecord;
+use crate::rows::{StoredRecord, slot_key};
 use crate::{Answer, AskNo, HostedAgent, Now, RefusalKind};
 
 /// What [`crate::Ask::Rotate`] wants.
@@ -87,6 +87,7 @@ impl<S: Snapshot> Engine<S> {
             return Ok(());
         }
         let card = self.own_card(agent, now)?.map(|card| card.body());
+        let last = self.slot_head(&slot_key(agent, Kind::Card, ""))?.map_or(0, |head| head.revision);
         let history = self.key_history(agent)?;
         if history.current_key() != rotate.key.public() {
             match self.sign_rotation(&history, &rotate, now) {
@@ -114,7 +115,7 @@ impl<S: Snapshot> Engine<S> {
         };
         let has_card = card.is_some();
         if let Some(card) = card {
-            self.publish_anew(&hosted, cbor::to_vec(&card), now)?;
+            self.publish_anew(&hosted, cbor::to_vec(&card), last, now)?;
         }
         let history = self.key_history(agent)?;
         let mut identity = Vec::new();
@@ -181,9 +182,17 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// What the former key signed is gone with it: the agent is found and called on as soon as this is known.
-    fn publish_anew(&mut self, hosted: &HostedAgent, body: Vec<u8>, now: Now) -> Result<(), ReadError> {
+    /// The card's revision goes on from the `last` one, whatever the clock says.
+    fn publish_anew(
+        &mut self,
+        hosted: &HostedAgent,
+        body: Vec<u8>,
+        last: u64,
+        now: Now,
+    ) -> Result<(), ReadError> {
+        let slot = (Kind::Card, "", CARD_LIFETIME_MS);
         // A failure leaves the agent without a card; the answer to the next wish for one says why.
-        match self.sign_slot(hosted, Kind::Card, "", CARD_LIFETIME_MS, |_, _| body, now) {
+        match self.sign_slot_after(last, hosted, slot, |_, _| body, now) {
             Ok(_) | Err(SignError::Refused(..)) => {}
             Err(SignError::Read(error)) => return Err(error),
         }
