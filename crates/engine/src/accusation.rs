@@ -91,12 +91,14 @@ impl<S: Snapshot> Engine<S> {
                 }
             }
         }
+        self.cases.get_mut().note_case(key.clone());
         self.put(Table::EvidenceView, key, said.id.0.to_vec());
         let kept = self.store.scan_prefix(Table::EvidenceView, &prefix, DOUBLE_ACCEPTS_MAX + 1)?;
         if kept.len() > DOUBLE_ACCEPTS_MAX
             && let Some((first, row)) = kept.into_iter().next()
         {
             self.drop_accusation(&row)?;
+            self.cases.get_mut().note_case(first.clone());
             self.delete(Table::EvidenceView, first);
         }
         self.ratings.note_change();

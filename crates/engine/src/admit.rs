@@ -314,6 +314,7 @@ impl<S: Snapshot> Engine<S> {
                 let known = !self.store.scan_prefix(Table::IdentityView, &record.agent().0, 1)?.is_empty();
                 self.put(Table::IdentityView, identity_key(record.agent(), id), Vec::new());
                 self.histories.borrow_mut().remove(&record.agent());
+                self.note_keys(record.agent());
                 self.dockets.forget_counts(record.agent());
                 self.groups.forget_tips();
                 self.tell_identity(record, known, before)?;

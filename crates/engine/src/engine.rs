@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::announce::Announcer;
+use crate::cases::Cases;
 use crate::checkpoint::{Checkpoints, ScoreAsk};
 use crate::closing::Closings;
 use crate::docket::Dockets;
@@ -88,6 +89,7 @@ pub struct Engine<S> {
     pub(crate) clock_offsets: BTreeMap<NodeId, i64>,
     pub(crate) clock_warned: bool,
     pub(crate) proposals: BTreeMap<RecordId, Arc<Proposal>>,
+    pub(crate) cases: RefCell<Cases>,
     pub(crate) histories: RefCell<BTreeMap<AgentId, Arc<KeyHistory>>>,
     pub(crate) announcer: Announcer,
     pub(crate) reconciler: Reconciler,
@@ -188,6 +190,7 @@ impl<S: Snapshot> Engine<S> {
             clock_offsets: BTreeMap::new(),
             clock_warned: false,
             proposals: BTreeMap::new(),
+            cases: RefCell::default(),
             histories: RefCell::default(),
             announcer: Announcer::default(),
             reconciler: Reconciler::default(),
@@ -380,6 +383,7 @@ impl<S: Snapshot> Engine<S> {
         self.check_own_chains()?;
         self.resume_groups()?;
         self.resume_sealed()?;
+        self.resume_cases()?;
         self.resume_checkpoints()?;
         self.resume_ratings()?;
         self.resume_proofs()?;

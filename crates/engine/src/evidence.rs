@@ -1,25 +1,22 @@
 //! Proven misbehaviour: which cases there are, whom they bind, and who is left to pay for them.
 
-use std::collections::BTreeMap;
-
 use althing_record::{AgentId, Record, RecordId};
 use althing_store::{ReadError, Snapshot, Table};
-use althing_trust::Slash;
 
 use crate::engine::Engine;
 use crate::rows::{DOUBLE_ACCEPT, case_id, evidence_key, offence_name};
 use crate::{EvidenceRow, Note};
 
 /// A row of [`Table::EvidenceView`].
-struct Case {
-    key: Vec<u8>,
-    agent: AgentId,
+pub(crate) struct Case {
+    pub(crate) key: Vec<u8>,
+    pub(crate) agent: AgentId,
     offence: u8,
     records: Vec<RecordId>,
 }
 
 impl Case {
-    fn read(key: &[u8], value: &[u8]) -> Option<Self> {
+    pub(crate) fn read(key: &[u8], value: &[u8]) -> Option<Self> {
         let (agent, rest) = key.split_first_chunk::<32>()?;
         let (records, []) = value.as_chunks::<32>() else { return None };
         let records = records.iter().copied().map(RecordId).collect();
@@ -49,6 +46,7 @@ impl<S: Snapshot> Engine<S> {
         }
         self.ratings.note_change();
         self.checkpoints.note_change();
+        self.cases.get_mut().note_case(key.clone());
         self.put(Table::EvidenceView, key, [first.0, second.0].concat());
         Ok(())
     }
@@ -106,29 +104,26 @@ impl<S: Snapshot> Engine<S> {
         let mut cases = Vec::new();
         self.for_each_row(Table::EvidenceView, prefix, |key, value| cases.extend(Case::read(key, value)))?;
         let mut shown = Vec::with_capacity(cases.len());
-        // Rows are by agent.
-        let mut pardons = (None, BTreeMap::new());
         for case in cases {
-            if pardons.0 != Some(case.agent) {
-                pardons = (Some(case.agent), self.pardons_of(case.agent)?);
-            }
-            let history = self.key_history(case.agent)?;
-            let binds = match case.keys() {
-                Some(keys) => keys.iter().all(|key| history.speaks(key)),
-                None => self.binds(case.agent, &case.records)?,
-            };
+            let (binds, pardoned_by) = self.case_standing(&case)?;
             if binds {
-                let id = case_id(&case.key);
                 shown.push(EvidenceRow {
                     agent: case.agent,
-                    case: id,
+                    case: case_id(&case.key),
                     offence: offence_name(case.offence).to_owned(),
                     records: case.records,
-                    pardoned_by: pardons.1.get(&id).copied(),
+                    pardoned_by,
                 });
             }
         }
         Ok(shown)
+    }
+
+    /// Whether a case binds, as far as is known now.
+    pub(crate) fn case_binds(&self, case: &Case) -> Result<bool, ReadError> {
+        let Some(keys) = case.keys() else { return self.binds(case.agent, &case.records) };
+        let history = self.key_history(case.agent)?;
+        Ok(keys.iter().all(|key| history.speaks(key)))
     }
 
     /// Whether all records were signed by keys that speak for the agent: what a thief signed after the recovery key
@@ -143,11 +138,5 @@ impl<S: Snapshot> Engine<S> {
             }
         }
         Ok(true)
-    }
-
-    /// What proven misbehaviour takes from whose score.
-    pub(crate) fn slashes(&self) -> Result<BTreeMap<AgentId, Slash>, ReadError> {
-        let unpardoned = self.evidence()?.into_iter().filter(|row| row.pardoned_by.is_none());
-        Ok(unpardoned.map(|row| (row.agent, Slash::Zero)).collect())
     }
 }

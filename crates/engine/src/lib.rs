@@ -18,6 +18,7 @@ mod ask;
 mod body;
 mod bulk;
 mod card_index;
+mod cases;
 mod checkpoint;
 mod closing;
 mod config;

@@ -16,6 +16,9 @@ const GRANTED: u8 = b'g';
 /// Why a client cannot ask for a pardon, and what to do about it.
 type Reason = (RefusalKind, String, &'static str);
 
+/// Forgiven cases, and by which proposal.
+pub(crate) type Pardons = BTreeMap<Digest, RecordId>;
+
 /// The outcome that forgives: "yes".
 const PASSED: Outcome = Outcome::Decided(0);
 
@@ -125,6 +128,7 @@ impl<S: Snapshot> Engine<S> {
     pub(crate) fn note_pardon(&mut self, proposal: &Proposal) -> Result<(), ReadError> {
         let Some(pardon) = proposal.grants(self.network.genesis()) else { return Ok(()) };
         let key = [&[GRANTED][..], &pardon.agent.0, &proposal.id.0].concat();
+        self.cases.get_mut().note_pardon(pardon.agent);
         if self.store.get(Table::VoteView, &key)?.is_some() {
             self.ratings.note_change();
             self.checkpoints.note_change();
@@ -147,8 +151,8 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// The cases of an agent that are forgiven, and by which decided proposal; of several by the one with the lowest id.
-    pub(crate) fn pardons_of(&self, agent: AgentId) -> Result<BTreeMap<Digest, RecordId>, ReadError> {
-        let mut pardons = BTreeMap::new();
+    pub(crate) fn pardons_of(&self, agent: AgentId) -> Result<Pardons, ReadError> {
+        let mut pardons = Pardons::new();
         let mut granted = Vec::new();
         self.for_each_row(Table::VoteView, &[&[GRANTED][..], &agent.0].concat(), |key, _| {
             granted.extend(key.get(33..).and_then(|id| RecordId::try_from(id).ok()));

@@ -82,7 +82,7 @@ impl<S: Snapshot> Engine<S> {
             records: domains.iter().map(|domain| domain.records).sum(),
             cards,
             proposals: self.count(Table::VoteView, b"p")?,
-            evidence: self.evidence()?.len() as u64,
+            evidence: self.evidence_count()?,
             domains,
             peers: self.peers.len() as u64,
             sync_rounds: self.reconciler.rounds,

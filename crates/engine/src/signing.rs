@@ -32,6 +32,7 @@ impl<S: Snapshot> Engine<S> {
         // What peers told since the start may be among what is lost.
         self.reconciler.forget_all();
         self.resume_pruning()?;
+        self.resume_cases()?;
         self.resume_checkpoints()?;
         self.resume_ratings()?;
         self.resume_proofs()?;

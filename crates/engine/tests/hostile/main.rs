@@ -6,6 +6,7 @@ mod attacks;
 mod bare;
 mod bounds;
 mod dockets;
+mod evidence;
 mod forgotten;
 mod forks;
 mod groups;
