@@ -4,10 +4,10 @@
 
 mod rating;
 
-use althing_engine::{Answer, Ask, AttestationsBody, PROOF_TRIES_MAX};
-use althing_record::{Kind, RecordId, merkle};
+use althing_engine::{Answer, PROOF_TRIES_MAX};
+use althing_record::{Kind, RecordId};
 use althing_sim::{Sim, agent_key, card};
-use althing_trust::{Checkpoint, Outcome, ProvenReceipt, RatingEpoch, RowProof, Summary};
+use althing_trust::{Checkpoint, Outcome, ProvenReceipt, RatingEpoch, RowProof};
 
 use rating::{EPOCH_MS, calls, ended, run_to_middle};
 
@@ -28,14 +28,12 @@ fn network(seed: u64) -> Sim {
 
 /// Has a rater say how calls of the last rating epoch went. It shows the receipts to everybody.
 fn attest(net: &mut Sim, rater: usize) -> (RecordId, RatingEpoch) {
-    let (agent, epoch) = (agent_key(rater).agent(), ended(net));
+    let epoch = ended(net);
     let receipts = calls(net, [rater, CALLEE], epoch, Outcome::Ok, 6);
     let leaves: Vec<_> = receipts.iter().map(ProvenReceipt::leaf).collect();
-    let summary = Summary::new(agent, epoch, &receipts, net.network().genesis());
     let top = receipts.last().unwrap().accept().clone();
-    let body = Box::new(AttestationsBody { receipts_root: merkle::root(&leaves), ..summary.body });
-    let no = net.ask(rater, Ask::Attest { agent, body });
-    let Answer::Attested(record) = net.answer(no) else { panic!("not attested") };
+    let said = rating::attest(net, rater, rater, &[(CALLEE, Outcome::Ok, 6)]);
+    let Answer::Attested(record) = said else { panic!("{said:?}") };
     net.show(rater, record, move |demand| RowProof::new(demand, &top, &leaves));
     (record, epoch)
 }
