@@ -5,22 +5,23 @@
 //! the committee counted and nothing else.
 
 mod judge;
+mod known;
 mod motion;
 mod propose;
 mod scores;
 mod show;
 mod step;
+mod taken;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use althing_ballot::{Choice, Outcome, Proposal, proposals_on};
 use althing_record::{AgentId, NodeId, RecordId};
 use althing_store::{ReadError, Snapshot, Table};
 use althing_trust::{Attestations, Checkpoint, Ledger, Params, RatingEpoch, Slash, Standing, Unproved};
 
-use self::motion::{Motion, committee, yes_needed};
+use self::motion::{Motion, committee};
 use self::propose::Draft;
 use self::scores::Computed;
 pub(crate) use self::scores::ScoreAsk;
@@ -77,6 +78,8 @@ enum Work {
 #[derive(Default)]
 pub(crate) struct Checkpoints {
     chain: Vec<Link>,
+    /// Which of these took an attestation, of those that still count.
+    taken_by: BTreeMap<(RatingEpoch, RecordId), RecordId>,
     motions: BTreeMap<RecordId, Known>,
     /// Rows that checkpoints struck out.
     pub(crate) struck: Struck,
@@ -194,26 +197,6 @@ impl<S: Snapshot> Engine<S> {
         chain.get(at).map(|link| link.checkpoint)
     }
 
-    /// The checkpoint that took an attestation, which was signed before anybody could know it.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn checkpoint_with(&self, epoch: RatingEpoch, id: RecordId) -> Result<Option<RecordId>, ReadError> {
-        let chain = &self.checkpoints.chain;
-        for link in &chain[chain.partition_point(|link| link.epoch < epoch)..] {
-            let checkpoint = self.checkpoint(link.checkpoint)?;
-            if checkpoint.is_some_and(|one| one.changes.taken.binary_search(&(epoch, id)).is_ok()) {
-                return Ok(Some(link.checkpoint));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The decided checkpoints, the oldest first.
-    pub(crate) fn decided_checkpoints(&self) -> Vec<RecordId> {
-        self.checkpoints.chain.iter().map(|link| link.checkpoint).collect()
-    }
-
     /// The rating epoch of the newest checkpoint.
     pub(crate) fn newest_checkpointed(&self) -> Option<RatingEpoch> {
         self.checkpoints.chain.last().map(|link| link.epoch)
@@ -260,70 +243,6 @@ impl<S: Snapshot> Engine<S> {
         (!is_member).then(|| Admission::Unwanted("its author does not decide on checkpoints".into()))
     }
 
-    /// A proposal is in the view; it may move for a checkpoint.
-    pub(crate) fn fold_motion(&mut self, id: RecordId) -> Result<(), ReadError> {
-        if !self.has_checkpoints() {
-            return Ok(());
-        }
-        let Some(proposal) = self.proposal(id)?.filter(|proposal| proposal.subject.is_some()) else {
-            return Ok(());
-        };
-        let Some(record) = self.record(id)? else { return Ok(()) };
-        match Motion::read(&record, &self.network) {
-            Some(motion) if self.checkpoints.place_after(motion.prev).is_some() => {
-                self.know(&proposal, motion)
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn know(&mut self, proposal: &Proposal, motion: Motion) -> Result<(), ReadError> {
-        let (id, mover) = (proposal.id, proposal.proposer);
-        let known = Known { motion, mover, passed: None, is_link: false, is_disputed: false, seen: None };
-        self.checkpoints.motions.entry(id).or_insert(known);
-        self.closings.note_motion(id);
-        self.note_motion(proposal)
-    }
-
-    /// Finds the motions for what follows a checkpoint. Strangers may have put proposals on the same subject.
-    fn load_motions(&mut self, prev: Option<RecordId>) -> Result<(), ReadError> {
-        let Some(subject) = Motion::key(&self.network, prev) else { return Ok(()) };
-        for id in proposals_on(&self.store, subject, usize::MAX)? {
-            let (Some(proposal), Some(record)) = (self.proposal(id)?, self.record(id)?) else { continue };
-            if let Some(motion) = Motion::read(&record, &self.network).filter(|motion| motion.prev == prev) {
-                self.know(&proposal, motion)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a motion was passed: it was decided, and so many said yes that no rival can have as many.
-    fn is_carried(&self, proposal: &Proposal) -> Result<Option<bool>, ReadError> {
-        let Some(counted) = self.closed_count(proposal)? else { return Ok(None) };
-        let yes = counted.0.choices.values().filter(|choice| **choice == Choice::Option(0)).count();
-        let members = proposal.electorate.voters().len();
-        Ok(Some(counted.1.decides() == Outcome::Decided(0) && yes >= yes_needed(members)))
-    }
-
-    /// A vote has an outcome; it may be that of a motion.
-    pub(crate) fn note_motion(&mut self, proposal: &Proposal) -> Result<(), ReadError> {
-        if self.checkpoints.motions.contains_key(&proposal.id) {
-            let passed = self.is_carried(proposal)?;
-            let is_disputed = passed == Some(false) && self.is_wanted_here(proposal.id)?;
-            let state = &mut self.checkpoints;
-            if let Some(known) = state.motions.get_mut(&proposal.id) {
-                (known.passed, known.is_disputed) = (passed, is_disputed);
-                let checkpoint = known.motion.checkpoint;
-                if passed == Some(false) && state.chain.last().is_none_or(|tip| tip.checkpoint != checkpoint)
-                {
-                    state.judged.remove(&checkpoint);
-                }
-            }
-            state.is_news = true;
-        }
-        Ok(())
-    }
-
     /// The checkpoint that was decided after another, or as the first.
     fn decided_after(&self, at: usize) -> Result<Option<(Link, Checkpoint)>, ReadError> {
         let before = at.checked_sub(1).and_then(|at| self.checkpoints.chain.get(at));
@@ -355,7 +274,10 @@ impl<S: Snapshot> Engine<S> {
         while let Some((link, checkpoint)) = self.decided_after(self.checkpoints.chain.len())? {
             let state = &mut self.checkpoints;
             state.chain.push(link);
-            checkpoint.changes.taken.iter().for_each(|(epoch, id)| self.proofs.note_taken(*epoch, *id));
+            for (epoch, id) in &checkpoint.changes.taken {
+                state.taken_by.entry((*epoch, *id)).or_insert(link.checkpoint);
+                self.proofs.note_taken(*epoch, *id);
+            }
             state.due_since = None;
             state.fetched.clear();
             if let Some(known) = state.motions.get_mut(&link.proposal) {
@@ -419,6 +341,7 @@ impl<S: Snapshot> Engine<S> {
                 state.forgotten = link.epoch;
                 ledger.forget(link.epoch);
                 let horizon = Ledger::horizon(link.epoch);
+                state.taken_by = state.taken_by.split_off(&(horizon, RecordId([0; 32])));
                 state.struck.forget(horizon);
                 state.struck_there.forget(horizon);
             }

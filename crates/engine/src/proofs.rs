@@ -138,10 +138,11 @@ impl<S: Snapshot> Engine<S> {
         })?;
         waiting.into_iter().for_each(|(place, state)| self.proofs.wait(place, state));
         if !self.proofs.unready.is_empty() {
-            for id in self.decided_checkpoints() {
-                let checkpoint = self.checkpoint(id)?;
-                let taken = checkpoint.into_iter().flat_map(|checkpoint| checkpoint.changes.taken);
-                taken.for_each(|(epoch, record)| self.proofs.note_taken(epoch, record));
+            let unready: Vec<_> = self.proofs.unready.keys().copied().collect();
+            for (epoch, record) in unready {
+                if self.checkpoint_with(epoch, record).is_some() {
+                    self.proofs.note_taken(epoch, record);
+                }
             }
         }
         let mut unproved = Vec::new();
@@ -162,7 +163,7 @@ impl<S: Snapshot> Engine<S> {
             self.put(Table::ProofView, waiting_key(Some(place)), Waiting::default().to_row());
             self.proofs.wait(place, Waiting::default());
             // It may be late.
-            if self.checkpoint_with(place.epoch, place.record)?.is_some() {
+            if self.checkpoint_with(place.epoch, place.record).is_some() {
                 self.proofs.note_taken(place.epoch, place.record);
             }
         }
@@ -204,7 +205,7 @@ impl<S: Snapshot> Engine<S> {
         let tries = usize::from(state.tries);
         let rows = state.missing(said.rows.len(), ROWS_ASKED_MAX);
         let nodes = self.nodes_of(place.rater, now)?;
-        let checkpoint = self.checkpoint_with(place.epoch, place.record)?;
+        let checkpoint = self.checkpoint_with(place.epoch, place.record);
         match (rows.is_empty(), nodes.get(tries % nodes.len().max(1)), checkpoint) {
             (false, Some(peer), Some(checkpoint)) => {
                 let (no, peer) = (self.request_no(), *peer);
@@ -247,7 +248,7 @@ impl<S: Snapshot> Engine<S> {
     ) -> Result<Option<Response>, ReadError> {
         let Some(asked) = self.proofs.asked.remove(&no) else { return Ok(Some(response)) };
         let said = self.attestations(asked.place.record)?;
-        let checkpoint = self.checkpoint_with(asked.place.epoch, asked.place.record)?;
+        let checkpoint = self.checkpoint_with(asked.place.epoch, asked.place.record);
         let (Some(said), Some(checkpoint)) = (said, checkpoint) else {
             return Ok(None);
         };

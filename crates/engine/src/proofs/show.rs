@@ -28,7 +28,7 @@ impl<S: Snapshot> Engine<S> {
             self.effect(Effect::Respond(reply, none.to_bytes()));
             return Ok(());
         };
-        if self.checkpoint_with(said.epoch, said.id)? != Some(checkpoint) {
+        if self.checkpoint_with(said.epoch, said.id) != Some(checkpoint) {
             // This node may hear of it later.
             self.effect(Effect::Respond(reply, Response::Busy.to_bytes()));
             return Ok(());
