@@ -4,6 +4,7 @@
 //! the motion with the lowest id holds. The ledger of the newest is kept beside that of all attestations, for it holds what
 //! the committee counted and nothing else.
 
+mod draw;
 mod judge;
 mod known;
 mod motion;
@@ -13,6 +14,7 @@ mod show;
 mod step;
 mod taken;
 mod turns;
+mod unproved;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use self::scores::Computed;
 pub(crate) use self::scores::ScoreAsk;
 pub use self::show::CHECKPOINTS_MAX;
 pub(crate) use self::step::{Step, Struck};
+use self::unproved::UnprovedRows;
 use crate::admit::Admission;
 use crate::engine::Engine;
 use crate::rows::trust_prefix;
@@ -37,9 +40,6 @@ const LOOK_MS: u64 = 1_000;
 
 /// The ledger of attestations is forgotten in part once in so many rating epochs.
 const FORGET_EPOCHS: u64 = 64;
-
-/// Most rows that are to be struck out; further ones are when these have been.
-const UNPROVED_MAX: usize = 65_536;
 
 /// A checkpoint that was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub(crate) struct Checkpoints {
     /// Attestations that are here and that these did not take.
     waiting: BTreeSet<(RatingEpoch, RecordId)>,
     /// Rows that were demanded and not proved in time.
-    unproved: BTreeSet<Unproved>,
+    unproved: UnprovedRows,
     /// Scores of the newest checkpoint that were computed here, and of those whose motions are undecided; none: they are
     /// others than the checkpoint says.
     judged: BTreeMap<RecordId, Option<Arc<Computed>>>,
@@ -124,9 +124,7 @@ impl Checkpoints {
 
     /// A row was demanded and not proved.
     pub(crate) fn note_unproved(&mut self, row: Unproved) {
-        if self.unproved.len() < UNPROVED_MAX {
-            self.unproved.insert(row);
-        }
+        self.unproved.insert(row);
         self.is_news = true;
     }
 
@@ -168,7 +166,7 @@ impl Checkpoints {
     /// Attestations of rating epochs before `horizon` count nothing any more, and go.
     pub(crate) fn forget(&mut self, horizon: RatingEpoch) {
         self.waiting = self.waiting.split_off(&(horizon, RecordId([0; 32])));
-        self.unproved.retain(|row| row.epoch >= horizon);
+        self.unproved.forget(horizon);
     }
 
     /// Where a checkpoint that follows this one stands in the chain.
@@ -211,7 +209,6 @@ impl<S: Snapshot> Engine<S> {
         self.checkpoints
             .unproved
             .iter()
-            .copied()
             .filter(move |one| counts.contains(&one.epoch) && !struck.contains(one.rater, one.epoch, one.row))
     }
 
@@ -328,11 +325,12 @@ impl<S: Snapshot> Engine<S> {
 
     /// Takes in what the decided checkpoints took, as far as it is here.
     fn apply_checkpoints(&mut self) -> Result<(), ReadError> {
+        let mut is_cut = false;
         while let Some(link) = self.checkpoints.chain.get(self.checkpoints.applied).copied() {
-            let Some(checkpoint) = self.checkpoint(link.checkpoint)? else { return Ok(()) };
+            let Some(checkpoint) = self.checkpoint(link.checkpoint)? else { break };
             let step = match self.step_to(link.epoch, &checkpoint.changes)? {
                 Ok(step) => step,
-                Err(judge::Missing) => return Ok(()),
+                Err(judge::Missing) => break,
             };
             let state = &mut self.checkpoints;
             let ledger = Arc::make_mut(&mut state.ledger);
@@ -341,6 +339,7 @@ impl<S: Snapshot> Engine<S> {
                 state.forgotten = link.epoch;
                 ledger.forget(link.epoch);
                 let horizon = Ledger::horizon(link.epoch);
+                is_cut |= state.unproved.take_cut();
                 state.taken_by = state.taken_by.split_off(&(horizon, RecordId([0; 32])));
                 state.struck.forget(horizon);
                 state.struck_there.forget(horizon);
@@ -358,7 +357,7 @@ impl<S: Snapshot> Engine<S> {
             state.applied += 1;
             state.judged.retain(|id, _| *id == link.checkpoint);
         }
-        Ok(())
+        if is_cut { self.read_unproved() } else { Ok(()) }
     }
 
     /// What scores depend on beside attestations, if these are the agents whose misbehaviour counts.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use althing_record::{AgentId, Digest, Kind, NodeId, Record, RecordId};
 use althing_store::{ReadError, Snapshot, Table};
-use althing_trust::{Attestations, RatingEpoch};
+use althing_trust::{Attestations, RatingEpoch, Unproved};
 
 pub use self::check::{CheckedRow, ProofCheck};
 use self::rows::{Place, Waiting, place_of, verdict_key, verdict_prefix, waiting_key};
@@ -145,12 +145,29 @@ impl<S: Snapshot> Engine<S> {
                 }
             }
         }
+        self.read_unproved()
+    }
+
+    /// Reads which rows were not proved.
+    pub(crate) fn read_unproved(&mut self) -> Result<(), ReadError> {
         let mut unproved = Vec::new();
         self.for_each_row(Table::ProofView, &verdict_prefix(None), |key, rows| {
             unproved.extend(place_of(key).into_iter().flat_map(|place| place.unproved(rows)));
         })?;
+        let struck = |row: &Unproved| self.checkpoints.struck.contains(row.rater, row.epoch, row.row);
+        unproved.retain(|row| !struck(row));
         unproved.into_iter().for_each(|row| self.checkpoints.note_unproved(row));
         Ok(())
+    }
+
+    /// Whether a row was demanded and not proved in time, by what is in the store.
+    pub(crate) fn was_not_proved(&self, row: &Unproved) -> Result<bool, ReadError> {
+        let (mut prefix, mut is_so) = (verdict_prefix(Some(row.epoch)), false);
+        prefix.extend(row.rater.0);
+        self.for_each_row(Table::ProofView, &prefix, |key, rows| {
+            is_so |= place_of(key).into_iter().flat_map(|place| place.unproved(rows)).any(|one| one == *row);
+        })?;
+        Ok(is_so)
     }
 
     /// Attestations were taken in. What this node's own agents say, others ask for.

@@ -169,8 +169,8 @@ impl<S: Snapshot> Engine<S> {
         let Ok(id) = RecordId::try_from(id) else { return Ok(()) };
         let double = evidence_key(rater, DOUBLE_ATTESTATION, epoch);
         if self.store.get(Table::EvidenceView, &double)?.is_some() {
-            self.delete(Table::EvidenceView, double);
-            self.note_cleared();
+            self.delete(Table::EvidenceView, double.clone());
+            self.note_cleared(double);
         }
         self.drop_proofs(RatingEpoch(u64::from_be_bytes(*epoch)), rater, id);
         if let Some(record) = self.record(id)? {
@@ -200,16 +200,17 @@ impl<S: Snapshot> Engine<S> {
         match &left[..] {
             [(first, _), (second, _)] => {
                 let ids = [&first[position.len()..], &second[position.len()..]].concat();
-                self.put(Table::EvidenceView, fork, ids);
+                self.put(Table::EvidenceView, fork.clone(), ids);
             }
-            _ => self.delete(Table::EvidenceView, fork),
+            _ => self.delete(Table::EvidenceView, fork.clone()),
         }
-        self.note_cleared();
+        self.note_cleared(fork);
         Ok(())
     }
 
     /// Somebody may have nothing against them any more.
-    fn note_cleared(&mut self) {
+    fn note_cleared(&mut self, case: Vec<u8>) {
+        self.cases.get_mut().note_case(case);
         self.ratings.note_change();
         self.checkpoints.note_change();
     }

@@ -341,6 +341,7 @@ fn rows(body: &AttestationsBody, rater: AgentId) -> Result<Vec<Row>, Attestation
             .map_err(|error| AttestationsError::Counts { row: rows.len(), error })?;
         rows.push(Row { target: AgentId(*target), skill, counts });
     }
+    rule(!rows.is_empty(), "there is no row")?;
     rule(agents_used == agents.len() as u64, "an agent has no row")?;
     rule(skills_used.len() == body.skills.len(), "a skill has no row")?;
     Ok(rows)

@@ -151,10 +151,12 @@ impl Checkpoint {
         })
     }
 
-    /// Whether it took as many attestations as it could, so that another of the same rating epoch may follow.
+    /// Whether one of its lists has no more room, so that another of the same rating epoch may follow.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.changes.taken.len() == TAKEN_MAX
+        let changes = &self.changes;
+        let lists = [changes.slashed.len(), changes.cleared.len(), changes.unproved.len()];
+        changes.taken.len() == TAKEN_MAX || lists.contains(&CHANGES_MAX)
     }
 }
 

@@ -187,7 +187,14 @@ impl<S: Snapshot> Engine<S> {
             is_missing |= changes.cleared.iter().any(|agent| accused.contains(agent));
         }
         let unproved: BTreeSet<_> = self.unproved(checkpoint.epoch).collect();
+        let (struck, horizon) = (&self.checkpoints.struck, Ledger::horizon(checkpoint.epoch));
         for row in changes.unproved.iter().filter(|row| !unproved.contains(row)) {
+            // There may have been no room for it in memory.
+            let may_be = (horizon..=checkpoint.epoch).contains(&row.epoch)
+                && !struck.contains(row.rater, row.epoch, row.row);
+            if may_be && self.was_not_proved(row)? {
+                continue;
+            }
             if !self.is_demanding(row.rater, row.epoch) {
                 return Ok(Some(Judgement::No("it strikes out a row that is proved, or was not demanded")));
             }

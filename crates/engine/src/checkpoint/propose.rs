@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use althing_record::{Content, Domain, Kind, RecordId, cbor};
 use althing_store::{ReadError, Snapshot};
-use althing_trust::{CHANGES_MAX, CheckpointChanges, Ledger, Params, RatingEpoch, TAKEN_MAX, Unproved};
+use althing_trust::{CheckpointChanges, Ledger, Params, RatingEpoch, Unproved};
 use rand_core::Rng;
 
 use super::motion::{Motion, window_ms, yes_needed};
 use super::scores::Computed;
 use super::turns::Turns;
-use super::{LOOK_MS, Work, committee};
+use super::{LOOK_MS, Work, committee, draw};
 use crate::engine::Engine;
 use crate::publish::SignError;
 use crate::{HostedAgent, Note, Now, RefusalKind};
@@ -46,11 +46,10 @@ impl<S: Snapshot> Engine<S> {
         };
         let turns = Turns::of(&self.checkpoints, &self.network);
         let (prev, waits) = self.open_motions(&turns, now.ticks);
-        let changes = self.changes(epoch, prev)?;
         let is_alone = committee(&self.network).iter().all(|member| self.hosted(*member).is_some());
         let may_speak =
             is_alone || [Domain::Ledger, Domain::Ratings].iter().all(|of| self.reconciler.has_synced(*of));
-        if waits || changes.is_empty() || !may_speak || !self.checkpoints.is_applied() {
+        if waits || !may_speak || !self.has_changes(epoch, prev)? || !self.checkpoints.is_applied() {
             self.checkpoints.due_since = None;
             let is_blocked = waits || !may_speak;
             self.wake_checkpoints(if is_blocked { now.ticks + LOOK_MS } else { next });
@@ -62,6 +61,7 @@ impl<S: Snapshot> Engine<S> {
             self.wake_checkpoints(at.max(now.ticks + LOOK_MS));
             return Ok(());
         }
+        let changes = self.changes(epoch, prev)?;
         let mut slashed = self.checkpoints.slashed.clone();
         slashed.extend(&changes.slashed);
         slashed.retain(|agent| changes.cleared.binary_search(agent).is_err());
@@ -133,17 +133,28 @@ impl<S: Snapshot> Engine<S> {
         Ok(self.unproved(epoch).filter(|row| !disputed.contains(row)).collect())
     }
 
+    /// Attestations up to a rating epoch that were not taken and still count.
+    fn waiting(&self, epoch: RatingEpoch) -> impl Iterator<Item = (RatingEpoch, RecordId)> {
+        let horizon = Ledger::horizon(epoch);
+        let waiting = self.checkpoints.waiting.range((horizon, RecordId([0; 32]))..);
+        waiting.take_while(move |(of, _)| *of <= epoch).copied()
+    }
+
+    /// Whether something is new up to a rating epoch.
+    fn has_changes(&self, epoch: RatingEpoch, prev: Option<RecordId>) -> Result<bool, ReadError> {
+        Ok(self.waiting(epoch).next().is_some()
+            || self.accused()? != self.checkpoints.slashed
+            || !self.undisputed(epoch, prev)?.is_empty())
+    }
+
     /// What is new up to a rating epoch, as far as one checkpoint has room for it.
     fn changes(&self, epoch: RatingEpoch, prev: Option<RecordId>) -> Result<CheckpointChanges, ReadError> {
-        let horizon = Ledger::horizon(epoch);
-        let state = &self.checkpoints;
-        let waiting = state.waiting.range((horizon, RecordId([0; 32]))..);
-        let accused = self.accused()?;
+        let (accused, slashed) = (self.accused()?, &self.checkpoints.slashed);
         Ok(CheckpointChanges {
-            taken: waiting.take_while(|(of, _)| *of <= epoch).take(TAKEN_MAX).copied().collect(),
-            slashed: accused.difference(&state.slashed).take(CHANGES_MAX).copied().collect(),
-            cleared: state.slashed.difference(&accused).take(CHANGES_MAX).copied().collect(),
-            unproved: self.undisputed(epoch, prev)?.into_iter().take(CHANGES_MAX).collect(),
+            taken: draw::taken(prev, self.waiting(epoch)),
+            slashed: draw::agents(prev, accused.difference(slashed).copied()),
+            cleared: draw::agents(prev, slashed.difference(&accused).copied()),
+            unproved: draw::rows(prev, self.undisputed(epoch, prev)?.into_iter()),
         })
     }
 
