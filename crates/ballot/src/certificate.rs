@@ -8,7 +8,7 @@ use althing_record::{
 };
 
 use self::group::GroupPath;
-use self::identities::{Identities, needed_identities};
+pub(crate) use self::identities::{Identities, needed_identities};
 use crate::ballot::{LEAF_BYTES_MAX, parse_any_leaf};
 use crate::electorate::VOTERS_MAX;
 use crate::{BallotError, Choice, DocketProof, Outcome, Proposal, Tally};
@@ -280,51 +280,67 @@ impl Certificate {
             return Err(CertificateError::Option(option));
         }
         let mut identities = Identities::read(&network, &certificate.identities)?;
-        let mut voters: Vec<AgentId> = Vec::new();
-        let mut ballots = Vec::new();
-        for (index, vote) in certificate.votes.iter().enumerate() {
-            let fault = |cause| CertificateError::Vote { index, cause };
-            let batch = record(&format!("vote {index}"), &vote.batch)?;
-            if batch.kind() != Kind::BallotBatch {
-                return Err(fault("the record is not a batch of ballots"));
-            }
-            if batch.group() != proposal.group {
-                return Err(fault("the ballot is of another group"));
-            }
-            let signed: Leaves = batch.body()?;
-            if !merkle::verify(&vote.leaf, vote.index.into(), signed.count.into(), &vote.path, signed.root) {
-                return Err(fault("the ballot is not among those that were signed"));
-            }
-            if parse_any_leaf(&vote.leaf)? != (proposal.id, proposal.item, Choice::Option(option)) {
-                return Err(fault("the ballot is not for this option of this proposal"));
-            }
-            if !vote.stands_where_it_must(&proposal, &signed, asked) {
-                return Err(fault("the answers are not one for each question, in order"));
-            }
-            let voter = batch.agent();
-            if proposal.electorate.weight(voter).is_none() {
-                return Err(fault("the voter is not in the electorate"));
-            }
-            if voters.last().is_some_and(|last| *last >= voter) {
-                return Err(fault("the voters are not in ascending order"));
-            }
-            identities.require(&batch).map_err(fault)?;
-            voters.push(voter);
-            ballots.push((voter, Choice::Option(option)));
-        }
+        let voters = voters((&network, &proposal, asked), option, &certificate.votes, |batch| {
+            identities.require(batch)
+        })?;
         identities.require(&proposal_record).map_err(CertificateError::Signer)?;
         group::check(&network, &proposal, certificate.group.as_ref(), |record| {
             identities.require_known(record)
         })?;
         identities.check_all_needed()?;
-        let weight = Tally::count(&proposal, ballots).weights[option as usize];
-        let needed = proposal.threshold().ok_or(CertificateError::Option(option))?;
-        if weight < needed {
-            return Err(CertificateError::TooFew { found: weight, needed });
-        }
+        let weight = weigh(&proposal, option, &voters)?;
         let option = proposal.options[option as usize].clone();
         Ok(Verified { network, option, weight, voters, proposal })
     }
+}
+
+/// The voters whose ballots for an option are proved, who must stand in order. `asked`: how many questions were, if there are
+/// many. `require` says whether the key that signed a record is its agent's.
+pub(crate) fn voters(
+    (network, proposal, asked): (&Network, &Proposal, u32),
+    option: u32,
+    votes: &[VoteProof],
+    mut require: impl FnMut(&Record) -> Result<(), &'static str>,
+) -> Result<Vec<AgentId>, CertificateError> {
+    let mut voters: Vec<AgentId> = Vec::with_capacity(votes.len());
+    for (index, vote) in votes.iter().enumerate() {
+        let fault = |cause| CertificateError::Vote { index, cause };
+        let batch = record(network, &format!("vote {index}"), &vote.batch)?;
+        if batch.kind() != Kind::BallotBatch {
+            return Err(fault("the record is not a batch of ballots"));
+        }
+        if batch.group() != proposal.group {
+            return Err(fault("the ballot is of another group"));
+        }
+        let signed: Leaves = batch.body()?;
+        if !merkle::verify(&vote.leaf, vote.index.into(), signed.count.into(), &vote.path, signed.root) {
+            return Err(fault("the ballot is not among those that were signed"));
+        }
+        if parse_any_leaf(&vote.leaf)? != (proposal.id, proposal.item, Choice::Option(option)) {
+            return Err(fault("the ballot is not for this option of this proposal"));
+        }
+        if !vote.stands_where_it_must(proposal, &signed, asked) {
+            return Err(fault("the answers are not one for each question, in order"));
+        }
+        let voter = batch.agent();
+        if proposal.electorate.weight(voter).is_none() {
+            return Err(fault("the voter is not in the electorate"));
+        }
+        if voters.last().is_some_and(|last| *last >= voter) {
+            return Err(fault("the voters are not in ascending order"));
+        }
+        require(&batch).map_err(fault)?;
+        voters.push(voter);
+    }
+    Ok(voters)
+}
+
+/// What voters for an option weigh, which must be enough for it.
+pub(crate) fn weigh(proposal: &Proposal, option: u32, voters: &[AgentId]) -> Result<u64, CertificateError> {
+    let ballots = voters.iter().map(|voter| (*voter, Choice::Option(option)));
+    let found = Tally::count(proposal, ballots).weights[option as usize];
+    let needed = proposal.threshold().ok_or(CertificateError::Option(option))?;
+    if found < needed { Err(CertificateError::TooFew { found, needed }) } else { Ok(found) }
 }
 
 /// A certificate file of either kind, checked.
@@ -392,7 +408,7 @@ fn network_of(genesis: &[u8], expected: Option<NetworkId>) -> Result<Network, Ce
     }
 }
 
-fn record(network: &Network, part: &str, bytes: &[u8]) -> Result<Record, CertificateError> {
+pub(crate) fn record(network: &Network, part: &str, bytes: &[u8]) -> Result<Record, CertificateError> {
     Record::verify(bytes, network).map_err(|error| CertificateError::Record { part: part.to_owned(), error })
 }
 
@@ -403,7 +419,7 @@ impl VoteProof {
     }
 
     /// The proof for leaf `index` of a batch that has its leaves.
-    fn of(batch: &Record, index: usize) -> Option<Self> {
+    pub(crate) fn of(batch: &Record, index: usize) -> Option<Self> {
         let leaves = batch.leaves()?;
         Some(Self {
             batch: Blob::try_from(batch.envelope().to_vec()).ok()?,

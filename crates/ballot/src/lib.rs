@@ -44,6 +44,7 @@ mod subject;
 mod tally;
 mod trustee;
 mod view;
+mod voted;
 
 pub use ballot::{BALLOTS_MAX, Ballot, ballots_of, leaf};
 pub use certificate::{
@@ -86,3 +87,4 @@ pub use subject::{SUBJECT_BYTES_MAX, Standing, Subject, index_subject, proposals
 pub use tally::{Outcome, Rejection, Tally};
 pub use trustee::{Opening, OpeningBody, Openings, TrusteeKey, TrusteeKeyBody, TrusteeSecret};
 pub use view::{CastBallot, ballots_for, has_proposal, has_voted, index_ballots, index_proposal, proposals};
+pub use voted::{VotedChange, VotedChangeError};

@@ -321,6 +321,16 @@ pub enum Answer {
         /// Whether it was put just now.
         is_new: bool,
     },
+    /// To [`GroupAsk::Vote`], where members have not decided yet: there is a vote, durable here and offered to the network if it
+    /// is new. Nothing is cast yet.
+    ChangeVote {
+        /// The proposal.
+        proposal: RecordId,
+        /// Who put it, and makes the change once it is decided.
+        proposer: AgentId,
+        /// Whether it was put just now.
+        is_new: bool,
+    },
     /// To [`GroupAsk::List`].
     Groups(Vec<Group>),
     /// To [`Ask::Attest`]: the record is durable here and offered to the network.

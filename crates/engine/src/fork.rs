@@ -2,8 +2,8 @@
 //! the changes that begin the branches.
 
 use althing_ballot::{
-    CLOSERS_MAX, ClosedTerms, Closing, Electorate, GroupState, Mode, OPTIONS_MAX, Outcome, Proposal,
-    ProposalBody, Question, Quorum, Rule, Subject, proposals_on, reports_for,
+    CLOSERS_MAX, ClosedTerms, Closing, GroupState, Mode, OPTIONS_MAX, Outcome, Proposal, ProposalBody,
+    Question, Quorum, Rule, Subject, proposals_on, reports_for,
 };
 use althing_group::{HEIGHT_MAX, State};
 use althing_record::{AgentId, Content, GroupId, Kind, RecordId, cbor};
@@ -11,6 +11,7 @@ use althing_store::{ReadError, Snapshot};
 use rand_core::Rng;
 
 use crate::engine::Engine;
+use crate::voted::electorate_of;
 use crate::{Answer, AskNo, ForkSettled, Now, RefusalKind};
 
 /// Most votes about one fork that are looked at, those with the lowest ids.
@@ -38,7 +39,7 @@ impl<S: Snapshot> Engine<S> {
 
     /// The votes that can settle a fork, ascending.
     fn votes_on_fork(&self, state: &State) -> Result<Vec<Proposal>, ReadError> {
-        let (Ok(electorate), Ok(subject)) = (members_of(state), subject_of(state)) else {
+        let (Ok(electorate), Ok(subject)) = (electorate_of(state), subject_of(state)) else {
             return Ok(Vec::new());
         };
         let mut votes = Vec::new();
@@ -123,7 +124,7 @@ impl<S: Snapshot> Engine<S> {
         branches: &[RecordId],
         window_ms: u64,
     ) -> Result<ProposalBody, althing_ballot::BallotError> {
-        let (electorate, subject) = (members_of(state)?, subject_of(state)?);
+        let (electorate, subject) = (electorate_of(state)?, subject_of(state)?);
         let mut nonce = [0; 8];
         self.random.fill_bytes(&mut nonce);
         let text = format!("which change after {} holds in group {}?", state.head(), state.group());
@@ -161,12 +162,6 @@ impl<S: Snapshot> Engine<S> {
             (Some(_), None) | (None, _) => Ok(()),
         }
     }
-}
-
-/// The members of a state as an electorate.
-fn members_of(state: &State) -> Result<Electorate, althing_ballot::BallotError> {
-    let of = GroupState { group: state.group(), head: state.head() };
-    Electorate::of_group(of, state.members().map(|(agent, _)| agent).collect())
 }
 
 /// What a vote about a fork after a state decides about.

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use althing_ballot::{Electorate, Proposal};
+use althing_ballot::{Electorate, Proposal, VotedChange};
 use althing_group::{State, Step};
 use althing_record::{AgentId, Change, GroupId, Joining, Membership, NodeId, Record, RecordId};
 use althing_store::{ReadError, Snapshot};
@@ -76,8 +76,9 @@ impl<S: Snapshot> Engine<S> {
                 break state.clone();
             }
             if let Some(step) = althing_group::step(&self.store, at)? {
-                way.push((at, step.author, step.change));
-                at = step.prev;
+                let prev = step.prev;
+                way.push((at, step));
+                at = prev;
                 continue;
             }
             if althing_group::founding_key(&self.store, GroupId(at.0))?.is_none() {
@@ -90,8 +91,8 @@ impl<S: Snapshot> Engine<S> {
         };
         if !way.is_empty() {
             let mut next = Arc::unwrap_or_clone(state);
-            for (id, author, change) in way.into_iter().rev() {
-                match next.then(id, author, &change) {
+            for (id, step) in way.into_iter().rev() {
+                match next.then_step(id, &step) {
                     Ok(after) => next = after,
                     Err(_) => return Ok(None),
                 }
@@ -131,7 +132,7 @@ impl<S: Snapshot> Engine<S> {
                 }
             };
             // Only changes that follow are in the view.
-            match state.then(id, step.author, &step.change) {
+            match state.then_step(id, &step) {
                 Ok(after) => state = after,
                 Err(_) => return Ok(None),
             }
@@ -208,7 +209,9 @@ impl<S: Snapshot> Engine<S> {
         if record.group() != Some(state.group()) {
             return Ok(Some(Admission::Unwanted("it is of another group than the change before it".into())));
         }
-        let after = state.after(record.id(), record.agent(), &body.change);
+        let after = state.after_record(record, |state, record, body| {
+            VotedChange::check(&self.network, state, record, body)
+        });
         Ok(after.err().map(|error| Admission::Unwanted(error.to_string())))
     }
 

@@ -22,6 +22,18 @@ pub enum GroupAsk {
         /// The change.
         change: Change,
     },
+    /// Change who is in a group by a vote of its members: the vote is put or found, and the change made once they decided on
+    /// it, if this agent put it.
+    Vote {
+        /// A hosted agent, a member.
+        agent: AgentId,
+        /// The group.
+        group: GroupId,
+        /// The change.
+        change: Change,
+        /// How long the vote is open, in milliseconds.
+        window_ms: u64,
+    },
     /// Say for an agent that it joins a group, or leaves it.
     Join {
         /// A hosted agent.
@@ -57,7 +69,11 @@ pub enum GroupAsk {
 impl GroupAsk {
     pub(crate) fn writes(&self) -> bool {
         match self {
-            Self::Found { .. } | Self::Change { .. } | Self::Join { .. } | Self::Resolve { .. } => true,
+            Self::Found { .. }
+            | Self::Change { .. }
+            | Self::Vote { .. }
+            | Self::Join { .. }
+            | Self::Resolve { .. } => true,
             Self::Show { .. } | Self::List { .. } => false,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use althing_group::{GroupError, MEMBERS_MAX, State};
-use althing_record::cbor::{self, List, Text};
+use althing_record::cbor::{self, Blob, List, Text};
 use althing_record::{
     AgentId, Change, Content, Domain, Founding, GroupId, Joining, Kind, Membership, Record, RecordId,
 };
@@ -33,6 +33,9 @@ impl<S: Snapshot> Engine<S> {
             GroupAsk::Found { agent, name, members } => self.on_found_group(no, agent, &name, members, now),
             GroupAsk::Change { agent, group, change } => self.on_change_group(no, agent, group, &change, now),
             GroupAsk::Join { agent, group, leaves } => self.on_join_group(no, agent, group, leaves, now),
+            GroupAsk::Vote { agent, group, change, window_ms } => {
+                self.on_vote_change(no, (agent, group), &change, window_ms, now)
+            }
             GroupAsk::Resolve { agent, group, keep, window_ms } => {
                 self.on_resolve_group(no, (agent, group), keep, window_ms, now)
             }
@@ -91,13 +94,10 @@ impl<S: Snapshot> Engine<S> {
             self.refuse_change(no, &error);
             return Ok(());
         }
-        if !self.knows_newest(&tip.state) {
-            let cause = format!("no peer has told this node since its start how {group} was changed before");
-            let hint = Some("wait until a peer is connected: `althing peers`");
-            self.refuse(no, RefusalKind::NotReady, cause, hint);
+        if !self.knows_newest(no, &tip.state) {
             return Ok(());
         }
-        match self.sign_change(&hosted, &tip.state, change.clone(), now) {
+        match self.sign_change(&hosted, &tip.state, change.clone(), None, now) {
             Ok(record) => self.answer_group(no, group, record.id()),
             Err(error) => self.refuse_unsigned(no, error),
         }
@@ -218,10 +218,10 @@ impl<S: Snapshot> Engine<S> {
             let Some(tip) = self.tip(group)?.filter(|tip| tip.fork.is_none()) else { return Ok(true) };
             let Some(hosted) = self.hosted(tip.state.keeper()).cloned() else { return Ok(true) };
             let Some(change) = self.next_joining(&tip.state)? else { return Ok(true) };
-            if !self.knows_newest(&tip.state) {
+            if !self.may_know_newest(&tip.state) {
                 return Ok(false);
             }
-            match self.sign_change(&hosted, &tip.state, change, now) {
+            match self.sign_change(&hosted, &tip.state, change, None, now) {
                 Ok(_) => {}
                 Err(SignError::Read(error)) => return Err(error),
                 Err(SignError::Refused(..)) => return Ok(false),
@@ -270,20 +270,33 @@ impl<S: Snapshot> Engine<S> {
 
     /// Whether this node knows a group's newest state as well as it can before it changes it: a change that is signed
     /// after another one that was not known here forks the group.
-    fn knows_newest(&self, state: &State) -> bool {
+    fn may_know_newest(&self, state: &State) -> bool {
         let mut changers = state.members().filter(|(agent, _)| state.may_change(*agent));
         let alone = changers.all(|(agent, _)| self.hosted(agent).is_some());
         (alone && !self.restored) || self.reconciler.has_synced(Domain::Directory)
     }
 
-    fn sign_change(
+    /// The same for a client, who is told if it is not so.
+    pub(crate) fn knows_newest(&mut self, no: AskNo, state: &State) -> bool {
+        let is_known = self.may_know_newest(state);
+        if !is_known {
+            let group = state.group();
+            let cause = format!("no peer has told this node since its start how {group} was changed before");
+            let hint = Some("wait until a peer is connected: `althing peers`");
+            self.refuse(no, RefusalKind::NotReady, cause, hint);
+        }
+        is_known
+    }
+
+    pub(crate) fn sign_change(
         &mut self,
         hosted: &HostedAgent,
         state: &State,
         change: Change,
+        decision: Option<Blob<65_536>>,
         now: Now,
     ) -> Result<Record, SignError> {
-        let body = Membership { prev: state.head(), change };
+        let body = Membership { prev: state.head(), change, decision };
         // Reconciliation brings what was made first first, so a change is made after the one before it.
         let after = self.record(state.head())?.map(|record| record.made());
         let content = Content::Body(cbor::to_vec(&body));
@@ -322,7 +335,7 @@ impl<S: Snapshot> Engine<S> {
         self.refuse(no, RefusalKind::NotFound, format!("group {group} is not known here"), hint);
     }
 
-    fn refuse_change(&mut self, no: AskNo, error: &GroupError) {
+    pub(crate) fn refuse_change(&mut self, no: AskNo, error: &GroupError) {
         let (kind, hint) = match error {
             GroupError::NotAllowed(_) => {
                 (RefusalKind::Invalid, Some("`althing group show` lists who may change it"))
@@ -350,7 +363,12 @@ impl<S: Snapshot> Engine<S> {
         self.refuse(no, kind, error.to_string(), hint);
     }
 
-    fn answer_group(&mut self, no: AskNo, group: GroupId, record: RecordId) -> Result<(), ReadError> {
+    pub(crate) fn answer_group(
+        &mut self,
+        no: AskNo,
+        group: GroupId,
+        record: RecordId,
+    ) -> Result<(), ReadError> {
         if let Some(tip) = self.tip(group)? {
             let answer = self.group_answer(&tip)?;
             self.answer(no, Answer::Group { group: Box::new(answer), record: Some(record) });

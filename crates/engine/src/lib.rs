@@ -62,6 +62,7 @@ mod subject;
 mod surplus;
 mod tell;
 mod vote;
+mod voted;
 
 pub use accusation::DOUBLE_ACCEPTS_MAX;
 pub use althing_card::{Query, QueryError};

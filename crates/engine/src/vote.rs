@@ -340,7 +340,7 @@ impl<S: Snapshot> Engine<S> {
     }
 
     /// The ballots for a proposal that count: not those under a key that lost a fork of its voter's identity.
-    fn standing_ballots(
+    pub(crate) fn standing_ballots(
         &self,
         proposal: RecordId,
         voter: Option<AgentId>,

@@ -52,7 +52,8 @@ pub use explanation::{ExplainedRating, Explanation, SkillChoice};
 pub use find::{AgentReach, Explain, Find, FindQuery, FoundAgent, Outcome, PageAsked, PeerAsked, Source};
 pub use groups::{
     FoundGroupRequest, Group, GroupChange, GroupChangeRequest, GroupInvite, GroupMember, GroupSummary,
-    Groups, GroupsQuery, JoiningRequest, OwnRole, Resolution, ResolveRequest, SettledFork,
+    GroupVote, GroupVoteRequest, Groups, GroupsQuery, JoiningRequest, OwnRole, Resolution, ResolveRequest,
+    SettledFork,
 };
 pub use health::{Health, HealthState, ProtocolHealth, Stopping};
 pub use holders::{CappedVoter, DifferingVoter, ElectorateCheck, Holders};

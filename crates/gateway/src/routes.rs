@@ -116,6 +116,7 @@ fn paths(edge: Option<&Edge>) -> OpenApiRouter<Edge> {
         .routes(read(&[ASKING, &[Invalid]], routes!(groups::list)))
         .routes(read(&[ASKING, &[Invalid, NotFound]], routes!(groups::show)))
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(groups::change)))
+        .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(groups::vote)))
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(groups::join)))
         .routes(admin(&[ASKING, READING, SIGNING, &[NotFound]], routes!(groups::resolve)))
         .routes(read(&[ASKING, &[Invalid]], routes!(store::records)))

@@ -26,7 +26,7 @@ mod state;
 mod view;
 
 pub use error::GroupError;
-pub use state::{ADMINS_MAX, HEIGHT_MAX, INVITES_MAX, Invite, MEMBERS_MAX, Member, Role, State};
+pub use state::{ADMINS_MAX, HEIGHT_MAX, INVITES_MAX, Invite, MEMBERS_MAX, Member, Right, Role, State};
 pub use view::{
     Step, children, founding_key, groups, groups_of, index_founding, index_joining, index_step, is_named,
     joinings, step,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use althing_record::{AgentId, Change, Founding, GroupId, Kind, Membership, Record, RecordId};
 
-use crate::GroupError;
+use crate::{GroupError, Step};
 
 /// Most members of a group, the founder among them.
 pub const MEMBERS_MAX: usize = 256;
@@ -73,6 +73,15 @@ impl Role {
     }
 }
 
+/// By what right somebody changes a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// As its founder or an admin.
+    Admin,
+    /// Because its members decided so. That they did is for others to check.
+    Vote,
+}
+
 impl State {
     /// The state after a Founding. Depends on the record's bytes alone.
     ///
@@ -130,9 +139,37 @@ impl State {
     ///
     /// # Errors
     /// As [`State::after`].
-    pub fn then(mut self, id: RecordId, author: AgentId, change: &Change) -> Result<Self, GroupError> {
-        if !self.may_change(author) {
-            return Err(GroupError::NotAllowed(author));
+    pub fn then(self, id: RecordId, author: AgentId, change: &Change) -> Result<Self, GroupError> {
+        self.then_by(Right::Admin, id, author, change)
+    }
+
+    /// The state after a change that `author`, a member, makes with the record `id` because the members decided on it.
+    ///
+    /// # Errors
+    /// As [`State::after`]; the author does not have to be an admin.
+    pub fn after_vote(&self, id: RecordId, author: AgentId, change: &Change) -> Result<Self, GroupError> {
+        self.clone().then_by(Right::Vote, id, author, change)
+    }
+
+    /// The state after a change of the view, where the state before is needed no more.
+    ///
+    /// # Errors
+    /// As [`State::after`].
+    pub fn then_step(self, id: RecordId, step: &Step) -> Result<Self, GroupError> {
+        self.then_by(step.right, id, step.author, &step.change)
+    }
+
+    fn then_by(
+        mut self,
+        right: Right,
+        id: RecordId,
+        author: AgentId,
+        change: &Change,
+    ) -> Result<Self, GroupError> {
+        match right {
+            Right::Admin if !self.may_change(author) => return Err(GroupError::NotAllowed(author)),
+            Right::Vote if !self.is_member(author) => return Err(GroupError::NotMember(author)),
+            Right::Admin | Right::Vote => {}
         }
         if self.height >= HEIGHT_MAX {
             return Err(GroupError::Height);
@@ -187,28 +224,44 @@ impl State {
         Ok(self)
     }
 
-    /// The state after a Membership record.
+    /// The state after a Membership record. `decided` says whether what it carries proves that the members of this state
+    /// decided on it; it is not asked about changes of admins.
     ///
     /// # Errors
     /// When it is no Membership of this group that follows this state, or not one that its author may make.
-    pub fn after_record(&self, record: &Record) -> Result<Self, GroupError> {
+    pub fn after_record<E: From<GroupError>>(
+        &self,
+        record: &Record,
+        decided: impl FnOnce(&Self, &Record, &Membership) -> Result<(), E>,
+    ) -> Result<Self, E> {
         if record.kind() != Kind::Membership {
-            return Err(GroupError::Kind { expected: "Membership", found: record.kind().name() });
+            return Err(GroupError::Kind { expected: "Membership", found: record.kind().name() }.into());
         }
-        let body: Membership = record.body()?;
+        let body: Membership = record.body().map_err(GroupError::from)?;
         if record.group() != Some(self.group) || body.prev != self.head {
-            return Err(GroupError::Order);
+            return Err(GroupError::Order.into());
         }
-        self.after(record.id(), record.agent(), &body.change)
+        if body.decision.is_none() {
+            return Ok(self.after(record.id(), record.agent(), &body.change)?);
+        }
+        // What would not follow anyway is not worth counting votes for.
+        let after = self.after_vote(record.id(), record.agent(), &body.change)?;
+        decided(self, record, &body)?;
+        Ok(after)
     }
 
-    /// The state after all of these: a Founding and the changes up to some state, in order.
+    /// The state after all of these: a Founding and the changes up to some state, in order. `decided`: as in
+    /// [`State::after_record`].
     ///
     /// # Errors
     /// When there is none, or one of them does not follow the one before.
-    pub fn replay(records: &[Record]) -> Result<Self, GroupError> {
+    pub fn replay<E: From<GroupError>>(
+        records: &[Record],
+        mut decided: impl FnMut(&Self, &Record, &Membership) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let (founding, changes) = records.split_first().ok_or(GroupError::Order)?;
-        changes.iter().try_fold(Self::founded(founding)?, |state, change| state.after_record(change))
+        let founded = Self::founded(founding)?;
+        changes.iter().try_fold(founded, |state, change| state.after_record(change, &mut decided))
     }
 
     /// The group: the id of its Founding.

@@ -6,7 +6,10 @@
 use althing_record::{AgentId, Change, GroupId, Joining, Membership, Record, RecordId};
 use althing_store::{Batch, ReadError, Snapshot, Table};
 
-use crate::State;
+use crate::{Right, State};
+
+/// What stands behind the row of a change that the members decided on.
+const VOTED: u8 = 1;
 
 /// A change to a group, without its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +24,19 @@ pub struct Step {
     pub key: [u8; 32],
     /// What changes.
     pub change: Change,
+    /// By what right.
+    pub right: Right,
 }
 
 impl Step {
     fn to_row(&self) -> Vec<u8> {
         let (code, agent) = self.change.parts();
         let code = u8::try_from(code).unwrap_or(u8::MAX);
-        [&self.group.0[..], &self.prev.0, &self.author.0, &self.key, &agent.0, &[code]].concat()
+        let row = [&self.group.0[..], &self.prev.0, &self.author.0, &self.key, &agent.0, &[code]].concat();
+        match self.right {
+            Right::Admin => row,
+            Right::Vote => [&row[..], &[VOTED]].concat(),
+        }
     }
 
     fn read(row: &[u8]) -> Option<Self> {
@@ -38,6 +47,7 @@ impl Step {
             author: AgentId(part(2)?),
             key: part(3)?,
             change: Change::from_parts(u64::from(*row.get(160)?), AgentId(part(4)?))?,
+            right: if row.get(161) == Some(&VOTED) { Right::Vote } else { Right::Admin },
         })
     }
 }
@@ -61,6 +71,7 @@ pub fn index_step(record: &Record, group: GroupId, body: &Membership, batch: &mu
         author: record.agent(),
         key: *record.signing_key(),
         change: body.change.clone(),
+        right: if body.decision.is_some() { Right::Vote } else { Right::Admin },
     };
     let (_, agent) = step.change.parts();
     batch.put(Table::GroupView, [b"c", &record.id().0[..]].concat(), step.to_row());

@@ -1,4 +1,4 @@
-use crate::cbor::{Decode, DecodeError, Encode, List, Reader, Text, Writer};
+use crate::cbor::{Blob, Decode, DecodeError, Encode, List, Reader, Text, Writer};
 use crate::{AgentId, RecordId, cbor_map};
 
 cbor_map! {
@@ -16,12 +16,14 @@ cbor_map! {
 }
 
 cbor_map! {
-    /// One change to a group's members, authorised by the state at `prev`.
+    /// One change to a group's members, authorised by the state at `prev`, or by a vote of its members.
     pub struct Membership: version 1 {
         /// The founding or the membership change before.
         1 => pub prev: RecordId,
         /// What changes.
         2 => pub change: Change,
+        /// The members' decision on the change, where no admin makes it. What it has to prove is not looked at here.
+        3 => pub decision: Option<Blob<65_536>>,
     }
 }
 
@@ -52,6 +54,18 @@ pub enum Change {
 }
 
 impl Change {
+    /// What it does, in a word.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Add(_) => "add",
+            Self::Remove(_) => "remove",
+            Self::Promote(_) => "promote",
+            Self::Demote(_) => "demote",
+            Self::Invite(_) => "invite",
+        }
+    }
+
     /// The change with this code; `None` if this version knows no such change.
     #[must_use]
     pub fn from_parts(code: u64, agent: AgentId) -> Option<Self> {

@@ -143,7 +143,7 @@ kinds! {
     /// The start of a group; its id is the group's.
     Founding = 8, chain("group"), None, Some(Domain::Directory), 16 * KIB;
     /// One change to a group's members.
-    Membership = 9, chain("group"), None, Some(Domain::Directory), 16 * KIB;
+    Membership = 9, chain("group"), None, Some(Domain::Directory), 64 * KIB;
     /// That an invited agent joins a group, or that a member leaves it.
     Joining = 10, chain("group"), None, Some(Domain::Directory), KIB;
     /// An agent's self-description.

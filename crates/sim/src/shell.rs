@@ -394,9 +394,9 @@ impl Sim {
                 self.nodes[node].promises.retain(|promise| !is_of(promise));
                 Promise::Retracted { agent: card.agent, revision: card.revision, until: card.expires }
             }
-            Answer::Proposed { proposal, .. } | Answer::Resolving { proposal, .. } => {
-                Promise::Record(*proposal)
-            }
+            Answer::Proposed { proposal, .. }
+            | Answer::Resolving { proposal, .. }
+            | Answer::ChangeVote { proposal, .. } => Promise::Record(*proposal),
             Answer::Attested(record) => Promise::Attestation(*record, self.attested_epoch(node, *record)),
             Answer::Rotated(rotated) => Promise::Record(rotated.record),
             Answer::Cast { ballot, .. } => Promise::Record(*ballot),

@@ -62,7 +62,14 @@ fn signed(net: &Sim, by: usize, kind: Kind, stream: &str, group: Option<GroupId>
 
 /// What an admin signs beside its node: another change after one that has been changed already.
 fn forking(net: &Sim, by: usize, group: GroupId, prev: RecordId, change: Change) -> Record {
-    signed(net, by, Kind::Membership, "group", Some(group), cbor::to_vec(&Membership { prev, change }))
+    signed(
+        net,
+        by,
+        Kind::Membership,
+        "group",
+        Some(group),
+        cbor::to_vec(&Membership { prev, change, decision: None }),
+    )
 }
 
 fn import(net: &mut Sim, node: usize, record: &Record) -> Taken {

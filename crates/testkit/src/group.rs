@@ -23,7 +23,7 @@ pub fn founding(founder: &AgentKey, name: &str) -> Record {
 /// A change that an agent makes to a group after the record `prev`, which need not be the author's.
 #[must_use]
 pub fn membership(author: &AgentKey, group: GroupId, prev: RecordId, change: Change) -> Record {
-    let body = Membership { prev, change };
+    let body = Membership { prev, change, decision: None };
     let draft = chain(author, Kind::Membership, None, cbor::to_vec(&body));
     sign(Draft { group: Some(group), ..draft }, author)
 }

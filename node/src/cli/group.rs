@@ -10,6 +10,8 @@ use super::page::{Page, Text};
 use super::session::Session;
 use super::vote::{matching, whole_id};
 
+mod by_vote;
+
 /// Shortest beginning of a group's id that is looked up, in hex digits.
 const PREFIX_MIN: usize = 4;
 /// How much of a group's id a table shows, in hex digits: enough for `group show`.
@@ -26,6 +28,18 @@ pub(crate) async fn group(command: args::Group, session: &Session) -> Result<Pag
             let group = client.found_group(&FoundGroupRequest { name, members, agent }).await?;
             let hint = format!("invite with `althing group invite {} DID`", short(&group.summary.group));
             group_page(&group, Some(&hint))
+        }
+        args::Group::Invite(given) if given.by_vote => {
+            by_vote::change(session, GroupChange::Invite, &given).await
+        }
+        args::Group::Remove(given) if given.by_vote => {
+            by_vote::change(session, GroupChange::Remove, &given).await
+        }
+        args::Group::Promote(given) if given.by_vote => {
+            by_vote::change(session, GroupChange::Promote, &given).await
+        }
+        args::Group::Demote(given) if given.by_vote => {
+            by_vote::change(session, GroupChange::Demote, &given).await
         }
         args::Group::Invite(change) => {
             let group = changed(&client, GroupChange::Invite, &change).await?;

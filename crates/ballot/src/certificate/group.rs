@@ -7,10 +7,10 @@ use althing_record::cbor::{Blob, List};
 use althing_record::{Kind, Membership, Network, Record, RecordId};
 
 use super::CertificateError;
-use crate::Proposal;
+use crate::{Proposal, VotedChange};
 
 /// The envelopes of a Founding and of changes after it.
-pub(super) type GroupPath = List<Blob<16_384>, { HEIGHT_MAX as usize + 1 }>;
+pub(super) type GroupPath = List<Blob<65_536>, { HEIGHT_MAX as usize + 1 }>;
 
 /// The records from the Founding to the state of a proposal's group, in order; an inner `None` if it names its voters.
 ///
@@ -56,7 +56,9 @@ pub(super) fn check(
         require(&record).map_err(fault)?;
         records.push(record);
     }
-    let state = State::replay(&records).map_err(|error| CertificateError::Group(error.to_string()))?;
+    let state =
+        State::replay(&records, |state, record, body| VotedChange::check(network, state, record, body))
+            .map_err(|error| CertificateError::Group(error.to_string()))?;
     if (state.group(), state.head()) != (of.group, of.head) {
         return Err(fault("the records are not of the state that the electorate names"));
     }

@@ -9,7 +9,7 @@ use althing_record::{AgentId, KeyHistory, Kind, Network, Record};
 use super::{CertificateError, record};
 
 /// The identity records of those among the signers whose keys were rotated, and of `rotated`, as a file has them.
-pub(super) fn needed_identities<'r>(
+pub(crate) fn needed_identities<'r>(
     signed: impl IntoIterator<Item = &'r Record>,
     rotated: impl IntoIterator<Item = AgentId>,
     others: &[Record],
@@ -28,20 +28,20 @@ pub(super) fn needed_identities<'r>(
 }
 
 /// The identity records of a file, and whose are needed.
-pub(super) struct Identities {
+pub(crate) struct Identities {
     records: Vec<Record>,
     needed: BTreeSet<AgentId>,
 }
 
 impl Identities {
-    pub(super) fn read(network: &Network, blobs: &[Blob<1_024>]) -> Result<Self, CertificateError> {
+    pub(crate) fn read(network: &Network, blobs: &[Blob<1_024>]) -> Result<Self, CertificateError> {
         let records: Result<_, _> =
             blobs.iter().map(|bytes| record(network, "identity record", bytes)).collect();
         Ok(Self { records: records?, needed: BTreeSet::new() })
     }
 
     /// The key that signed a record must be its agent's.
-    pub(super) fn require(&mut self, record: &Record) -> Result<(), &'static str> {
+    pub(crate) fn require(&mut self, record: &Record) -> Result<(), &'static str> {
         if record.header().key.is_none() {
             return Ok(());
         }
@@ -52,7 +52,7 @@ impl Identities {
 
     /// The key that signed a record must be, or have been, its agent's on whichever branch: what the closers agreed on, and
     /// who was in a group, stays so whichever branch wins later.
-    pub(super) fn require_known(&mut self, record: &Record) -> Result<(), &'static str> {
+    pub(crate) fn require_known(&mut self, record: &Record) -> Result<(), &'static str> {
         if record.header().key.is_none() {
             return Ok(());
         }
@@ -62,18 +62,18 @@ impl Identities {
     }
 
     /// Which keys are, or were, an agent's on whichever branch, as above.
-    pub(super) fn keys(&self) -> impl Fn(AgentId, &[u8; 32]) -> bool {
+    pub(crate) fn keys(&self) -> impl Fn(AgentId, &[u8; 32]) -> bool {
         |agent, key| KeyHistory::fold(agent, &self.records).has(key)
     }
 
     /// Those who spoke under another key than their first need their identity records.
-    pub(super) fn need<'s>(&mut self, said: impl IntoIterator<Item = &'s Statement>) {
+    pub(crate) fn need<'s>(&mut self, said: impl IntoIterator<Item = &'s Statement>) {
         let rotated = said.into_iter().filter(|statement| statement.key.is_some());
         self.needed.extend(rotated.map(|statement| statement.closer));
     }
 
     /// None may be there that nobody needs, or out of order: a certificate has one form.
-    pub(super) fn check_all_needed(&self) -> Result<(), CertificateError> {
+    pub(crate) fn check_all_needed(&self) -> Result<(), CertificateError> {
         let in_order = self.records.windows(2).all(|pair| pair[0].id() < pair[1].id());
         let is_needed = |record: &Record| {
             matches!(record.kind(), Kind::Inception | Kind::Rotation) && self.needed.contains(&record.agent())

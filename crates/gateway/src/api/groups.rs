@@ -70,6 +70,56 @@ impl GroupChange {
     }
 }
 
+/// The body of `POST /v1/groups/{id}/votes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupVoteRequest {
+    /// What is to change.
+    pub change: GroupChange,
+    /// Whom it is about, as a did.
+    #[schema(example = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp")]
+    pub about: String,
+    /// How long the vote is open, if one has to be put; one hour if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_ms: Option<u64>,
+    /// The hosted agent that votes, a member, as a did; the node's default agent if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+}
+
+/// The answer of `POST /v1/groups/{id}/votes`: the ballot, or the change that was decided on, is on disk and offered to the
+/// network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GroupVote {
+    /// Always `althing.group-vote/v1`.
+    #[schema(example = "althing.group-vote/v1")]
+    pub schema: String,
+    /// The group.
+    pub group: String,
+    /// What is to change.
+    pub change: GroupChange,
+    /// Whom it is about.
+    pub about: String,
+    /// The agent that voted, or made the change.
+    pub agent: String,
+    /// The proposal that asks the members; absent once the change is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<String>,
+    /// Who put it, and whose node makes the change once it is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposer: Option<String>,
+    /// Whether it was put just now.
+    pub new: bool,
+    /// The record that carries the ballot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ballot: Option<String>,
+    /// The record that makes the change, once the members decided on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+}
+
+document!(GroupVote, "althing.group-vote/v1");
+
 /// The body of `POST /v1/groups/{id}/joinings`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

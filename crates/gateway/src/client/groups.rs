@@ -1,7 +1,7 @@
 use super::{Client, ClientError, percent_encoded, with_query, written};
 use crate::api::{
-    FoundGroupRequest, Group, GroupChangeRequest, Groups, GroupsQuery, JoiningRequest, Resolution,
-    ResolveRequest,
+    FoundGroupRequest, Group, GroupChangeRequest, GroupVote, GroupVoteRequest, Groups, GroupsQuery,
+    JoiningRequest, Resolution, ResolveRequest,
 };
 
 impl Client {
@@ -39,6 +39,18 @@ impl Client {
         request: &GroupChangeRequest,
     ) -> Result<Group, ClientError> {
         self.send(format!("/v1/groups/{}/changes", percent_encoded(group)), written(request)?).await
+    }
+
+    /// Votes on a change to a group, and makes it once it is decided: `POST /v1/groups/{id}/votes`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn vote_on_group(
+        &self,
+        group: &str,
+        request: &GroupVoteRequest,
+    ) -> Result<GroupVote, ClientError> {
+        self.send(format!("/v1/groups/{}/votes", percent_encoded(group)), written(request)?).await
     }
 
     /// Joins a group, or leaves it: `POST /v1/groups/{id}/joinings`.

@@ -1,15 +1,15 @@
 //! Groups of agents.
 
 use althing_engine::{Answer, Ask, GroupAsk, Said};
-use althing_record::{AgentId, RecordId};
+use althing_record::{AgentId, GroupId, RecordId};
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use http::StatusCode;
 
 use crate::api::{
-    DEFAULT_WINDOW_MS, Document, FoundGroupRequest, Group, GroupChangeRequest, Groups, GroupsQuery,
-    JoiningRequest, Problem, ProblemKind, Resolution, ResolveRequest,
+    DEFAULT_WINDOW_MS, Document, FoundGroupRequest, Group, GroupChangeRequest, GroupVote, GroupVoteRequest,
+    Groups, GroupsQuery, JoiningRequest, Problem, ProblemKind, Resolution, ResolveRequest,
 };
 use crate::edge::{Edge, mismatch};
 use crate::refused::Refused;
@@ -94,6 +94,58 @@ pub(super) async fn change(
     let agent = edge.agent(request.agent.as_deref()).await?;
     let change = request.change.about(about);
     Ok((StatusCode::CREATED, Json(ask(&edge, GroupAsk::Change { agent, group, change }).await?)))
+}
+
+/// Vote on a change to a group, and make it once the members decided
+///
+/// For members, who need not be admins. Puts the vote on this change if there is none in the group's newest state, and casts
+/// the agent's ballot for it. Once enough members agree, the same request by the agent that put the vote makes the change.
+#[utoipa::path(
+    post,
+    path = "/v1/groups/{id}/votes",
+    tag = "groups",
+    params(("id" = String, Path, description = "The group's id, 64 hex digits.")),
+    request_body = GroupVoteRequest,
+    responses((status = 201, description = "Durable here and offered to the network.", body = GroupVote))
+)]
+pub(super) async fn vote(
+    State(edge): State<Edge>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<(StatusCode, Json<GroupVote>), Refused> {
+    let request: GroupVoteRequest = body::json(&edge, request).await?;
+    let group: GroupId = query::id("group", &query::segment(id)?)?;
+    let about: AgentId = query::id("about", &request.about)?;
+    let agent = edge.agent(request.agent.as_deref()).await?;
+    let window_ms = request.window_ms.unwrap_or(DEFAULT_WINDOW_MS);
+    let change = request.change.about(about);
+    let mut vote = GroupVote {
+        schema: GroupVote::SCHEMA.to_owned(),
+        group: group.to_string(),
+        change: request.change,
+        about: about.to_string(),
+        agent: agent.to_string(),
+        proposal: None,
+        proposer: None,
+        new: false,
+        ballot: None,
+        record: None,
+    };
+    let answer = edge.ask(Ask::Group(GroupAsk::Vote { agent, group, change, window_ms })).await?;
+    if let Answer::Group { record: Some(record), .. } = answer {
+        vote.record = Some(record.to_string());
+    } else if let Answer::ChangeVote { proposal, proposer, is_new } = answer {
+        let choice = Said::Option("yes".to_owned());
+        let answer = edge.ask(Ask::Cast { agent, proposal, choice }).await?;
+        let Answer::Cast { ballot, .. } = answer else { return Err(mismatch()) };
+        vote.proposal = Some(proposal.to_string());
+        vote.proposer = Some(proposer.to_string());
+        vote.ballot = Some(ballot.to_string());
+        vote.new = is_new;
+    } else {
+        return Err(mismatch());
+    }
+    Ok((StatusCode::CREATED, Json(vote)))
 }
 
 /// Join a group, or leave it

@@ -4,9 +4,9 @@ use althing_engine::{
 };
 use althing_gateway::api::{
     AgentReach, AttestationsQuery, BallotRequest, DecisionsQuery, Direction, DocketsQuery, FindQuery,
-    FoundGroupRequest, GroupChange, GroupChangeRequest, GroupsQuery, HealthState, JoiningRequest, ListQuery,
-    Newcomers, ProblemKind, ProposeRequest, RankingQuery, RateRequest, ResolveRequest, Source, VoteState,
-    VotesQuery,
+    FoundGroupRequest, GroupChange, GroupChangeRequest, GroupVoteRequest, GroupsQuery, HealthState,
+    JoiningRequest, ListQuery, Newcomers, ProblemKind, ProposeRequest, RankingQuery, RateRequest,
+    ResolveRequest, Source, VoteState, VotesQuery,
 };
 use althing_gateway::{Client, ClientError, DoorRequest};
 use althing_record::{Change, GroupId};
@@ -256,6 +256,25 @@ async fn a_group_round_trips() {
     let change = GroupChangeRequest { change: GroupChange::Promote, about: OTHER.to_string(), agent: None };
     client.change_group(&id, &change).await.unwrap();
     let ask = GroupAsk::Change { agent: HOSTED, group: GROUP, change: Change::Promote(OTHER) };
+    assert_eq!(node.last_ask(), Ask::Group(ask));
+
+    // A vote that is not decided is put and the ballot cast; the same wish for what was decided makes the change.
+    let vote = GroupVoteRequest {
+        change: GroupChange::Remove,
+        about: OTHER.to_string(),
+        window_ms: Some(5_000),
+        agent: None,
+    };
+    let put = client.vote_on_group(&id, &vote).await.unwrap();
+    assert_eq!((put.proposal, put.proposer), (Some(PROPOSAL.to_string()), Some(HOSTED.to_string())));
+    assert!(put.new && put.ballot.is_some() && put.record.is_none());
+    let choice = Said::Option("yes".to_owned());
+    assert_eq!(node.last_ask(), Ask::Cast { agent: HOSTED, proposal: PROPOSAL, choice });
+    let vote = GroupVoteRequest { change: GroupChange::Demote, ..vote };
+    let made = client.vote_on_group(&id, &vote).await.unwrap();
+    assert_eq!((made.record, made.proposal, made.new), (Some(CARD.to_string()), None, false));
+    let change = Change::Demote(OTHER);
+    let ask = GroupAsk::Vote { agent: HOSTED, group: GROUP, change, window_ms: 5_000 };
     assert_eq!(node.last_ask(), Ask::Group(ask));
 
     let leave = JoiningRequest { leave: true, agent: Some(OTHER.to_string()) };

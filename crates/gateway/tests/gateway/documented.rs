@@ -73,6 +73,9 @@ impl Operation {
             ("POST", "/v1/groups/{id}/changes") => {
                 b"{\"change\":\"invite\",\"about\":\"did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp\"}"
             }
+            ("POST", "/v1/groups/{id}/votes") => {
+                b"{\"change\":\"remove\",\"about\":\"did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp\"}"
+            }
             ("POST", "/v1/groups/{id}/joinings") => b"{}",
             ("POST", "/v1/groups/{id}/resolutions") => {
                 b"{\"keep\":\"0101010101010101010101010101010101010101010101010101010101010101\"}"

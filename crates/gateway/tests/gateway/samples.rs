@@ -317,6 +317,9 @@ pub(crate) fn answer(ask: &engine::Ask, journal: &Journal) -> engine::Answer {
         engine::Ask::Group(engine::GroupAsk::Resolve { keep, .. }) => {
             engine::Answer::Resolving { proposal: PROPOSAL, option: keep.to_string(), is_new: true }
         }
+        engine::Ask::Group(engine::GroupAsk::Vote { change: althing_record::Change::Remove(_), .. }) => {
+            engine::Answer::ChangeVote { proposal: PROPOSAL, proposer: HOSTED, is_new: true }
+        }
         engine::Ask::Group(_) => engine::Answer::Group { group: Box::new(group()), record: Some(CARD) },
         engine::Ask::Attest { .. } => engine::Answer::Attested(CARD),
         engine::Ask::Accuse { .. } => engine::Answer::Accused(Some(BALLOT)),

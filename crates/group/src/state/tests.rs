@@ -1,3 +1,4 @@
+use althing_record::Draft;
 use althing_record::cbor::{self, List};
 use althing_testkit::{agent, chain, founding, membership, sign};
 use proptest::prelude::*;
@@ -143,21 +144,64 @@ fn the_author_of_the_newest_change_keeps_the_group_while_it_may() {
     assert_eq!(gone.keeper(), did(1), "who is no admin any more keeps nothing");
 }
 
+/// Replays changes of which no vote is believed.
+fn replay(records: &[Record]) -> Result<State, GroupError> {
+    State::replay(records, |_, _, _| Err(GroupError::Order))
+}
+
+#[test]
+fn a_change_that_members_decided_on_is_made_by_any_of_them_and_by_nobody_else() {
+    let state = changed(&begun(), &[Change::Add(did(2)), Change::Add(did(3))]);
+    let remove = Change::Remove(did(3));
+    assert_eq!(state.after(id(9), did(2), &remove), Err(GroupError::NotAllowed(did(2))));
+    let after = state.after_vote(id(9), did(2), &remove).unwrap();
+    assert!(!after.is_member(did(3)));
+    assert_eq!(after.keeper(), did(1), "who made it is no admin by that");
+    assert_eq!(state.after_vote(id(9), did(4), &remove), Err(GroupError::NotMember(did(4))));
+    let founder = Change::Remove(did(1));
+    assert_eq!(state.after_vote(id(9), did(2), &founder), Err(GroupError::Founder(did(1))));
+}
+
+#[test]
+fn what_a_change_carries_is_asked_about_once_and_only_if_it_follows_otherwise() {
+    let begin = founding(&agent(1), "translators");
+    let group = GroupId(begin.id().0);
+    let add = membership(&agent(1), group, begin.id(), Change::Add(did(2)));
+    let voted = |about| {
+        let decision = Some(cbor::Blob::try_from(vec![7]).unwrap());
+        let body = Membership { prev: add.id(), change: Change::Invite(did(about)), decision };
+        let draft = chain(&agent(2), Kind::Membership, None, cbor::to_vec(&body));
+        sign(Draft { group: Some(group), ..draft }, &agent(2))
+    };
+    let played = |record: &Record, says: Result<(), GroupError>| {
+        let mut asked = Vec::new();
+        let records = [begin.clone(), add.clone(), record.clone()];
+        let state = State::replay(&records, |state, record, body| {
+            asked.push((state.head(), record.id(), body.change.clone()));
+            says.clone()
+        });
+        (state.map(|state| state.invite(did(3)).is_some()), asked.len())
+    };
+    assert_eq!(played(&voted(3), Ok(())), (Ok(true), 1));
+    assert_eq!(played(&voted(3), Err(GroupError::Height)), (Err(GroupError::Height), 1));
+    assert_eq!(played(&voted(2), Ok(())), (Err(GroupError::IsMember(did(2))), 0));
+}
+
 #[test]
 fn records_are_replayed_in_order_and_only_so() {
     let begin = founding(&agent(1), "translators");
     let group = GroupId(begin.id().0);
     let invite = membership(&agent(1), group, begin.id(), Change::Invite(did(2)));
     let add = membership(&agent(1), group, invite.id(), Change::Add(did(2)));
-    let state = State::replay(&[begin.clone(), invite.clone(), add.clone()]).unwrap();
+    let state = replay(&[begin.clone(), invite.clone(), add.clone()]).unwrap();
     assert_eq!((state.head(), state.height(), state.is_member(did(2))), (add.id(), 2, true));
-    assert_eq!(State::replay(&[begin.clone(), add.clone(), invite.clone()]), Err(GroupError::Order));
-    assert_eq!(State::replay(&[]), Err(GroupError::Order));
+    assert_eq!(replay(&[begin.clone(), add.clone(), invite.clone()]), Err(GroupError::Order));
+    assert_eq!(replay(&[]), Err(GroupError::Order));
     let foreign = membership(&agent(1), GroupId([7; 32]), begin.id(), Change::Invite(did(2)));
-    assert_eq!(State::replay(&[begin.clone(), foreign]), Err(GroupError::Order));
+    assert_eq!(replay(&[begin.clone(), foreign]), Err(GroupError::Order));
     let usurped = membership(&agent(2), group, begin.id(), Change::Add(did(2)));
-    assert_eq!(State::replay(&[begin, usurped]), Err(GroupError::NotAllowed(did(2))));
-    assert!(matches!(State::replay(&[invite]), Err(GroupError::Kind { expected: "Founding", .. })));
+    assert_eq!(replay(&[begin, usurped]), Err(GroupError::NotAllowed(did(2))));
+    assert!(matches!(replay(&[invite]), Err(GroupError::Kind { expected: "Founding", .. })));
 }
 
 proptest! {

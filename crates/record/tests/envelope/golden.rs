@@ -85,7 +85,7 @@ fn records() -> Vec<Record> {
         nonce: [9; 8],
     };
     let founding = signed(link(Kind::Founding, None, body(cbor::to_vec(&founding))));
-    let membership = Membership { prev: founding.id(), change: Change::Add(key(6).agent()) };
+    let membership = Membership { prev: founding.id(), change: Change::Add(key(6).agent()), decision: None };
     let membership = signed(Draft {
         group: Some(GroupId(founding.id().0)),
         ..link(Kind::Membership, Some(&founding), body(cbor::to_vec(&membership)))

@@ -29,6 +29,7 @@ Who founds a group stays in it and may change it. --member takes agents in witho
     #[command(after_help = "\
 Examples:
   althing group invite 5f0c9a11 did:key:z6Mk…
+  althing group invite 5f0c9a11 did:key:z6Mk… --by-vote --wait
 
 The agent is a member once it joins, for which this node, or that of whoever changes the group next, has to run.")]
     Invite(Change),
@@ -50,15 +51,21 @@ Examples:
 
 Votes that were put before keep their voters. The founder cannot leave.")]
     Leave(Join),
-    /// Remove a member or withdraw an invitation, as the founder or an admin
+    /// Remove a member or withdraw an invitation, as the founder or an admin, or by a vote
     #[command(after_help = "\
 Examples:
-  althing group remove 5f0c9a11 did:key:z6Mk…")]
+  althing group remove 5f0c9a11 did:key:z6Mk…
+  althing group remove 5f0c9a11 did:key:z6Mk… --by-vote --wait
+
+With --by-vote any member asks the members, who agree with the same command. When as many have as a safe decision
+needs, the command of whoever asked first makes the change, which shows their ballots; --wait waits for that. The
+group must not change meanwhile, or they are asked again. The founder cannot be removed.")]
     Remove(Change),
     /// Make a member an admin, who may change the group
     #[command(after_help = "\
 Examples:
   althing group promote 5f0c9a11 did:key:z6Mk…
+  althing group promote 5f0c9a11 did:key:z6Mk… --by-vote --wait
 
 Two who change a group at the same moment fork it, and it takes no changes until its members have settled that
 (`althing group resolve`): agree on who does.")]
@@ -66,7 +73,8 @@ Two who change a group at the same moment fork it, and it takes no changes until
     /// Make an admin a plain member
     #[command(after_help = "\
 Examples:
-  althing group demote 5f0c9a11 did:key:z6Mk…")]
+  althing group demote 5f0c9a11 did:key:z6Mk…
+  althing group demote 5f0c9a11 did:key:z6Mk… --by-vote --wait")]
     Demote(Change),
     /// Vote on which branch of a forked group holds, as one who was a member there
     #[command(after_help = "\
@@ -112,6 +120,15 @@ pub(crate) struct Change {
     /// The hosted agent that makes the change [default: the node's default agent]
     #[arg(long, value_name = "DID")]
     pub(crate) agent: Option<AgentId>,
+    /// Have the members decide, instead of making the change as an admin
+    #[arg(long)]
+    pub(crate) by_vote: bool,
+    /// How long the vote is open, if there is none yet [default: 1h]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "by_vote")]
+    pub(crate) window: Option<Duration>,
+    /// Wait until the members have decided, and make the change
+    #[arg(long, requires = "by_vote")]
+    pub(crate) wait: bool,
 }
 
 /// Which branch of a fork an agent votes for.

@@ -117,7 +117,7 @@ fn an_admin_that_forks_its_identity_later_takes_no_certificate_away() {
     let mut records = group(2);
     let group = GroupId(records[0].id().0);
     records.push(membership(&agent(1), group, records[1].id(), Change::Promote(admin.agent())));
-    let body = Membership { prev: records[2].id(), change: Change::Add(agent(3).agent()) };
+    let body = Membership { prev: records[2].id(), change: Change::Add(agent(3).agent()), decision: None };
     let add = chain(&rotated, Kind::Membership, None, cbor::to_vec(&body));
     let add = Draft { agent: admin.agent(), key_event: Some(turn.id()), group: Some(group), ..add };
     records.push(sign(add, &rotated));
