@@ -116,6 +116,8 @@ struct OpenVote {
     seats: BTreeMap<AgentId, Seat>,
     /// Messages of closers that live elsewhere, or of other seats here.
     inbox: Vec<(AgentId, Message)>,
+    /// What was shown again last, by record: while nothing is decided it is shown every second, and verified once.
+    shown: BTreeMap<RecordId, (AgentId, Message)>,
     /// Whether ballots or reports came since values were last judged.
     is_news: bool,
     /// Who has reported.

@@ -88,6 +88,7 @@ impl<S: Snapshot> Engine<S> {
             is_old,
             seats: BTreeMap::new(),
             inbox: Vec::new(),
+            shown: BTreeMap::new(),
             is_news: true,
         };
         for hosted in hosted {

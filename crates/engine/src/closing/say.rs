@@ -272,9 +272,17 @@ impl<S: Snapshot> Engine<S> {
                 // What is here and was too far ahead when it came, or had no room, is shown again.
                 Output::Send(_) => {
                     let round = agreement.round();
+                    let mut shown = std::mem::take(&mut open.shown);
                     for round in [round.saturating_sub(1), round] {
                         for id in statements_in(&self.store, open.proposal.id, round)? {
-                            open.inbox.extend(self.message(&open.instance, id)?);
+                            let message = match shown.remove(&id) {
+                                Some(message) => Some(message),
+                                None => self.message(&open.instance, id)?,
+                            };
+                            if let Some(message) = message {
+                                open.inbox.push(message.clone());
+                                open.shown.insert(id, message);
+                            }
                         }
                     }
                     self.closings.ready.insert(open.proposal.id);
