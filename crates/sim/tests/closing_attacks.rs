@@ -105,7 +105,7 @@ fn one_stranger_does_not_fill_all_places() {
     let ghosts: Vec<_> = (0..3).map(|n| Villain::new(n).agent()).collect();
     victims.extend(ghosts);
     for _ in 0..1_024 {
-        net.node(2).proposes(red_or_blue(&victims, 1 << 60));
+        net.node(2).proposes(red_or_blue(&victims, 1 << 31));
     }
     net.run_for(60_000);
     let voters = net.agents(0..2);
