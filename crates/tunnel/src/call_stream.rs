@@ -160,7 +160,7 @@ impl CallStream {
         let accept: Accept = verify(bytes, call.network, &self.roots).map_err(|error| error.to_string())?;
         accept.answers(call).map_err(|mismatch| mismatch.to_string())?;
         let admitted = self.keys.admit(accept.signing_key(), self.lineage.as_deref(), &self.network);
-        admitted.map_err(|fault| fault.to_string())?;
+        self.keys.learn(admitted.map_err(|fault| fault.to_string())?);
         Ok(Box::new(accept))
     }
 

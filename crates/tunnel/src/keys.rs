@@ -24,9 +24,10 @@ const RECORDS_MAX: usize = 16_384;
 /// rotated its key. It may wait for the disk.
 pub type ReadIdentity = Arc<dyn Fn(AgentId) -> Result<Vec<Record>, String> + Send + Sync>;
 
-/// Gets the identity records that another node showed and that made a signature count, so that they are this node's own from now
-/// on: what an agent proved by once it cannot keep from others. It must not wait. It is called once for an agent while what
-/// this node knew of it is remembered.
+/// Gets the identity records that the node of a called agent showed and that made its Accept count, so that they are this node's
+/// own from now on: what an agent proved by once it cannot keep from others. It must not wait. It is called once for an agent
+/// while what this node knew of it is remembered. What callers show is not told of: anybody could have a node keep records
+/// of as many new agents as it makes calls.
 pub type Learn = Arc<dyn Fn(Vec<Record>) + Send + Sync>;
 
 /// The keys of agents, as this node knows them. Clones share what is remembered.
@@ -134,15 +135,16 @@ impl Keys {
         &self.name
     }
 
-    /// Whether a key speaks for the agent now, by this node's records and those of the lineage that was shown.
+    /// Whether a key speaks for the agent now, by this node's records and those of the lineage that was shown. Gives those that
+    /// were needed for that.
     pub(crate) fn admit(
         &self,
         key: [u8; 32],
         lineage: Option<&[u8]>,
         network: &Network,
-    ) -> Result<(), KeyFault> {
+    ) -> Result<Vec<Record>, KeyFault> {
         if key == self.history.current_key() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let agent = self.agent;
         // A former key comes back only by records that come here too.
@@ -153,14 +155,16 @@ impl Keys {
         let shown = Lineage::read(lineage, agent, network)?;
         let history = KeyHistory::fold(agent, self.records.iter().chain(&shown));
         match (history.current_key() == key, history.speaks(&key)) {
-            (true, _) => {
-                if !self.has_told.swap(true, Ordering::Relaxed) {
-                    (self.learn)(shown);
-                }
-                Ok(())
-            }
+            (true, _) => Ok(shown),
             (false, true) => Err(KeyFault::Replaced { key, agent }),
             (false, false) => Err(KeyFault::Unknown { key, agent }),
+        }
+    }
+
+    /// Tells of records that [`Keys::admit`] needed.
+    pub(crate) fn learn(&self, shown: Vec<Record>) {
+        if !shown.is_empty() && !self.has_told.swap(true, Ordering::Relaxed) {
+            (self.learn)(shown);
         }
     }
 }
@@ -190,11 +194,8 @@ mod tests {
     fn admit(own: u8, key: u8, shown: Option<u8>) -> Result<(), KeyFault> {
         let own = if own == 0 { Vec::new() } else { records(own) };
         let lineage = shown.map(lineage);
-        Keys::of(agent(1).agent(), own, Arc::new(|_| {})).admit(
-            agent(key).public(),
-            lineage.as_deref(),
-            &network(),
-        )
+        let keys = Keys::of(agent(1).agent(), own, Arc::new(|_| {}));
+        keys.admit(agent(key).public(), lineage.as_deref(), &network()).map(drop)
     }
 
     #[test]
@@ -234,9 +235,10 @@ mod tests {
         let keys = Keys::of(agent(1).agent(), Vec::new(), learn);
         let admit = |key: u8, shown: u8| keys.admit(agent(key).public(), Some(&lineage(shown)), &network());
         assert!(admit(66, 2).is_err() && admit(2, 2).is_err());
-        assert!(learnt.lock().unwrap().is_empty(), "what made none count is nobody's business");
+        keys.learn(admit(1, 2).unwrap());
+        assert!(learnt.lock().unwrap().is_empty(), "what was not needed is nobody's business");
         for _ in 0..3 {
-            assert_eq!(admit(3, 2), Ok(()));
+            keys.learn(admit(3, 2).unwrap());
         }
         assert_eq!(*learnt.lock().unwrap(), [3]);
     }

@@ -84,6 +84,8 @@ struct Pair {
     evidence_there: mpsc::Receiver<Evidence>,
     /// The identity records that both nodes have.
     known: Arc<Mutex<Vec<Record>>>,
+    /// Whose identity records the nodes learnt.
+    learnt: Arc<Mutex<Vec<althing_record::AgentId>>>,
     _dir: TempDir,
 }
 
@@ -118,7 +120,10 @@ fn pair(
         let known = read.lock().unwrap();
         Ok(known.iter().filter(|record| record.agent() == agent).cloned().collect())
     };
-    let keys = KeyBook::new(network, Arc::new(read), Arc::new(|_| {}));
+    let learnt = Arc::<Mutex<Vec<althing_record::AgentId>>>::default();
+    let learn = Arc::clone(&learnt);
+    let learn = move |records: Vec<Record>| learn.lock().unwrap().push(records[0].agent());
+    let keys = KeyBook::new(network, Arc::new(read), Arc::new(learn));
     let callee = Callee::open(
         keys.clone(),
         &book,
@@ -162,6 +167,7 @@ fn pair(
         evidence,
         evidence_there,
         known,
+        learnt,
         _dir: dir,
     }
 }

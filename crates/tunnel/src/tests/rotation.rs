@@ -60,6 +60,8 @@ async fn both_sides_go_on_with_new_keys_before_anybody_heard_of_them() {
         assert_eq!(evidence.accept.callee, pair.callee.agent());
         assert_eq!(evidence.accept.key, Some(key(21).public()));
     }
+    // Whom this node chose to call, and not whoever calls.
+    assert_eq!(*pair.learnt.lock().unwrap(), [pair.callee.agent()]);
 }
 
 #[tokio::test]
