@@ -1,5 +1,5 @@
-use althing_engine::{Answer, AnswersDraft, Ask, AskNo, DocketDraft, Find, ProposalDraft, Said};
-use althing_record::{AgentId, RecordId};
+use althing_engine::{Answer, AnswersDraft, Ask, AskNo, DocketDraft, Find, ProposalDraft, Said, Taken};
+use althing_record::{AgentId, Record, RecordId};
 
 use crate::Sim;
 
@@ -19,6 +19,18 @@ impl Client<'_> {
     /// Hands over any ask.
     pub fn ask(self, ask: Ask) -> AskNo {
         self.sim.ask(self.node, ask)
+    }
+
+    /// Has the node take a record in from a file. Gives what became of it.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn imports(self, record: &Record) -> Taken {
+        let no = self.sim.ask(self.node, Ask::Import { records: vec![record.clone()] });
+        let Answer::Imported(mut taken) = self.sim.answer(no) else {
+            panic!("expected what became of a record")
+        };
+        taken.remove(0)
     }
 
     /// Publishes a card for the node's agent.

@@ -72,12 +72,6 @@ fn forking(net: &Sim, by: usize, group: GroupId, prev: RecordId, change: Change)
     )
 }
 
-fn import(net: &mut Sim, node: usize, record: &Record) -> Taken {
-    let no = net.ask(node, Ask::Import { records: vec![record.clone()] });
-    let Answer::Imported(taken) = net.answer(no) else { panic!("no import") };
-    taken[0].clone()
-}
-
 /// Has an agent say which branch is to hold: by a vote that it finds, or puts.
 fn resolve(net: &mut Sim, node: usize, group: GroupId, keep: RecordId) -> (RecordId, bool) {
     let agent = net.agent(node);
@@ -120,7 +114,7 @@ fn forked(seed: u64, links: Links) -> (Sim, GroupId, RecordId, [RecordId; 2]) {
     let removed = Change::Remove(net.agent(4));
     let fair = taken(change(&mut net, 0, id, removed)).head;
     let lie = forking(&net, 0, id, at, Change::Add(net.agent(5)));
-    assert_eq!(import(&mut net, 3, &lie), Taken::New);
+    assert_eq!(net.node(3).imports(&lie), Taken::New);
     assert!(net.run_until_quiet());
     let expected = if fair < lie.id() { [fair, lie.id()] } else { [lie.id(), fair] };
     for node in 0..6 {
@@ -158,7 +152,7 @@ fn members_at_the_fork_choose_a_branch_and_it_is_in_force_everywhere() {
 
         // The branch that lost can go on as it likes.
         let more = forking(&net, 0, id, lie, Change::Promote(net.agent(5)));
-        assert_eq!(import(&mut net, 2, &more), Taken::New);
+        assert_eq!(net.node(2).imports(&more), Taken::New);
         let invited = Change::Invite(net.agent(5));
         let state = taken(change(&mut net, 0, id, invited));
         assert_eq!((state.height, state.fork), (2, None));
@@ -194,7 +188,7 @@ fn members_at_the_fork_choose_a_branch_and_it_is_in_force_everywhere() {
 fn the_other_branch_can_be_chosen_and_a_head_names_its_branch() {
     let (mut net, id, _, [_, lie]) = forked(803, Links::default());
     let more = forking(&net, 0, id, lie, Change::Promote(net.agent(5)));
-    assert_eq!(import(&mut net, 1, &more), Taken::New);
+    assert_eq!(net.node(1).imports(&more), Taken::New);
     assert!(net.run_until_quiet());
     for node in 0..5 {
         let (_, is_new) = resolve(&mut net, node, id, more.id());
@@ -274,7 +268,7 @@ fn what_settles_nothing_is_refused_by_name_or_does_nothing() {
     let subject = Subject::new(&format!("group fork {at}"), None).unwrap();
     let body = ProposalBody { subject: Some(subject), ..body };
     let record = signed(&net, 4, Kind::Proposal, "vote", None, cbor::to_vec(&body));
-    assert_eq!(import(&mut net, 0, &record), Taken::New);
+    assert_eq!(net.node(0).imports(&record), Taken::New);
     let no = net.node(0).cast(record.id(), &fair.to_string());
     let _ = net.answer(no);
     assert!(net.run_until_quiet());

@@ -130,12 +130,6 @@ fn lie(net: &Sim, by: usize, terms: HolderTerms, masses: Vec<Voter>) -> Record {
     draft.sign(&agent_key(by), net.network()).unwrap()
 }
 
-fn import(net: &mut Sim, node: usize, record: &Record) -> Taken {
-    let no = net.ask(node, Ask::Import { records: vec![record.clone()] });
-    let Answer::Imported(taken) = net.answer(no) else { panic!("no import") };
-    taken[0].clone()
-}
-
 fn masses_of(vote: &Vote) -> Vec<Voter> {
     let capped = &vote.holders.as_ref().unwrap().capped;
     let mass =
@@ -207,7 +201,7 @@ fn a_proposer_that_weighs_as_it_likes_is_noticed_by_every_voter() {
     masses.push(Voter { agent: net.agent(12), weight: 5 });
     masses.iter_mut().filter(|voter| voter.agent == friend).for_each(|voter| voter.weight *= 2);
     let lied = lie(&net, 4, terms(epoch), masses.clone());
-    assert_eq!(import(&mut net, 0, &lied), Taken::New, "what is in the form is taken in");
+    assert_eq!(net.node(0).imports(&lied), Taken::New, "what is in the form is taken in");
     assert!(net.run_until_quiet());
     net.run_for(EPOCH_MS / 4);
     for node in [1, 8, 13] {
@@ -224,12 +218,12 @@ fn a_proposer_that_weighs_as_it_likes_is_noticed_by_every_voter() {
     // What cannot be is not taken in: a rating epoch that is not settled, and one that is long past.
     for epoch in [ended(&net).0, ended(&net).0 + 1, ended(&net).0 + 100] {
         let lied = lie(&net, 4, terms(epoch), masses.clone());
-        let taken = import(&mut net, 0, &lied);
+        let taken = net.node(0).imports(&lied);
         assert!(matches!(&taken, Taken::Unwanted(cause) if cause.contains("settled")), "{taken:?}");
     }
     let nonsense = HolderTerms::new("Text Translate!", 0, epoch).unwrap();
     let lied = lie(&net, 4, nonsense, masses);
-    let taken = import(&mut net, 0, &lied);
+    let taken = net.node(0).imports(&lied);
     assert!(matches!(&taken, Taken::Unwanted(cause) if cause.contains("skill")), "{taken:?}");
 }
 

@@ -56,12 +56,6 @@ fn said(net: &Sim, by: usize, epoch: u64, seq: u64, outcome: Outcome) -> Record 
     draft.sign(&agent_key(by), net.network()).unwrap()
 }
 
-fn import(net: &mut Sim, node: usize, record: &Record) -> Taken {
-    let no = net.ask(node, Ask::Import { records: vec![record.clone()] });
-    let Answer::Imported(mut taken) = net.answer(no) else { panic!("no import") };
-    taken.remove(0)
-}
-
 fn attest_on(net: &mut Sim, node: usize, epoch: RatingEpoch) -> Answer {
     let body = Box::new(body(net, node, epoch, &[(3, Outcome::Ok, 5)]));
     let no = net.ask(node, Ask::Attest { agent: agent_key(node).agent(), body });
@@ -110,10 +104,12 @@ fn run_to_checkpoint_of(net: &mut Sim, epoch: RatingEpoch) {
 fn fill(net: &mut Sim) {
     for by in STRANGERS {
         for (seq, epoch) in (0..).zip(OLD_EPOCHS) {
-            assert_eq!(import(net, 0, &said(net, by, epoch, seq, Outcome::Ok)), Taken::New);
+            let record = said(net, by, epoch, seq, Outcome::Ok);
+            assert_eq!(net.node(0).imports(&record), Taken::New);
         }
         let seq = OLD_EPOCHS.end;
-        assert_eq!(import(net, 0, &said(net, by, 3_000, seq, Outcome::Ok)), Taken::New);
+        let record = said(net, by, 3_000, seq, Outcome::Ok);
+        assert_eq!(net.node(0).imports(&record), Taken::New);
     }
     for node in [0, 1, 2] {
         assert!(matches!(attest_on(net, node, RatingEpoch(60)), Answer::Attested(_)));
@@ -137,7 +133,7 @@ fn whoever_drops_early_late_or_twice_ends_with_the_same() {
     fill(&mut net);
     let cheats = cheats(&net);
     for record in cheats.iter().flat_map(|(_, records)| records) {
-        assert_eq!(import(&mut net, 0, record), Taken::New);
+        assert_eq!(net.node(0).imports(record), Taken::New);
     }
     let accused: BTreeSet<_> = cheats.iter().map(|(agent, _)| *agent).collect();
     // What was imported comes to others by reconciliation.
@@ -205,17 +201,17 @@ fn what_comes_after_it_counts_nothing_is_nobodys_fault_and_not_taken() {
     let mut net = governed(2);
     let [(_, double), (forker, fork)] = cheats(&net);
     assert!(matches!(attest_on(&mut net, 1, RatingEpoch(60)), Answer::Attested(_)));
-    assert_eq!(import(&mut net, 0, &fork[1]), Taken::New);
+    assert_eq!(net.node(0).imports(&fork[1]), Taken::New);
     run_to_checkpoint_of(&mut net, DUE);
     net.run_for(5_000);
     for record in [&double[0], &double[1], &fork[0]] {
-        let taken = import(&mut net, 0, record);
+        let taken = net.node(0).imports(record);
         assert!(matches!(&taken, Taken::Unwanted(cause) if cause.contains("count nothing")), "{taken:?}");
         assert!(!net.holds(0, record.id()));
     }
     assert_eq!(net.accused(0), BTreeSet::new(), "a fork with what is gone is none");
     let other = said(&net, 151, 3_200, 0, Outcome::Ok);
-    assert_eq!(import(&mut net, 0, &other), Taken::New);
+    assert_eq!(net.node(0).imports(&other), Taken::New);
     assert_eq!(net.accused(0), [forker].into(), "and one of what is left is one");
     let Answer::Refused(refusal) = attest_on(&mut net, 0, RatingEpoch(61)) else { panic!("no refusal") };
     assert_eq!(refusal.kind, RefusalKind::Invalid);

@@ -177,11 +177,7 @@ fn what_is_wrong_is_refused_by_name() {
         AttestationsBody { rows: vec![0, 0, 2, 2, 0x18, 201, 2].try_into().unwrap(), ..fine.clone() };
     let wrong = [record(&net, 0, &future), record(&net, 1, &fine), record(&net, 0, &too_good)];
     let fine = record(&net, 0, &fine);
-    let mut told = |record: &Record| {
-        let no = net.ask(0, Ask::Import { records: vec![record.clone()] });
-        let Answer::Imported(taken) = net.answer(no) else { panic!("no import") };
-        taken[0].clone()
-    };
+    let mut told = |record: &Record| net.node(0).imports(record);
     let said = ["come from the future", "about their own rater", "quality sums up to 201"];
     for (record, said) in wrong.iter().zip(said) {
         let taken = told(record);

@@ -171,10 +171,9 @@ fn a_change_with_another_ones_decision_is_taken_by_nobody() {
         content: althing_record::Content::Body(althing_record::cbor::to_vec(&forged)),
     };
     let forged = forged.sign(&althing_sim::agent_key(1), net.network()).unwrap();
-    let no = net.ask(2, Ask::Import { records: vec![forged.clone()] });
-    let Answer::Imported(answers) = net.answer(no) else { panic!("no import") };
+    let answers = net.node(2).imports(&forged);
     assert!(
-        matches!(&answers[0], Taken::Unwanted(cause) if cause.contains("not on this change")),
+        matches!(&answers, Taken::Unwanted(cause) if cause.contains("not on this change")),
         "{answers:?}"
     );
     assert!(!net.holds(2, forged.id()));

@@ -101,17 +101,14 @@ pub(crate) fn body(body: &impl Encode) -> Content {
 }
 
 pub(crate) fn import(net: &mut Sim, node: usize, record: &Record) {
-    let no = net.ask(node, Ask::Import { records: vec![record.clone()] });
-    let Answer::Imported(taken) = net.answer(no) else { panic!("no import") };
-    assert_eq!(taken, [Taken::New]);
+    assert_eq!(net.node(node).imports(record), Taken::New);
 }
 
 /// Has every node that runs take a record in: a motion is over before reconciliation brings it to all.
 pub(crate) fn spread(net: &mut Sim, record: &Record) {
     for node in (0..net.len()).filter(|node| net.is_up(*node)).collect::<Vec<_>>() {
-        let no = net.ask(node, Ask::Import { records: vec![record.clone()] });
-        let Answer::Imported(taken) = net.answer(no) else { panic!("no import") };
-        assert!(matches!(taken[..], [Taken::New | Taken::Known]), "{taken:?}");
+        let taken = net.node(node).imports(record);
+        assert!(matches!(taken, Taken::New | Taken::Known), "{taken:?}");
     }
 }
 
