@@ -160,7 +160,8 @@ impl<S: Snapshot> Engine<S> {
         let latest = self.ratings.latest();
         let later = self.ratings.ledger().after(epoch).take(LATER_MAX + 1).count();
         let is_gone = self.pruning.is_faded(Ledger::horizon(epoch));
-        if epoch.0.saturating_add(MASS_EPOCHS) < latest.0 || is_gone || later > LATER_MAX {
+        let seen_from = latest.max(self.ratings.forgotten());
+        if epoch.0.saturating_add(MASS_EPOCHS) < seen_from.0 || is_gone || later > LATER_MAX {
             return Some(format!("rating epoch {epoch} is too long past to be looked at from here"));
         }
         None

@@ -84,6 +84,11 @@ impl Ratings {
         self.latest
     }
 
+    /// When it last forgot what counts nothing any more. How it looked before what was kept then is lost.
+    pub(crate) fn forgotten(&self) -> RatingEpoch {
+        self.forgotten
+    }
+
     /// Whether scores are being computed.
     pub(crate) fn is_working(&self) -> bool {
         self.job.is_some()

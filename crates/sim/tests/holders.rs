@@ -261,3 +261,16 @@ fn holders_answer_a_docket_too() {
     assert_eq!(check, MassCheck::Checked(MassReport::default()));
     assert_eq!(vote.voters.len(), 11);
 }
+
+/// Nobody attests any more, and rating epochs end all the same: a ledger that has forgotten what fades looks no further back than
+/// it kept.
+#[test]
+fn masses_from_before_what_the_ledger_kept_are_not_computed() {
+    let mut net = reputed(8);
+    let proposal = net.node(1).proposes(holders(0, 1_000));
+    net.run_for(5_000);
+    assert_eq!(report(&mut net, 1, proposal), MassReport::default());
+    net.run_for(140 * EPOCH_MS);
+    let check = vote(&mut net, 1, proposal).holders.unwrap().check;
+    assert!(matches!(&check, MassCheck::Unchecked { cause } if cause.contains("too long past")), "{check:?}");
+}
