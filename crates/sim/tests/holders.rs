@@ -14,9 +14,9 @@ use althing_engine::{
 use althing_record::cbor;
 use althing_record::{AgentId, Content, Draft, Incarnation, Kind, Placement, Record, RecordId};
 use althing_sim::{Sim, agent_key, card, closed};
-use althing_trust::Outcome;
+use althing_trust::{Outcome, RatingEpoch};
 
-use rating::{EPOCH_MS, attest, ended, run_to_middle, wall};
+use rating::{EPOCH_MS, attest, body, ended, run_to_middle, wall};
 
 /// The agents of nodes 1 to 12 have the skill; 0 and 1 are the anchors, 0 to 3 the committee, and 13 only looks on.
 const NODES: usize = 14;
@@ -273,4 +273,24 @@ fn masses_from_before_what_the_ledger_kept_are_not_computed() {
     net.run_for(140 * EPOCH_MS);
     let check = vote(&mut net, 1, proposal).holders.unwrap().check;
     assert!(matches!(&check, MassCheck::Unchecked { cause } if cause.contains("too long past")), "{check:?}");
+}
+
+/// Each late attestation makes a node weigh anew for who asks, and it does other things in between.
+#[test]
+fn a_node_rests_between_weighings_however_many_come() {
+    let mut net = reputed(9);
+    let proposal = net.node(5).proposes(holders(0, 600_000));
+    net.run_for(3_000);
+    let masses = vote(&mut net, 1, proposal);
+    let epoch = RatingEpoch(masses.holders.unwrap().epoch.0 - 1);
+    for by in [11, 12] {
+        let body = Box::new(body(&net, by, epoch, &[(3, Outcome::Ok, 1)]));
+        let no = net.ask(by, Ask::Attest { agent: net.agent(by), body });
+        assert!(matches!(net.answer(no), Answer::Attested(_)));
+        net.run_for(100);
+        let from = net.time();
+        let _ = report(&mut net, 1, proposal);
+        let took = net.time() - from;
+        assert!(by == 11 || (100..=300).contains(&took), "{took} ms");
+    }
 }
