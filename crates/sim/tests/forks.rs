@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod grouping;
+
 use althing_ballot::{
     ClosedTerms, Electorate, GroupState, ProposalBody, Question, Rule, Subject, verify_file,
 };
@@ -12,33 +14,9 @@ use althing_record::{
 };
 use althing_sim::{Links, Sim, WALL_START, agent_key, closed};
 
+use grouping::{change, founded, group_ask, show_group, taken};
+
 const HOUR_MS: u64 = 3_600_000;
-
-fn group_ask(net: &mut Sim, node: usize, ask: GroupAsk) -> Answer {
-    let no = net.node(node).ask(Ask::Group(ask));
-    net.answer(no)
-}
-
-fn taken(answer: Answer) -> Group {
-    let Answer::Group { group, .. } = answer else { panic!("expected a group, found {answer:?}") };
-    *group
-}
-
-fn group(net: &mut Sim, node: usize, group: GroupId) -> Group {
-    taken(group_ask(net, node, GroupAsk::Show { group }))
-}
-
-fn change(net: &mut Sim, node: usize, group: GroupId, change: Change) -> Answer {
-    let agent = net.agent(node);
-    group_ask(net, node, GroupAsk::Change { agent, group, change })
-}
-
-/// A group of the agents of the first nodes.
-fn founded(net: &mut Sim, count: usize) -> GroupId {
-    let members = net.agents(1..count);
-    let ask = GroupAsk::Found { agent: net.agent(0), name: "translators".into(), members };
-    taken(group_ask(net, 0, ask)).group
-}
 
 fn signed(net: &Sim, by: usize, kind: Kind, stream: &str, group: Option<GroupId>, body: Vec<u8>) -> Record {
     let draft = Draft {
@@ -110,7 +88,7 @@ fn forked(seed: u64, links: Links) -> (Sim, GroupId, RecordId, [RecordId; 2]) {
     net.run_for(2_000);
     let id = founded(&mut net, 5);
     net.run_for(5_000);
-    let at = group(&mut net, 0, id).head;
+    let at = show_group(&mut net, 0, id).head;
     let removed = Change::Remove(net.agent(4));
     let fair = taken(change(&mut net, 0, id, removed)).head;
     let lie = forking(&net, 0, id, at, Change::Add(net.agent(5)));
@@ -118,7 +96,7 @@ fn forked(seed: u64, links: Links) -> (Sim, GroupId, RecordId, [RecordId; 2]) {
     assert!(net.run_until_quiet());
     let expected = if fair < lie.id() { [fair, lie.id()] } else { [lie.id(), fair] };
     for node in 0..6 {
-        let seen = group(&mut net, node, id);
+        let seen = show_group(&mut net, node, id);
         assert_eq!((seen.fork, seen.head), (Some(expected), at), "node {node}");
     }
     (net, id, at, [fair, lie.id()])
@@ -142,7 +120,7 @@ fn members_at_the_fork_choose_a_branch_and_it_is_in_force_everywhere() {
         assert!(net.run_until_quiet());
         for node in 0..=late {
             assert_eq!(vote(&mut net, node, proposal).state, VoteState::Decided { option: fair.to_string() });
-            let seen = group(&mut net, node, id);
+            let seen = show_group(&mut net, node, id);
             assert_eq!((seen.fork, seen.head), (None, fair), "seed {seed}, node {node}");
             assert_eq!(seen.settled.len(), 1);
             let settled = seen.settled[0];
@@ -198,7 +176,7 @@ fn the_other_branch_can_be_chosen_and_a_head_names_its_branch() {
     assert!(net.run_until_quiet());
     net.run_for(10_000);
     for node in 0..6 {
-        let seen = group(&mut net, node, id);
+        let seen = show_group(&mut net, node, id);
         assert_eq!((seen.fork, seen.head, seen.settled[0].kept), (None, more.id(), lie), "node {node}");
         assert!(names(&seen).contains(&net.agent(5)));
     }
@@ -229,7 +207,7 @@ fn of_two_decisions_the_lower_holds_on_every_node_whichever_came_first() {
             let state = vote(&mut net, node, proposal).state;
             assert_eq!(state, VoteState::Decided { option: branch.to_string() }, "node {node}");
         }
-        let seen = group(&mut net, node, id);
+        let seen = show_group(&mut net, node, id);
         assert_eq!((seen.fork, seen.head), (None, kept), "node {node}");
         assert_eq!(seen.settled[0].by, one.min(other));
     }
@@ -275,6 +253,6 @@ fn what_settles_nothing_is_refused_by_name_or_does_nothing() {
     net.run_for(60_000);
     let state = vote(&mut net, 2, record.id()).state;
     assert_eq!(state, VoteState::Decided { option: fair.to_string() }, "it is decided");
-    assert!(group(&mut net, 2, id).fork.is_some(), "and settles nothing");
+    assert!(show_group(&mut net, 2, id).fork.is_some(), "and settles nothing");
     assert!(resolve(&mut net, 1, id, fair).1, "nor is it the vote that members find");
 }

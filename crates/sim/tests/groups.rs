@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod grouping;
+
 use althing_ballot::{Rule, VerifiedFile, verify_file};
 use althing_engine::{
     Answer, Ask, Group, GroupAsk, ProposalDraft, Refusal, RefusalKind, Role, Vote, VoteState,
@@ -9,39 +11,16 @@ use althing_engine::{
 use althing_record::{AgentId, Change, GroupId, RecordId};
 use althing_sim::{Sim, closed};
 
-fn group_ask(net: &mut Sim, node: usize, ask: GroupAsk) -> Answer {
-    let no = net.node(node).ask(Ask::Group(ask));
-    net.answer(no)
-}
-
-fn taken(answer: Answer) -> Group {
-    let Answer::Group { group, .. } = answer else { panic!("expected a group, found {answer:?}") };
-    *group
-}
+use grouping::{change, founded, group_ask, show_group, taken};
 
 fn refused(answer: Answer) -> Refusal {
     let Answer::Refused(refusal) = answer else { panic!("expected a refusal, found {answer:?}") };
     refusal
 }
 
-/// A group that the agent of node 0 founds.
-fn founded(net: &mut Sim) -> GroupId {
-    let ask = GroupAsk::Found { agent: net.agent(0), name: "translators".into(), members: Vec::new() };
-    taken(group_ask(net, 0, ask)).group
-}
-
-fn change(net: &mut Sim, node: usize, group: GroupId, change: Change) -> Answer {
-    let agent = net.agent(node);
-    group_ask(net, node, GroupAsk::Change { agent, group, change })
-}
-
 fn join(net: &mut Sim, node: usize, group: GroupId, leaves: bool) -> Answer {
     let agent = net.agent(node);
     group_ask(net, node, GroupAsk::Join { agent, group, leaves })
-}
-
-fn group(net: &mut Sim, node: usize, group: GroupId) -> Group {
-    taken(group_ask(net, node, GroupAsk::Show { group }))
 }
 
 fn members(group: &Group) -> Vec<AgentId> {
@@ -55,7 +34,7 @@ fn ascending(mut agents: Vec<AgentId>) -> Vec<AgentId> {
 
 /// A group of the agents of the first nodes, all of whom joined.
 fn joined(net: &mut Sim, count: usize) -> GroupId {
-    let group = founded(net);
+    let group = founded(net, 1);
     for node in 1..count {
         let agent = net.agent(node);
         taken(change(net, 0, group, Change::Invite(agent)));
@@ -103,7 +82,7 @@ fn agents_that_join_at_once_fork_nothing() {
     for seed in 0..10 {
         let mut net = Sim::seed(700 + seed).nodes(5);
         net.run_for(1_000);
-        let id = founded(&mut net);
+        let id = founded(&mut net, 1);
         for node in 1..5 {
             let agent = net.agent(node);
             taken(change(&mut net, 0, id, Change::Invite(agent)));
@@ -122,7 +101,7 @@ fn agents_that_join_at_once_fork_nothing() {
         assert!(net.run_until_quiet(), "seed {seed}");
         let expected = ascending(net.agents(0..5));
         for node in 0..5 {
-            let seen = group(&mut net, node, id);
+            let seen = show_group(&mut net, node, id);
             assert_eq!((members(&seen), seen.fork, seen.height), (expected.clone(), None, 8), "node {node}");
         }
         net.check_converged();
@@ -147,7 +126,7 @@ fn a_group_votes_and_who_leaves_is_in_later_electorates_no_more() {
 
     taken(join(&mut net, 3, id, true));
     net.run_for(5_000);
-    let seen = group(&mut net, 2, id);
+    let seen = show_group(&mut net, 2, id);
     assert_eq!(members(&seen), ascending(net.agents(0..3)));
     assert_eq!(electorate(&decided(&mut net, id, &[2, 0, 1])), 3);
     assert_eq!(electorate(&before), 4, "what was decided before stays proved");
@@ -160,7 +139,7 @@ fn a_group_votes_and_who_leaves_is_in_later_electorates_no_more() {
 fn a_joining_waits_for_the_keeper() {
     let mut net = Sim::seed(721).nodes(4);
     net.run_for(1_000);
-    let id = founded(&mut net);
+    let id = founded(&mut net, 1);
     for node in 1..3 {
         let agent = net.agent(node);
         taken(change(&mut net, 0, id, Change::Invite(agent)));
@@ -177,7 +156,7 @@ fn a_joining_waits_for_the_keeper() {
     net.run_for(30_000);
     net.restart(0);
     net.run_for(40_000);
-    let seen = group(&mut net, 3, id);
+    let seen = show_group(&mut net, 3, id);
     assert_eq!(members(&seen), ascending(net.agents(0..2)), "agent 2 turned it down");
     assert!(seen.invited.is_empty());
     assert!(net.run_until_quiet());
@@ -200,7 +179,7 @@ fn two_changes_at_once_fork_a_group_and_it_takes_no_proposals() {
     net.heal();
     assert!(net.run_until_quiet());
     net.check_converged();
-    let forks: Vec<_> = (0..5).map(|node| group(&mut net, node, id).fork.unwrap()).collect();
+    let forks: Vec<_> = (0..5).map(|node| show_group(&mut net, node, id).fork.unwrap()).collect();
     assert!(forks.windows(2).all(|pair| pair[0] == pair[1]));
     let no = net.node(2).propose(of_group(id, 60_000));
     let refusal = refused(net.answer(no));
@@ -252,10 +231,10 @@ fn what_cannot_be_is_refused_by_name() {
     let waiting = taken(join(&mut net, 1, full, false));
     assert!(waiting.invited[0].joining);
     net.run_for(3_000);
-    assert_eq!(group(&mut net, 0, full).members.len(), 256, "there is no room");
+    assert_eq!(show_group(&mut net, 0, full).members.len(), 256, "there is no room");
     taken(change(&mut net, 0, full, Change::Remove(crowd(0))));
     net.run_for(3_000);
-    assert!(members(&group(&mut net, 1, full)).contains(&member), "now there is");
+    assert!(members(&show_group(&mut net, 1, full)).contains(&member), "now there is");
 }
 
 #[test]

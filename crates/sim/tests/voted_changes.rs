@@ -2,34 +2,15 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-use althing_engine::{Answer, Ask, Group, GroupAsk, RefusalKind, Taken};
+mod grouping;
+
+use althing_engine::{Answer, GroupAsk, RefusalKind, Taken};
 use althing_record::{Change, GroupId, Kind, Record, RecordId};
 use althing_sim::{Links, Sim};
 
+use grouping::{founded, group_ask, show_group, taken};
+
 const HOUR_MS: u64 = 3_600_000;
-
-fn group_ask(net: &mut Sim, node: usize, ask: GroupAsk) -> Answer {
-    let no = net.node(node).ask(Ask::Group(ask));
-    net.answer(no)
-}
-
-fn taken(answer: Answer) -> Group {
-    let Answer::Group { group, .. } = answer else { panic!("expected a group, found {answer:?}") };
-    *group
-}
-
-fn show(net: &mut Sim, node: usize, group: GroupId) -> Group {
-    taken(group_ask(net, node, GroupAsk::Show { group }))
-}
-
-/// A group of the agents of the first nodes, which the first founded.
-fn founded(net: &mut Sim, count: usize) -> GroupId {
-    let members = net.agents(1..count);
-    let ask = GroupAsk::Found { agent: net.agent(0), name: "translators".into(), members };
-    let group = taken(group_ask(net, 0, ask)).group;
-    net.run_for(3_000);
-    group
-}
 
 /// Has an agent say that it agrees to a change, by a vote that it finds or puts, or make what was decided.
 fn wish(net: &mut Sim, node: usize, group: GroupId, change: &Change) -> Answer {
@@ -51,6 +32,7 @@ fn plain_members_remove_one_of_them_and_every_node_shows_it_whatever_is_lost() {
     for seed in 0..6 {
         let mut net = Sim::settled(seed, 5);
         let group = founded(&mut net, 5);
+        net.run_for(3_000);
         net.set_links(Links::lossy([0, 10, 20][seed as usize % 3]));
         let change = Change::Remove(net.agent(4));
         let (proposal, is_new) = agree(&mut net, 1, group, &change);
@@ -60,7 +42,7 @@ fn plain_members_remove_one_of_them_and_every_node_shows_it_whatever_is_lost() {
             assert_eq!(agree(&mut net, node, group, &change), (proposal, false), "seed {seed}");
             net.run_for(40_000);
         }
-        let before = show(&mut net, 1, group);
+        let before = show_group(&mut net, 1, group);
         assert_eq!(before.members.len(), 5, "three of five are too few");
         let _ = agree(&mut net, 0, group, &change);
         net.run_for(40_000);
@@ -71,7 +53,7 @@ fn plain_members_remove_one_of_them_and_every_node_shows_it_whatever_is_lost() {
         assert_eq!((made.members.len(), made.height), (4, before.height + 1));
         net.settle();
         for node in 0..5 {
-            let shown = show(&mut net, node, group);
+            let shown = show_group(&mut net, node, group);
             assert_eq!((shown.head, shown.fork, shown.members.len()), (made.head, None, 4), "seed {seed}");
             assert_eq!(shown.keeper, net.agent(0), "no admin by that");
         }
@@ -94,6 +76,7 @@ fn plain_members_remove_one_of_them_and_every_node_shows_it_whatever_is_lost() {
 fn wishes_that_cannot_be_are_refused_by_name() {
     let mut net = Sim::settled(20, 4);
     let group = founded(&mut net, 3);
+    net.run_for(3_000);
     let refused = |net: &mut Sim, node: usize, change: Change| {
         let Answer::Refused(refusal) = wish(net, node, group, &change) else { panic!("it was taken") };
         (refusal.kind, refusal.cause)
@@ -112,6 +95,7 @@ fn wishes_that_cannot_be_are_refused_by_name() {
 fn a_change_by_vote_and_one_by_an_admin_fork_the_group_and_members_settle_it() {
     let mut net = Sim::settled(30, 5);
     let group = founded(&mut net, 5);
+    net.run_for(3_000);
     let remove = Change::Remove(net.agent(4));
     for node in [1, 2, 3, 0] {
         let _ = agree(&mut net, node, group, &remove);
@@ -122,7 +106,7 @@ fn a_change_by_vote_and_one_by_an_admin_fork_the_group_and_members_settle_it() {
     let by_vote = taken(wish(&mut net, 1, group, &remove));
     net.heal();
     net.run_for(60_000);
-    let fork = show(&mut net, 3, group).fork.expect("two changes follow one state");
+    let fork = show_group(&mut net, 3, group).fork.expect("two changes follow one state");
     assert!(fork.contains(&by_admin.head) && fork.contains(&by_vote.head));
     for node in 0..4 {
         let ask = GroupAsk::Resolve { agent: net.agent(node), group, keep: by_vote.head, window_ms: 20_000 };
@@ -136,7 +120,7 @@ fn a_change_by_vote_and_one_by_an_admin_fork_the_group_and_members_settle_it() {
     net.run_for(60_000);
     net.settle();
     for node in 0..5 {
-        let shown = show(&mut net, node, group);
+        let shown = show_group(&mut net, node, group);
         assert_eq!((shown.head, shown.fork), (by_vote.head, None), "node {node}");
     }
 }
@@ -145,11 +129,12 @@ fn a_change_by_vote_and_one_by_an_admin_fork_the_group_and_members_settle_it() {
 fn a_change_with_another_ones_decision_is_taken_by_nobody() {
     let mut net = Sim::settled(40, 5);
     let group = founded(&mut net, 5);
+    net.run_for(3_000);
     let remove = Change::Remove(net.agent(4));
     for node in [1, 2, 3, 0] {
         let _ = agree(&mut net, node, group, &remove);
     }
-    let before = show(&mut net, 1, group).head;
+    let before = show_group(&mut net, 1, group).head;
     let made = taken(wish(&mut net, 1, group, &remove)).head;
     net.run_for(5_000);
     let record: Record =
@@ -178,5 +163,5 @@ fn a_change_with_another_ones_decision_is_taken_by_nobody() {
     );
     assert!(!net.holds(2, forged.id()));
     net.settle();
-    assert_eq!(show(&mut net, 2, group).head, made);
+    assert_eq!(show_group(&mut net, 2, group).head, made);
 }
