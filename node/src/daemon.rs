@@ -300,6 +300,7 @@ async fn run_to_end(options: Options, ready: impl FnOnce(&Summary)) -> Result<()
         rater,
         experience: experience.clone(),
         clock,
+        calls_max: receipts::CALLS_MAX,
         asks: asks.clone(),
     };
     let telling = tokio::spawn(experience.tell(asks.clone()));

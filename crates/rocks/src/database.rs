@@ -19,11 +19,16 @@ const COMMIT_ROW: &[u8] = b"store/commit";
 const GUARD_ROW: &[u8] = b"store/guard";
 
 const TABLE_CACHE_FILES: i32 = 64;
+/// How many times as large a file of [`Table::Calls`] is as those that other tables begin with.
+const CALLS_BUFFERS: usize = 4;
 const WAL_BYTES_MAX: u64 = 16 << 20;
 /// How often a write is tried while RocksDB has to write tables first and that has failed before; and how long between two
 /// tries.
 const STALLED_TRIES_MAX: u32 = 1_000;
 const STALL_LOOK: Duration = Duration::from_millis(1);
+
+/// A row of a table that no commit depends on; one without a value is removed.
+pub type Aside = (Table, Vec<u8>, Option<Vec<u8>>);
 
 /// An open RocksDB and the hold on its directory. The order of the fields is the order in which they are given back.
 pub(crate) struct Database {
@@ -73,7 +78,11 @@ impl Database {
                 names.retain(|name| !lacks(name));
             }
         }
-        let tables: Vec<_> = names.iter().map(|name| (*name, db_options.clone())).collect();
+        let table_options = |name: &str| match name == Table::Calls.name() {
+            true => calls_options(&db_options, options),
+            false => db_options.clone(),
+        };
+        let tables: Vec<_> = names.iter().map(|name| (*name, table_options(name))).collect();
         let db = match access {
             Access::Write => DB::open_cf_with_opts(&db_options, &dir, tables),
             Access::Read => DB::open_cf_with_opts_for_read_only(&db_options, &dir, tables, false),
@@ -156,21 +165,22 @@ impl Database {
         self.write(write, sync)
     }
 
-    /// Writes rows of one table that no commit depends on, unsynced.
-    pub(crate) fn put_aside(
-        &self,
-        table: Table,
-        rows: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
-    ) -> Result<(), Fault> {
-        let table = self.table(table);
+    /// Writes rows that no commit depends on, unsynced, all or nothing.
+    pub(crate) fn put_aside(&self, rows: impl IntoIterator<Item = Aside>) -> Result<(), Fault> {
         let mut write = WriteBatch::default();
-        for (key, value) in rows {
+        for (table, key, value) in rows {
+            let table = self.table(table);
             match value {
                 Some(value) => write.put_cf(table, key, value),
                 None => write.delete_cf(table, key),
             }
         }
         self.write(write, false)
+    }
+
+    /// Drops the files of a table that have only rows up to this key.
+    pub(crate) fn drop_files(&self, table: Table, through: &[u8]) -> Result<(), Fault> {
+        Ok(self.db.delete_file_in_range_cf(self.table(table), &[][..], through)?)
     }
 
     /// Syncs what was written without.
@@ -324,4 +334,13 @@ fn db_options(options: &Options, access: Access) -> rocksdb::Options {
     db.set_max_log_file_size(1 << 20);
     db.set_keep_log_file_num(2);
     db
+}
+
+/// Rows of signatures and hashes under rising numbers: there is nothing to compress, and the files of different times do not
+/// overlap, so that they move down the levels without being written again.
+fn calls_options(db: &rocksdb::Options, options: &Options) -> rocksdb::Options {
+    let mut calls = db.clone();
+    calls.set_compression_type(DBCompressionType::None);
+    calls.set_write_buffer_size(options.write_buffer_bytes * CALLS_BUFFERS);
+    calls
 }

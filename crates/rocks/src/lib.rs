@@ -59,6 +59,7 @@ mod worker;
 
 pub use check::{CheckError, Damage, Report, check};
 pub use committer::{CommitFailure, Committer, Durable, SubmitError};
+pub use database::Aside;
 pub use frozen::{FreezeError, Frozen, FrozenFile, is_part};
 pub use guard_state::GuardState;
 pub use holder::Holder;

@@ -8,7 +8,9 @@ use rocksdb::ReadOptions;
 use crate::database::{Access, Database, db_dir};
 use crate::fault::Fault;
 use crate::lock::Lock;
-use crate::{FreezeError, Frozen, OpenError, Opened, Options, SpaceError, open, require_space, schema};
+use crate::{
+    Aside, FreezeError, Frozen, OpenError, Opened, Options, SpaceError, open, require_space, schema,
+};
 
 /// Read access to the database of an open data directory. Clones share it; the directory stays locked until the last
 /// one and the [`Committer`](crate::Committer) are gone.
@@ -63,20 +65,28 @@ impl Rocks {
         &self,
         rows: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
     ) -> Result<(), ReadError> {
-        let written = self.database.put_aside(Table::Providers, rows);
+        let rows = rows.into_iter().map(|(key, value)| (Table::Providers, key, value));
+        let written = self.database.put_aside(rows);
         written.map_err(|fault| refused(Table::Providers, fault))
     }
 
-    /// Writes rows of [`Table::Calls`], and removes those without a value, as [`Rocks::keep_providers`] does.
+    /// Writes rows of [`Table::Calls`] and [`Table::CallIndex`], and removes those without a value, as
+    /// [`Rocks::keep_providers`] does.
     ///
     /// # Errors
     /// When the disk is full or fails. Nothing was written then.
-    pub fn keep_calls(
-        &self,
-        rows: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
-    ) -> Result<(), ReadError> {
-        let written = self.database.put_aside(Table::Calls, rows);
-        written.map_err(|fault| refused(Table::Calls, fault))
+    pub fn keep_calls(&self, rows: impl IntoIterator<Item = Aside>) -> Result<(), ReadError> {
+        self.database.put_aside(rows).map_err(|fault| refused(Table::Calls, fault))
+    }
+
+    /// Gives back the space of the rows of [`Table::Calls`] up to this key, which are read no more. Removing them one by one
+    /// would write all others again; so a row stays for as long as one in its file does that is still read.
+    ///
+    /// # Errors
+    /// When the disk is full or fails.
+    pub fn forget_calls(&self, through: &[u8]) -> Result<(), ReadError> {
+        let dropped = self.database.drop_files(Table::Calls, through);
+        dropped.map_err(|fault| refused(Table::Calls, fault))
     }
 
     /// The size of the table files in bytes.

@@ -11,12 +11,12 @@ use std::path::Path;
 use althing_store::{CommitNo, Table};
 use rocksdb::{Direction, IteratorMode, WriteBatch};
 
-use crate::OpenError;
 use crate::database::{Database, db_dir, verifying};
 use crate::fault::Fault;
+use crate::{Aside, OpenError};
 
 /// The newest schema that this version reads, and the one that it writes.
-pub const SCHEMA: u32 = 10;
+pub const SCHEMA: u32 = 11;
 
 /// The steps from version 1 to [`SCHEMA`], in order and without gaps.
 pub(crate) const STEPS: &[Step] = &[
@@ -39,7 +39,16 @@ pub(crate) const STEPS: &[Step] = &[
     Step { to: 9, rewrite: |_, _| Ok(()) },
     // A domain of reconciliation for what raters publish, which was in that of the ledger.
     Step { to: 10, rewrite: part_ratings },
+    // A table for what is kept beside calls, which was among them.
+    Step { to: 11, rewrite: part_calls },
 ];
+
+/// What the keys of calls begin with, and what comes behind them.
+const CALL: &[u8] = b"c";
+const CALL_END: &[u8] = b"d";
+
+/// Rows that one write of a step moves.
+const MOVED_AT_ONCE: usize = 4_096;
 
 /// One step from the version before to `to`.
 #[derive(Clone, Copy)]
@@ -86,6 +95,26 @@ fn admit_with(dir: &Path, database: &Database, steps: &[Step], newest: u32) -> R
         version = next;
     }
     Ok(commit)
+}
+
+/// Rows of calls that are no calls move to the table beside it. They may be many, so they are written some at a time, and
+/// removed where they were when all are there.
+fn part_calls(database: &Database, batch: &mut WriteBatch) -> Result<(), Fault> {
+    let calls = database.table(Table::Calls);
+    let mut moved: Vec<Aside> = Vec::new();
+    for row in database.raw().iterator_cf_opt(calls, verifying(), IteratorMode::Start) {
+        let (key, value) = row?;
+        if !key.starts_with(CALL) {
+            moved.push((Table::CallIndex, key.into_vec(), Some(value.into_vec())));
+        }
+        if moved.len() == MOVED_AT_ONCE {
+            database.put_aside(std::mem::take(&mut moved))?;
+        }
+    }
+    database.put_aside(moved)?;
+    batch.delete_range_cf(calls, &[][..], CALL);
+    batch.delete_range_cf(calls, CALL_END, &[0xff][..]);
+    Ok(())
 }
 
 /// Rows of the ledger's domain (1) that name attestations become rows of the ratings' (2).
@@ -199,7 +228,30 @@ mod tests {
         assert!(holds(sync(0, 1)) && holds(sync(1, 2)), "a card and a ballot stay");
         assert!(holds(sync(2, 1)) && holds(sync(2, 3)));
         assert!(!holds(sync(1, 1)) && !holds(sync(1, 3)));
-        assert_eq!(database.schema(), Ok(Some(10)));
+        assert_eq!(database.schema(), Ok(Some(SCHEMA)));
+    }
+
+    #[test]
+    fn what_is_kept_beside_calls_leaves_their_table_and_calls_stay() {
+        let root = tempfile::tempdir().unwrap();
+        let database = database(root.path());
+        admit_with(root.path(), &database, &[], 10).unwrap();
+        let place = |number: usize| [&[b'i'; 80][..], &number.to_be_bytes()].concat();
+        let mut rows: Vec<Aside> =
+            (0..MOVED_AT_ONCE + 5).map(|number| (Table::Calls, place(number), Some(vec![1]))).collect();
+        let calls = [&b"c\x00\x00\x00\x00\x00\x00\x00\x01"[..], b"c\xff\xff\xff\xff\xff\xff\xff\xff"];
+        let others = [&b"h"[..], b"l\x00", b"t\x00"];
+        rows.extend(calls.iter().chain(&others).map(|key| (Table::Calls, key.to_vec(), Some(key.to_vec()))));
+        database.put_aside(rows).unwrap();
+        admit(root.path(), &database).unwrap();
+        let holds = |table, key: &[u8]| database.get(table, key).unwrap().is_some();
+        for call in calls {
+            assert!(holds(Table::Calls, call) && !holds(Table::CallIndex, call));
+        }
+        let places: Vec<_> = (0..MOVED_AT_ONCE + 5).map(place).collect();
+        for other in others.into_iter().chain(places.iter().map(Vec::as_slice)) {
+            assert!(holds(Table::CallIndex, other) && !holds(Table::Calls, other), "{other:?}");
+        }
     }
 
     #[test]

@@ -33,13 +33,16 @@ pub enum Table {
     /// commits; the core does not know it.
     Providers,
     /// What this node's agents can prove of their calls: number → signed call and Accept. Written by the shell beside the
-    /// commits.
+    /// commits. Numbers rise, and rows go from the oldest on.
     Calls,
+    /// What is kept beside them: the numbers of the oldest and the next one, which call an Accept's place was given to, and
+    /// the receipts behind what was published.
+    CallIndex,
 }
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Records,
         Self::Chain,
         Self::Slot,
@@ -56,6 +59,7 @@ impl Table {
         Self::Journal,
         Self::Providers,
         Self::Calls,
+        Self::CallIndex,
     ];
 
     /// The name of the column family on disk.
@@ -78,6 +82,7 @@ impl Table {
             Self::Journal => "journal",
             Self::Providers => "net/providers",
             Self::Calls => "calls",
+            Self::CallIndex => "calls/index",
         }
     }
 }

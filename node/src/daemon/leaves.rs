@@ -7,7 +7,7 @@ use althing_engine::{ReceiptsDemanded, Response};
 use althing_net::{Net, ReplyTo};
 use althing_record::cbor;
 use althing_record::{Digest, Network, merkle};
-use althing_rocks::Rocks;
+use althing_rocks::{Aside, Rocks};
 use althing_store::{ReadError, Snapshot, Table};
 use althing_trust::{Attestations, Demand, ProvenReceipt, RatingEpoch, ReceiptProof, RowProof};
 use tokio::sync::Semaphore;
@@ -37,21 +37,23 @@ fn hashes_key(epoch: RatingEpoch) -> Vec<u8> {
 
 /// Keeps the leaves of a record that is about to be signed. They are on disk when the record is: both go through one log.
 pub(super) fn keep(rocks: &Rocks, epoch: RatingEpoch, leaves: &[Vec<u8>]) -> Result<(), ReadError> {
-    let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+    let mut rows: Vec<Aside> = Vec::new();
     for (old, count) in surplus(&kept(rocks)?, epoch, leaves.len()) {
-        rows.push((hashes_key(old), None));
-        rows.extend((0..count as u64).map(|place| (leaf_key(old, place), None)));
+        rows.push((Table::CallIndex, hashes_key(old), None));
+        rows.extend((0..count as u64).map(|place| (Table::CallIndex, leaf_key(old, place), None)));
     }
-    rows.extend((0..).zip(leaves).map(|(place, leaf)| (leaf_key(epoch, place), Some(leaf.clone()))));
+    let leaf_row =
+        |(place, leaf): (u64, &Vec<u8>)| (Table::CallIndex, leaf_key(epoch, place), Some(leaf.clone()));
+    rows.extend((0..).zip(leaves).map(leaf_row));
     let hashes = leaves.iter().flat_map(|leaf| merkle::leaf_hash(leaf).0).collect();
     // Last: without it nothing is shown.
-    rows.push((hashes_key(epoch), Some(hashes)));
+    rows.push((Table::CallIndex, hashes_key(epoch), Some(hashes)));
     rows.chunks(BATCH_MAX).try_for_each(|rows| rocks.keep_calls(rows.to_vec()))
 }
 
 /// The rating epochs of which leaves are kept, and how many.
 fn kept(store: &impl Snapshot) -> Result<Vec<(RatingEpoch, usize)>, ReadError> {
-    let rows = store.scan_prefix(Table::Calls, &[HASHES], usize::MAX)?;
+    let rows = store.scan_prefix(Table::CallIndex, &[HASHES], usize::MAX)?;
     let epoch = |key: &[u8]| Some(RatingEpoch(u64::from_be_bytes(key.get(1..)?.try_into().ok()?)));
     Ok(rows.iter().filter_map(|(key, hashes)| Some((epoch(key)?, hashes.len() / 32))).collect())
 }
@@ -106,7 +108,7 @@ pub(super) fn show(
     network: &Network,
 ) -> Result<Vec<Option<Vec<u8>>>, ReadError> {
     let said = &demanded.said;
-    let hashes = store.get(Table::Calls, &hashes_key(said.epoch))?.unwrap_or_default();
+    let hashes = store.get(Table::CallIndex, &hashes_key(said.epoch))?.unwrap_or_default();
     let tree = merkle::Tree::new(hashes.as_chunks().0.iter().copied().map(Digest).collect());
     if tree.root() != said.receipts_root {
         return Ok(vec![None; demanded.demands.len()]);
@@ -125,7 +127,7 @@ fn row_proof(
     let mut receipts = Vec::with_capacity(demand.places.len());
     for place in &demand.places {
         let leaf =
-            store.get(Table::Calls, &leaf_key(said.epoch, *place))?.and_then(|leaf| leaf.try_into().ok());
+            store.get(Table::CallIndex, &leaf_key(said.epoch, *place))?.and_then(|leaf| leaf.try_into().ok());
         let path = usize::try_from(*place).ok().and_then(|place| tree.path(place)?.try_into().ok());
         let (Some(leaf), Some(path)) = (leaf, path) else { return Ok(None) };
         receipts.push(ReceiptProof { leaf, path });
@@ -148,7 +150,7 @@ fn top(
         if row.target != named.callee {
             continue;
         }
-        let leaf = store.get(Table::Calls, &leaf_key(said.epoch, end - 1))?.unwrap_or_default();
+        let leaf = store.get(Table::CallIndex, &leaf_key(said.epoch, end - 1))?.unwrap_or_default();
         if let Ok(proven) = ProvenReceipt::verify(&leaf, network.id())
             && proven.accept().id() == named.accept
         {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use althing_record::Network;
 use althing_record::cbor::{self, Limits};
+use althing_rocks::Aside;
 use althing_store::{ReadError, Snapshot, Table};
 use althing_trust::{Accept, KeptCall, RatingEpoch};
 
@@ -53,7 +54,7 @@ impl<'s, S: Snapshot> Places<'s, S> {
 
     /// The Accept at a place, if the call that it was given to is still kept.
     fn kept(&self, key: &[u8]) -> Result<Option<Accept>, ReadError> {
-        let Some(number) = self.store.get(Table::Calls, key)?.and_then(|row| row.try_into().ok()) else {
+        let Some(number) = self.store.get(Table::CallIndex, key)?.and_then(|row| row.try_into().ok()) else {
             return Ok(None);
         };
         let row = self.store.get(Table::Calls, &call_key(u64::from_be_bytes(number)))?;
@@ -61,8 +62,11 @@ impl<'s, S: Snapshot> Places<'s, S> {
     }
 
     /// The rows to write.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
-        self.taken.iter().map(|(key, (number, _))| (key.clone(), Some(number.to_be_bytes().to_vec())))
+    pub(super) fn rows(self) -> impl Iterator<Item = Aside> {
+        let row = |(key, (number, _)): (_, (u64, Accept))| {
+            (Table::CallIndex, key, Some(number.to_be_bytes().to_vec()))
+        };
+        self.taken.into_iter().map(row)
     }
 }
 

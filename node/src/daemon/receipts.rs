@@ -9,7 +9,7 @@ use althing_gateway::Asked;
 use althing_gateway::api::{CallProof, RateRequest, Rated};
 use althing_record::cbor::{self, Limits};
 use althing_record::{AgentId, Millis, Network, NetworkId};
-use althing_rocks::Rocks;
+use althing_rocks::{Aside, Rocks};
 use althing_store::{ReadError, Snapshot, Table};
 use althing_trust::{
     Accept, Comment, KeptCall, ProvenCall, ProvenReceipt, QUALITY_MAX, RatingEpoch, Receipt, ReceiptBody,
@@ -22,8 +22,11 @@ use super::Clock;
 use super::experience::Experience;
 use super::places::{self, Places};
 
-/// Most calls that are kept; of more, the oldest go.
+/// Most calls that a node keeps.
 pub(super) const CALLS_MAX: u64 = 200_000;
+
+/// After so many calls that are no longer kept, the space of them is given back.
+const FORGOTTEN_AT_ONCE: u64 = 4_096;
 
 /// Most calls that are written at once.
 const BATCH_MAX: usize = 1_024;
@@ -50,7 +53,7 @@ pub(super) fn call_key(number: u64) -> Vec<u8> {
 
 /// The numbers of the oldest call and of the next one.
 fn head(rocks: &impl Snapshot) -> Result<(u64, u64), ReadError> {
-    let row = rocks.get(Table::Calls, HEAD)?.unwrap_or_default();
+    let row = rocks.get(Table::CallIndex, HEAD)?.unwrap_or_default();
     let number =
         |at: usize| row.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(1, u64::from_be_bytes);
     Ok((number(0), number(8)))
@@ -65,12 +68,14 @@ pub(super) struct Keeper {
     pub(super) rater: Option<Identity>,
     pub(super) experience: Experience,
     pub(super) clock: Clock,
+    /// Most calls that are kept; of more, the oldest go.
+    pub(super) calls_max: u64,
     pub(super) asks: mpsc::Sender<Asked>,
 }
 
 /// What some calls that ended make of the table.
 struct Gathered {
-    rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    rows: Vec<Aside>,
     head: (u64, u64),
     conflicts: Vec<[Accept; 2]>,
 }
@@ -104,15 +109,26 @@ pub(super) async fn keep(keeper: Keeper, mut evidence: mpsc::Receiver<Evidence>)
         for conflict in gathered.conflicts {
             keeper.accuse(conflict).await;
         }
-        ends = gathered.head;
-        let writing = keeper.rocks.clone();
-        let written = tokio::task::spawn_blocking(move || writing.keep_calls(gathered.rows)).await;
+        let (rocks, before) = (keeper.rocks.clone(), std::mem::replace(&mut ends, gathered.head));
+        let written = tokio::task::spawn_blocking(move || {
+            rocks.keep_calls(gathered.rows)?;
+            forget(&rocks, before.0, ends.0)
+        })
+        .await;
         if let Ok(Err(error)) = written {
             // A disk that is full is told of elsewhere. The calls themselves are done.
             tracing::debug!(%error, "calls were not kept");
         }
         tokio::time::sleep(GATHER).await;
     }
+}
+
+/// Gives back space when the oldest call that is kept has become another one, now and then.
+fn forget(rocks: &Rocks, before: u64, first: u64) -> Result<(), ReadError> {
+    if before / FORGOTTEN_AT_ONCE == first / FORGOTTEN_AT_ONCE {
+        return Ok(());
+    }
+    rocks.forget_calls(&call_key(first - 1))
 }
 
 impl Keeper {
@@ -129,14 +145,14 @@ impl Keeper {
     }
 
     fn gather(&self, ended: &[Evidence], (mut first, mut next): (u64, u64)) -> Result<Gathered, ReadError> {
-        let mut rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+        let mut rows: Vec<Aside> = Vec::new();
         let mut places = Places::new(&self.rocks, &self.network);
         for (evidence, receipt) in ended.iter().zip(self.receipts(ended)) {
             if let Some(row) = row(evidence, receipt.as_ref()) {
                 if evidence.side == Side::Caller {
                     places.take(&evidence.accept, next)?;
                 }
-                rows.push((call_key(next), Some(row)));
+                rows.push((Table::Calls, call_key(next), Some(row)));
                 next += 1;
             }
             if let Some(Ok(call)) =
@@ -145,16 +161,18 @@ impl Keeper {
                 self.experience.add(&call, self.network.genesis());
             }
         }
-        while next - first > CALLS_MAX {
+        while next - first > self.calls_max {
             if let Some(row) = self.rocks.get(Table::Calls, &call_key(first))? {
-                rows.extend(places::forgotten(&row, &self.network).map(|place| (place, None)));
+                let place = places::forgotten(&row, &self.network);
+                rows.extend(place.map(|place| (Table::CallIndex, place, None)));
             }
-            rows.push((call_key(first), None));
             first += 1;
         }
+        let (head, conflicts) =
+            ([first.to_be_bytes(), next.to_be_bytes()], std::mem::take(&mut places.conflicts));
         rows.extend(places.rows());
-        rows.push((HEAD.to_vec(), Some([first.to_be_bytes(), next.to_be_bytes()].concat())));
-        Ok(Gathered { rows, head: (first, next), conflicts: places.conflicts })
+        rows.push((Table::CallIndex, HEAD.to_vec(), Some(head.concat())));
+        Ok(Gathered { rows, head: (first, next), conflicts })
     }
 
     /// The receipts of calls that ended, signed together.
@@ -319,7 +337,7 @@ pub(super) fn rate(
     };
     let said = comment.as_ref().map(ToString::to_string);
     let row = cbor::to_vec(&KeptCall { receipt: bytes, comment, ..kept });
-    rocks.keep_calls([(call_key(number), Some(row))]).map_err(unreadable)?;
+    rocks.keep_calls([(Table::Calls, call_key(number), Some(row))]).map_err(unreadable)?;
     if let (Ok(old), Ok(call)) =
         (ProvenReceipt::new(accept.clone(), receipt), ProvenReceipt::new(accept, signed))
     {
@@ -469,6 +487,10 @@ mod tests {
 
     /// Keeps what ended, on a node whose event loop answers every accusation; gives these.
     async fn kept(rocks: &Rocks, ended: Vec<Evidence>) -> Vec<[Accept; 2]> {
+        kept_up_to(rocks, ended, CALLS_MAX).await
+    }
+
+    async fn kept_up_to(rocks: &Rocks, ended: Vec<Evidence>, calls_max: u64) -> Vec<[Accept; 2]> {
         let key = AgentKey::from_seed(&[1; 32]);
         let rater = Some(Identity::new(
             key.agent(),
@@ -479,7 +501,7 @@ mod tests {
         let (send, receive) = mpsc::channel(8);
         let (experience, clock) = (Experience::default(), Clock::start());
         let network = Network::builtin();
-        let keeper = Keeper { rocks: rocks.clone(), network, rater, experience, clock, asks };
+        let keeper = Keeper { rocks: rocks.clone(), network, rater, experience, clock, calls_max, asks };
         let keeping = tokio::spawn(keep(keeper, receive));
         let answering = tokio::spawn(async move {
             let mut accused = Vec::new();
@@ -513,6 +535,22 @@ mod tests {
             assert_eq!(latencies, expected);
             let _ = opened.committer.close();
         }
+    }
+
+    #[tokio::test]
+    async fn of_too_many_calls_the_oldest_are_forgotten_with_their_places() {
+        let dir = tempfile::tempdir().unwrap();
+        let network = Network::builtin();
+        let opened = Rocks::open(dir.path(), althing_rocks::Options::default()).unwrap();
+        for number in 1..=5 {
+            let ended = vec![evidence(number, u64::from(number))];
+            assert!(kept_up_to(&opened.rocks, ended, 2).await.is_empty());
+        }
+        let found = newest(&opened.rocks, &network, 9).unwrap();
+        assert_eq!(found.iter().map(|proof| proof.index).collect::<Vec<_>>(), [5, 4]);
+        let places = opened.rocks.scan_prefix(Table::CallIndex, b"i", 9).unwrap();
+        assert_eq!(places.len(), 2);
+        let _ = opened.committer.close();
     }
 
     #[tokio::test]

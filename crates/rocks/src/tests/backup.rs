@@ -194,29 +194,34 @@ fn a_newer_directory_is_refused_by_version_even_if_its_tables_are_unknown_and_st
     let mut db = raw(root.path());
     db.create_cf("view/next", &rocksdb::Options::default()).unwrap();
     let meta = db.cf_handle("meta").unwrap();
-    db.put_cf(meta, b"store/schema", 11_u64.to_be_bytes()).unwrap();
+    db.put_cf(meta, b"store/schema", 12_u64.to_be_bytes()).unwrap();
     drop(db);
     let refused = Rocks::open(root.path(), SMALL).unwrap_err();
-    assert!(matches!(refused, OpenError::NewerSchema { found: 11, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerSchema { found: 12, .. }), "{refused}");
     assert!(refused.hint().unwrap().contains("newer version"));
-    assert!(matches!(Rocks::open_to_read(root.path()), Err(OpenError::NewerSchema { found: 11, .. })));
+    assert!(matches!(Rocks::open_to_read(root.path()), Err(OpenError::NewerSchema { found: 12, .. })));
     let names = DB::list_cf(&rocksdb::Options::default(), root.path().join("db")).unwrap();
     assert!(!names.iter().any(|name| name == Table::EvidenceView.name()), "nothing was added: {names:?}");
+}
+
+/// Bytes that nothing makes smaller.
+fn noise() -> impl Iterator<Item = u8> {
+    let mut state = 1_u64;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as u8
+    })
 }
 
 #[test]
 fn compaction_gives_space_back_and_keeps_every_row() {
     let root = tempfile::tempdir().unwrap();
     let opened = open(root.path());
-    let mut noise = 1_u64;
+    let mut noise = noise();
     for no in 1..=60 {
         let mut batch = Batch::default();
         for row in 0..40 {
-            let value = std::iter::repeat_with(|| {
-                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                (noise >> 33) as u8
-            });
-            batch.put(Table::Records, key(row), value.take(1_000).collect::<Vec<_>>());
+            batch.put(Table::Records, key(row), noise.by_ref().take(1_000).collect::<Vec<_>>());
         }
         commit(&opened, no, batch);
     }
@@ -234,4 +239,28 @@ fn compaction_gives_space_back_and_keeps_every_row() {
     opened.rocks.stop_compacting();
     drop(opened);
     assert_eq!(open(root.path()).commit, CommitNo(61));
+}
+
+#[test]
+fn calls_that_are_forgotten_give_their_space_back_and_the_others_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let opened = open(root.path());
+    let mut noise = noise();
+    let mut keep = |numbers: std::ops::Range<u64>| {
+        for first in numbers.step_by(100) {
+            let value = || noise.by_ref().take(1_000).collect::<Vec<_>>();
+            let values = std::iter::repeat_with(value);
+            let rows =
+                (first..first + 100).zip(values).map(|(no, value)| (Table::Calls, key(no), Some(value)));
+            opened.rocks.keep_calls(rows).unwrap();
+        }
+    };
+    keep(0..60_000);
+    opened.rocks.forget_calls(&key(44_999)).unwrap();
+    keep(60_000..61_000);
+    opened.rocks.forget_calls(&key(44_999)).unwrap();
+    let size = opened.rocks.size().unwrap();
+    assert!(size < 36_000_000, "{size} bytes for 16,000 calls of 1,000 bytes");
+    assert!((45_000..61_000).all(|no| opened.rocks.get(Table::Calls, &key(no)).unwrap().is_some()));
+    assert_eq!(opened.rocks.get(Table::Calls, &key(0)).unwrap(), None);
 }

@@ -108,10 +108,10 @@ fn a_newer_schema_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let opened = open(dir.path());
     let mut batch = Batch::default();
-    batch.put(Table::Meta, b"store/schema", 11_u64.to_be_bytes());
+    batch.put(Table::Meta, b"store/schema", 12_u64.to_be_bytes());
     commit(&opened, 1, batch);
     drop(opened);
-    assert!(matches!(Rocks::open(dir.path(), SMALL), Err(OpenError::NewerSchema { found: 11, newest: 10 })));
+    assert!(matches!(Rocks::open(dir.path(), SMALL), Err(OpenError::NewerSchema { found: 12, newest: 11 })));
 }
 
 #[test]
