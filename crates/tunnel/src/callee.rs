@@ -24,6 +24,7 @@ use crate::dial::BoxIo;
 use crate::evidence::{Evidence, Side};
 use crate::exposure::{Exposure, Exposures};
 use crate::keys::KeyFault;
+use crate::lingering::Lingering;
 use crate::log::CallLog;
 use crate::meter::{Ending, Meter};
 use crate::peer::{Peer, name_of};
@@ -364,13 +365,20 @@ impl Callee {
     }
 
     async fn pass_on(&self, io: BoxIo, front: Vec<u8>, asking: Asking) {
-        let asking = Arc::new(asking);
-        let service = service_fn(move |request| respond(Arc::clone(&asking), request));
+        // A call is one request. Its place is free when it is answered, however long the caller takes to see that.
+        let asking = Mutex::new(Some(Arc::new(asking)));
+        let service = service_fn(move |request| {
+            let asking = asking.lock().unwrap_or_else(PoisonError::into_inner).take();
+            async move {
+                let asking = asking.ok_or(io::ErrorKind::InvalidInput)?;
+                respond(asking, request).await.map_err(|never| -> io::Error { match never {} })
+            }
+        });
         let served = Builder::new()
             .keep_alive(false)
             .max_buf_size(READ_AHEAD_BYTES_MAX)
             .preserve_header_case(true)
-            .serve_connection(TokioIo::new(Prefixed::new(front, io)), service)
+            .serve_connection(TokioIo::new(Lingering::new(Prefixed::new(front, io))), service)
             .await;
         if let Err(error) = served {
             tracing::debug!(%error, "a call ended early");

@@ -29,6 +29,7 @@ mod identity;
 mod kept;
 mod keys;
 mod limits;
+mod lingering;
 mod log;
 mod meter;
 mod mux;

@@ -174,8 +174,11 @@ fn pair(
 
 impl Pair {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, CallError> {
-        let place = Place { node: self.node, addresses: Vec::new() };
-        self.caller.call(&self.by, self.callee.agent(), place, request, SOON).await
+        self.caller.call(&self.by, self.callee.agent(), self.place(), request, SOON).await
+    }
+
+    fn place(&self) -> Place {
+        Place { node: self.node, addresses: Vec::new() }
     }
 
     async fn post(&self, target: &str, text: &'static str) -> Result<(u16, String), CallError> {

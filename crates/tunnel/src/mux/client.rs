@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep_until};
 use super::stream::Open;
 use super::turn::Turn;
 use super::{
-    HEADERS_BYTES_MAX, MuxStream, PING_AFTER, PONG_WITHIN, SEND_BUFFER, SESSION_WINDOW, STREAM_WINDOW,
+    GIVEN_UP_FOR, GIVEN_UP_MAX, HEADERS_BYTES_MAX, MuxStream, PING_AFTER, PONG_WITHIN, SEND_BUFFER,
+    SESSION_WINDOW, STREAM_WINDOW,
 };
 use crate::dial::BoxIo;
 use crate::roots::Roots;
@@ -43,6 +44,8 @@ impl Client {
             .max_header_list_size(HEADERS_BYTES_MAX)
             .max_send_buffer_size(SEND_BUFFER)
             .enable_push(false)
+            .max_concurrent_reset_streams(GIVEN_UP_MAX)
+            .reset_stream_duration(GIVEN_UP_FOR)
             .handshake(io);
         let (send, connection) = handshake.await.map_err(|error| Closed(error.to_string()))?;
         let (calls, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
@@ -55,7 +58,7 @@ impl Client {
         &self.roots
     }
 
-    /// Whether it is known to have ended.
+    /// Whether it takes no more calls, as far as is known. Those under way may go on.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
@@ -63,8 +66,12 @@ impl Client {
     /// Opens a call. Waits while the other side takes no more at once.
     ///
     /// # Errors
-    /// When the session has ended. Nothing was sent then.
+    /// When the session has ended, or had all the calls that it can have: 2³⁰. Nothing was sent then.
     pub(crate) async fn open(&self) -> Result<MuxStream, Closed> {
+        self.try_open().await.inspect_err(|_| self.ended.store(true, Ordering::Relaxed))
+    }
+
+    async fn try_open(&self) -> Result<MuxStream, Closed> {
         let open = Open::new(&self.calls);
         let closed = |error: h2::Error| Closed(error.to_string());
         let mut send = self.send.clone().ready().await.map_err(closed)?;
@@ -112,4 +119,39 @@ async fn drive(mut connection: Connection<BoxIo, Bytes>, calls: Arc<AtomicUsize>
         next = Instant::now() + PING_AFTER;
     }
     ended.store(true, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_takes_no_more_calls_is_known_as_such_while_those_under_way_go_on() {
+        let (near, far) = tokio::io::duplex(64 * 1_024);
+        let (leave, left) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let mut session = h2::server::handshake(far).await.unwrap();
+            let (_call, mut respond) = session.accept().await.unwrap().unwrap();
+            let mut send = respond.send_response(http::Response::new(()), false).unwrap();
+            session.graceful_shutdown();
+            let answer = async {
+                left.await.unwrap();
+                send.send_data(Bytes::from_static(b"hi"), true).unwrap();
+            };
+            tokio::join!(answer, async { while session.accept().await.is_some() {} });
+        });
+        let client = Client::begin(Box::new(near)).await.unwrap();
+        let mut call = client.open().await.unwrap();
+        call.shutdown().await.unwrap();
+        while client.open().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert!(client.has_ended());
+        leave.send(()).unwrap();
+        let mut came = Vec::new();
+        call.read_to_end(&mut came).await.unwrap();
+        assert_eq!(came, b"hi");
+    }
 }

@@ -8,7 +8,9 @@ use http::Response;
 
 use super::stream::Open;
 use super::turn::Turn;
-use super::{HEADERS_BYTES_MAX, MuxStream, SEND_BUFFER, SESSION_WINDOW, STREAM_WINDOW};
+use super::{
+    GIVEN_UP_FOR, GIVEN_UP_MAX, HEADERS_BYTES_MAX, MuxStream, SEND_BUFFER, SESSION_WINDOW, STREAM_WINDOW,
+};
 use crate::dial::BoxIo;
 
 /// Serves a session until it ends: `serve` is given each call, and must not wait.
@@ -19,6 +21,8 @@ pub(crate) async fn serve(io: BoxIo, calls_max: u32, mut serve: impl FnMut(MuxSt
         .max_header_list_size(HEADERS_BYTES_MAX)
         .max_send_buffer_size(SEND_BUFFER)
         .max_concurrent_streams(calls_max)
+        .max_concurrent_reset_streams(GIVEN_UP_MAX)
+        .reset_stream_duration(GIVEN_UP_FOR)
         .handshake::<_, Bytes>(io);
     let mut session = match handshake.await {
         Ok(session) => session,

@@ -259,3 +259,92 @@ async fn push_notifications_go_to_the_public_network_only() {
     // What streams elsewhere is not looked at.
     assert_eq!(send("/tasks/t:cancel", config.to_owned()).await.0, 200);
 }
+
+/// A call of two bytes, as bytes.
+fn whole(pair: &Pair, task: u16) -> Vec<u8> {
+    let mut id = [7; 16];
+    id[..2].copy_from_slice(&task.to_be_bytes());
+    let body = CallBody { task: TaskId(id), ..pair.body(POST.as_bytes(), 0) };
+    pair.signed(body, format!("{POST}hi").as_bytes())
+}
+
+/// Has 2,048 calls of one session ended by their caller while their answers are on the way, 128 at a time, by giving them up or
+/// as callers do. Nothing of it reaches the callee before it has answered.
+async fn cross(is_given_up: bool) {
+    let answers = Arc::new(Semaphore::new(0));
+    let may_answer = Arc::clone(&answers);
+    let pair = pair(Limits::default(), false, move |request| {
+        let may_answer = Arc::clone(&may_answer);
+        async move {
+            may_answer.acquire().await.unwrap().forget();
+            echo(request).await
+        }
+        .boxed()
+    });
+    let callee = pair.pipes.dial(pair.place(), Line::Calls).await.unwrap();
+    let (near, far) = tokio::io::duplex(1_024 * 1_024);
+    let (mut from_caller, mut to_caller) = tokio::io::split(far);
+    let (mut from_callee, mut to_callee) = tokio::io::split(callee);
+    tokio::spawn(async move { tokio::io::copy(&mut from_callee, &mut to_caller).await });
+    let (gate, mut is_open) = tokio::sync::watch::channel(true);
+    tokio::spawn(async move {
+        let mut bytes = vec![0; 64 * 1_024];
+        loop {
+            let length = from_caller.read(&mut bytes).await.unwrap();
+            is_open.wait_for(|is_open| *is_open).await.unwrap();
+            to_callee.write_all(&bytes[..length]).await.unwrap();
+        }
+    });
+    let session = crate::mux::Client::begin(Box::new(near)).await.unwrap();
+    let begin = async |task| {
+        let mut call = session.open().await.expect("the session goes on");
+        call.write_all(&whole(&pair, task)).await.expect("the session goes on");
+        // The Accept: the request has arrived.
+        assert_ne!(call.read_u8().await.expect("the session goes on"), 0);
+        call
+    };
+    for group in 0..16 {
+        let mut calls = Vec::new();
+        for call in 0..128 {
+            calls.push(begin(group * 128 + call).await);
+        }
+        gate.send(false).unwrap();
+        if is_given_up {
+            calls.clear();
+        }
+        for call in &mut calls {
+            call.shutdown().await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        answers.add_permits(128);
+        for call in &mut calls {
+            let mut came = Vec::new();
+            call.read_to_end(&mut came).await.unwrap();
+            assert!(came.ends_with(b"hi"));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        gate.send(true).unwrap();
+    }
+    begin(9_999).await;
+}
+
+#[tokio::test]
+async fn ends_that_cross_their_answers_do_not_end_the_session_of_all_calls() {
+    cross(false).await;
+}
+
+#[tokio::test]
+async fn calls_that_are_given_up_while_they_are_answered_do_not_end_it_either() {
+    cross(true).await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_answered_takes_no_place_while_its_caller_does_not_end_it() {
+    let pair = pair(Limits { calls_per_peer_max: 1, ..Limits::default() }, false, echo);
+    let mut first = pair.stream();
+    first.write_all(&whole(&pair, 1)).await.unwrap();
+    let mut came = Vec::new();
+    first.read_to_end(&mut came).await.unwrap();
+    assert!(came.ends_with(b"hi"));
+    assert_eq!(pair.post("/", "two").await.unwrap().0, 200);
+}

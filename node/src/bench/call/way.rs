@@ -72,8 +72,11 @@ impl Line {
         let body = Full::new(Bytes::from_static(MESSAGE.as_bytes())).boxed_unsync();
         let answer = self.ask(Method::POST, target, body).await?;
         let bytes = answer.into_body().collect().await.map_err(|error| BenchError::unexpected(&error))?;
-        if !bytes.to_bytes().starts_with(br#"{"jsonrpc":"2.0","id":1,"result""#) {
-            return Err(BenchError::unexpected(&"a call has another answer than the agent's"));
+        let bytes = bytes.to_bytes();
+        if !bytes.starts_with(br#"{"jsonrpc":"2.0","id":1,"result""#) {
+            let found: String = String::from_utf8_lossy(&bytes).chars().take(300).collect();
+            let cause = format!("a call has another answer than the agent's: {found}");
+            return Err(BenchError::unexpected(&cause));
         }
         Ok(start.elapsed())
     }
