@@ -17,6 +17,16 @@ mod site;
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// What jemalloc goes by (its manual, "tuning"): two arenas, and a thread that gives back
+/// what was free for a second.
+#[expect(unsafe_code, reason = "jemalloc looks for a symbol of this name, which nothing else may have")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static ALLOCATOR_OPTIONS: &[u8; 70] =
+    b"narenas:2,background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
+
 fn main() -> ExitCode {
     cli::main()
 }

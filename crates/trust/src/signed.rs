@@ -175,6 +175,16 @@ impl<S: Statement> Signed<S> {
         unsigned.signed(&signature)
     }
 
+    /// What bytes say that were verified before, by who keeps them.
+    ///
+    /// # Errors
+    /// When they are no statement.
+    pub fn said(bytes: &[u8]) -> Result<S, StatementError> {
+        let malformed = |error| StatementError::Malformed { name: S::NAME, error };
+        let (content, _) = parts(bytes).map_err(malformed)?;
+        cbor::from_slice(content, LIMITS).map_err(malformed)
+    }
+
     /// Checks a statement as it was received.
     ///
     /// # Errors

@@ -13,7 +13,8 @@ const TIMELY_MS: u64 = 2 * CLOCK_ERROR_MS_MAX;
 /// The calls that were taken lately, so that none is taken twice.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    known: BTreeSet<(AgentId, TaskId)>,
+    /// Tasks first: they are random, and tell themselves apart by their first bytes.
+    known: BTreeSet<(TaskId, AgentId)>,
     order: VecDeque<(Ticks, AgentId, TaskId)>,
 }
 
@@ -25,9 +26,9 @@ impl Taken {
                 break;
             }
             self.order.pop_front();
-            self.known.remove(&(caller, task));
+            self.known.remove(&(task, caller));
         }
-        let is_new = self.known.insert((caller, task));
+        let is_new = self.known.insert((task, caller));
         if is_new {
             self.order.push_back((now, caller, task));
         }

@@ -6,14 +6,14 @@ use althing_record::Network;
 use althing_record::cbor::{self, Limits};
 use althing_rocks::Aside;
 use althing_store::{ReadError, Snapshot, Table};
-use althing_trust::{Accept, KeptCall, RatingEpoch};
+use althing_trust::{Accept, AcceptBody, KeptCall, RatingEpoch};
 
 use super::receipts::call_key;
 
 /// What the keys of the rows begin with; callee, caller, rating epoch and index follow, and the value is a call's number.
 const PLACE: u8 = b'i';
 
-fn key(accept: &Accept, network: &Network) -> Vec<u8> {
+fn key(accept: &AcceptBody, network: &Network) -> Vec<u8> {
     let epoch = RatingEpoch::of(accept.made, network.genesis());
     [&[PLACE][..], &accept.callee.0, &accept.caller.0, &epoch.0.to_be_bytes(), &accept.index.to_be_bytes()]
         .concat()
@@ -70,13 +70,18 @@ impl<'s, S: Snapshot> Places<'s, S> {
     }
 }
 
-/// The row that goes with a call that is no longer kept.
+/// The row that goes with a call that is no longer kept. Its Accept is read as it was verified when it came: at full speed each
+/// call forgets another one.
 pub(super) fn forgotten(row: &[u8], network: &Network) -> Option<Vec<u8>> {
-    accept_of(row, network).map(|accept| key(&accept, network))
+    Some(key(&Accept::said(&own_call(row)?.accept).ok()?, network))
 }
 
 /// The Accept of a kept call that an agent of this node made.
 fn accept_of(row: &[u8], network: &Network) -> Option<Accept> {
-    let kept: KeptCall = cbor::from_slice(row, Limits::RECORD).ok()?;
-    (kept.side == 0).then(|| Accept::verify(&kept.accept, network.id()).ok()).flatten()
+    Accept::verify(&own_call(row)?.accept, network.id()).ok()
+}
+
+/// A kept call that an agent of this node made.
+fn own_call(row: &[u8]) -> Option<KeptCall> {
+    cbor::from_slice::<KeptCall>(row, Limits::RECORD).ok().filter(|kept| kept.side == 0)
 }

@@ -7,7 +7,7 @@ use althing_a2a::Ending;
 use althing_engine::{Answer, Ask, Refusal, RefusalKind, is_attested};
 use althing_gateway::Asked;
 use althing_gateway::api::{CallProof, RateRequest, Rated};
-use althing_record::cbor::{self, Limits};
+use althing_record::cbor::{self, Encode as _, Limits, Writer};
 use althing_record::{AgentId, Millis, Network, NetworkId};
 use althing_rocks::{Aside, Rocks};
 use althing_store::{ReadError, Snapshot, Table};
@@ -30,6 +30,9 @@ const FORGOTTEN_AT_ONCE: u64 = 4_096;
 
 /// Most calls that are written at once.
 const BATCH_MAX: usize = 1_024;
+
+/// Room in a row for what is not signed.
+const ROW_REST_BYTES: usize = 96;
 
 /// How long a call waits for others to be written with it.
 const GATHER: Duration = Duration::from_millis(20);
@@ -226,7 +229,11 @@ fn row(evidence: &Evidence, receipt: Option<&Receipt>) -> Option<Vec<u8>> {
         receipt: receipt.and_then(|receipt| receipt.bytes().to_vec().try_into().ok()),
         comment: None,
     };
-    Some(cbor::to_vec(&kept))
+    let signed =
+        kept.call.len() + kept.accept.len() + kept.receipt.as_ref().map_or(0, |receipt| receipt.len());
+    let mut row = Writer::with_capacity(signed + ROW_REST_BYTES);
+    kept.encode(&mut row);
+    Some(row.into_bytes())
 }
 
 /// What the caller says of a call. Nothing if the answer is no end, or says that the request was at fault.

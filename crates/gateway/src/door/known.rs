@@ -77,8 +77,8 @@ pub(super) fn agent(edge: &Edge, name: &str) -> Result<AgentId, Failure> {
     if let Some(agent) = edge.backend().calls.desk.agent(name) {
         return Ok(agent);
     }
-    let shown: String = name.chars().take(80).collect();
     name.parse().map_err(|_| {
+        let shown: String = name.chars().take(80).collect();
         let message = format!("\"{shown}\" is no did, and no agent of that name is exposed here");
         Failure::new(Cause::AgentNotFound, message)
     })

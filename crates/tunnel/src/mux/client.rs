@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
-use http::Request;
+use http::{Method, Request, Uri};
 use tokio::time::{Instant, sleep_until};
 
 use super::stream::Open;
@@ -30,6 +30,8 @@ pub(crate) struct Closed(String);
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     send: SendRequest<Bytes>,
+    /// What each call asks for, since HTTP/2 wants something asked for.
+    target: Uri,
     calls: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
     roots: Arc<Roots>,
@@ -50,7 +52,8 @@ impl Client {
         let (send, connection) = handshake.await.map_err(|error| Closed(error.to_string()))?;
         let (calls, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         tokio::spawn(drive(connection, Arc::clone(&calls), Arc::clone(&ended)));
-        Ok(Self { send, calls, ended, roots: Arc::default() })
+        let target = Uri::from_static("https://call/");
+        Ok(Self { send, target, calls, ended, roots: Arc::default() })
     }
 
     /// The batches of the other side that were verified.
@@ -75,7 +78,9 @@ impl Client {
         let open = Open::new(&self.calls);
         let closed = |error: h2::Error| Closed(error.to_string());
         let mut send = self.send.clone().ready().await.map_err(closed)?;
-        let request = Request::post("https://call/").body(()).map_err(|error| Closed(error.to_string()))?;
+        let mut request = Request::new(());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.target.clone();
         let (response, stream) = send.send_request(request, false).map_err(closed)?;
         Ok(MuxStream::opened(stream, response, open))
     }
