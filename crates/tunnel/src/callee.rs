@@ -24,7 +24,7 @@ use crate::dial::BoxIo;
 use crate::evidence::{Evidence, Side};
 use crate::exposure::{Exposure, Exposures};
 use crate::keys::KeyFault;
-use crate::lingering::Lingering;
+use crate::lingering::{LINGERING_MAX, Lingering};
 use crate::log::CallLog;
 use crate::meter::{Ending, Meter};
 use crate::peer::{Peer, name_of};
@@ -68,6 +68,8 @@ struct Shared {
     limits: Limits,
     calls: Arc<Semaphore>,
     long_heads: Arc<Semaphore>,
+    /// Places for answered calls whose callers have not ended them.
+    lingering: Arc<Semaphore>,
     peers: Arc<Mutex<Peers>>,
     taken: Mutex<Taken>,
     webhooks: Webhooks,
@@ -162,6 +164,7 @@ impl Callee {
             exposures,
             calls: Arc::new(Semaphore::new(limits.calls_in_max)),
             long_heads: Arc::new(Semaphore::new(LONG_HEADS_MAX)),
+            lingering: Arc::new(Semaphore::new(LINGERING_MAX)),
             peers: Arc::new(Mutex::new(Peers {
                 under_way: BTreeMap::new(),
                 rates: Buckets::new(limits.rate_per_peer, PEERS_MAX),
@@ -378,7 +381,10 @@ impl Callee {
             .keep_alive(false)
             .max_buf_size(READ_AHEAD_BYTES_MAX)
             .preserve_header_case(true)
-            .serve_connection(TokioIo::new(Lingering::new(Prefixed::new(front, io))), service)
+            .serve_connection(
+                TokioIo::new(Lingering::new(Prefixed::new(front, io), Arc::clone(&self.0.lingering))),
+                service,
+            )
             .await;
         if let Err(error) = served {
             tracing::debug!(%error, "a call ended early");

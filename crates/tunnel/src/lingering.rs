@@ -1,10 +1,12 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
 use crate::prefixed::Prefixed;
@@ -13,18 +15,24 @@ use crate::prefixed::Prefixed;
 const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES_MAX: usize = 64 * 1_024;
 
+/// Most calls that are waited for at once; of more, the streams are reset.
+pub(crate) const LINGERING_MAX: usize = 2_048;
+
 /// The callee's end of a call. It waits for the caller's end when its own is sent: a stream that is dropped before is reset, and
 /// what still comes on it counts against the session of all calls.
 pub(crate) struct Lingering {
     io: Prefixed,
     is_shut: bool,
     passed_over: usize,
-    patience: Option<Pin<Box<Sleep>>>,
+    places: Arc<Semaphore>,
+    /// Held while it waits.
+    patience: Option<(Pin<Box<Sleep>>, OwnedSemaphorePermit)>,
 }
 
 impl Lingering {
-    pub(crate) fn new(io: Prefixed) -> Self {
-        Self { io, is_shut: false, passed_over: 0, patience: None }
+    /// `places`: how many may wait.
+    pub(crate) fn new(io: Prefixed, places: Arc<Semaphore>) -> Self {
+        Self { io, is_shut: false, passed_over: 0, places, patience: None }
     }
 }
 
@@ -60,7 +68,13 @@ impl AsyncWrite for Lingering {
                 Poll::Ready(Ok(())) if !came.filled().is_empty() => this.passed_over += came.filled().len(),
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
-                    let patience = this.patience.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+                    let (patience, _) = match &mut this.patience {
+                        Some(patience) => patience,
+                        none => match Arc::clone(&this.places).try_acquire_owned() {
+                            Ok(place) => none.insert((Box::pin(sleep(LINGER)), place)),
+                            Err(_) => return Poll::Ready(Ok(())),
+                        },
+                    };
                     return patience.as_mut().poll(cx).map(Ok);
                 }
             }
@@ -78,7 +92,7 @@ mod tests {
 
     fn lingering() -> (Lingering, tokio::io::DuplexStream) {
         let (near, far) = duplex(1_024);
-        (Lingering::new(Prefixed::new("front", Box::new(far))), near)
+        (Lingering::new(Prefixed::new("front", Box::new(far)), Arc::new(Semaphore::new(1))), near)
     }
 
     #[tokio::test(start_paused = true)]
@@ -105,5 +119,19 @@ mod tests {
         timeout(LINGER / 2, here.shutdown()).await.expect("soon").unwrap();
         drop(here);
         sending.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_wait_than_there_are_places() {
+        let (mut here, _there) = lingering();
+        let place = Arc::clone(&here.places).try_acquire_owned().unwrap();
+        timeout(LINGER / 2, here.shutdown()).await.expect("at once").unwrap();
+        drop(place);
+        let (mut here, _there) = lingering();
+        let places = Arc::clone(&here.places);
+        timeout(LINGER / 2, here.shutdown()).await.unwrap_err();
+        assert_eq!(places.available_permits(), 0);
+        drop(here);
+        assert_eq!(places.available_permits(), 1);
     }
 }
