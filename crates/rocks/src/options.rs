@@ -12,7 +12,7 @@ pub struct Options {
     pub queue_max: usize,
     /// Bytes of blocks that are kept in memory, for all tables together.
     pub cache_bytes: usize,
-    /// Bytes of one table's unflushed rows. All tables together flush at eight times as many.
+    /// Bytes of one table's unflushed rows, four times as many of calls. All tables together flush at eight times as many.
     pub write_buffer_bytes: usize,
 }
 

@@ -85,7 +85,8 @@ impl Rocks {
     /// # Errors
     /// When the disk is full or fails.
     pub fn forget_calls(&self, through: &[u8]) -> Result<(), ReadError> {
-        let dropped = self.database.drop_files(Table::Calls, through);
+        // What says that they are read no more must not be lost after them.
+        let dropped = self.database.sync().and_then(|()| self.database.drop_files(Table::Calls, through));
         dropped.map_err(|fault| refused(Table::Calls, fault))
     }
 

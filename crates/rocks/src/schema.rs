@@ -43,8 +43,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { to: 11, rewrite: part_calls },
 ];
 
-/// What the keys of calls begin with, and what comes behind them.
-const CALL: &[u8] = b"c";
+/// What comes behind the keys of calls, which begin with the letter before.
 const CALL_END: &[u8] = b"d";
 
 /// Rows that one write of a step moves.
@@ -97,22 +96,20 @@ fn admit_with(dir: &Path, database: &Database, steps: &[Step], newest: u32) -> R
     Ok(commit)
 }
 
-/// Rows of calls that are no calls move to the table beside it. They may be many, so they are written some at a time, and
-/// removed where they were when all are there.
+/// Rows of calls that are no calls, all of them behind those, move to the table beside it. They may be many, so they are written
+/// some at a time, and removed where they were when all are there.
 fn part_calls(database: &Database, batch: &mut WriteBatch) -> Result<(), Fault> {
     let calls = database.table(Table::Calls);
     let mut moved: Vec<Aside> = Vec::new();
-    for row in database.raw().iterator_cf_opt(calls, verifying(), IteratorMode::Start) {
+    let mode = IteratorMode::From(CALL_END, Direction::Forward);
+    for row in database.raw().iterator_cf_opt(calls, verifying(), mode) {
         let (key, value) = row?;
-        if !key.starts_with(CALL) {
-            moved.push((Table::CallIndex, key.into_vec(), Some(value.into_vec())));
-        }
+        moved.push((Table::CallIndex, key.into_vec(), Some(value.into_vec())));
         if moved.len() == MOVED_AT_ONCE {
             database.put_aside(std::mem::take(&mut moved))?;
         }
     }
     database.put_aside(moved)?;
-    batch.delete_range_cf(calls, &[][..], CALL);
     batch.delete_range_cf(calls, CALL_END, &[0xff][..]);
     Ok(())
 }

@@ -11,6 +11,7 @@ use althing_trust::{
     Accept, AcceptBody, Answer, Call, CallFrame, HEAD_BYTES_MAX, Progress, RatingEpoch, Reason, Refusal,
     head_end, request_head_hash,
 };
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -24,7 +25,7 @@ use crate::dial::BoxIo;
 use crate::evidence::{Evidence, Side};
 use crate::exposure::{Exposure, Exposures};
 use crate::keys::KeyFault;
-use crate::lingering::{LINGERING_MAX, Lingering};
+use crate::lingering::{LINGERING_MAX, Lingering, Places};
 use crate::log::CallLog;
 use crate::meter::{Ending, Meter};
 use crate::peer::{Peer, name_of};
@@ -211,11 +212,12 @@ impl Callee {
         match timeout(HEAD_WITHIN, self.take(&mut io, peer)).await {
             Ok(Ok((mut asking, front))) => {
                 asking.metered = Some(metered);
-                self.pass_on(io, front, asking).await;
+                self.pass_on(Prefixed::new(front, io), self.places(peer), asking).await;
             }
             Ok(Err(NotTaken::Refused(answer))) => {
                 metered.ends(Ending::Refused);
                 tracing::debug!(?answer, node = %from, "a call was not taken");
+                let mut io = Lingering::new(Prefixed::new(Bytes::new(), io), self.places(peer), ());
                 let farewell = async {
                     io.write_all(&answer.encode()).await?;
                     io.shutdown().await
@@ -367,9 +369,16 @@ impl Callee {
         Ok(Seat { peers: Arc::clone(&shared.peers), node, _all: all, agent: None })
     }
 
-    async fn pass_on(&self, io: BoxIo, front: Vec<u8>, asking: Asking) {
-        // A call is one request. Its place is free when it is answered, however long the caller takes to see that.
-        let asking = Mutex::new(Some(Arc::new(asking)));
+    /// Where a call of this peer waits for its end.
+    fn places(&self, peer: &Peer) -> Places {
+        [Arc::clone(&peer.lingering), Arc::clone(&self.0.lingering)]
+    }
+
+    async fn pass_on(&self, io: Prefixed, places: Places, asking: Asking) {
+        // A call is one request. Its seat is free when all of the response is written, however long the caller takes to see that.
+        let asking = Arc::new(asking);
+        let io = Lingering::new(io, places, Arc::clone(&asking));
+        let asking = Mutex::new(Some(asking));
         let service = service_fn(move |request| {
             let asking = asking.lock().unwrap_or_else(PoisonError::into_inner).take();
             async move {
@@ -381,10 +390,7 @@ impl Callee {
             .keep_alive(false)
             .max_buf_size(READ_AHEAD_BYTES_MAX)
             .preserve_header_case(true)
-            .serve_connection(
-                TokioIo::new(Lingering::new(Prefixed::new(front, io), Arc::clone(&self.0.lingering))),
-                service,
-            )
+            .serve_connection(TokioIo::new(io), service)
             .await;
         if let Err(error) = served {
             tracing::debug!(%error, "a call ended early");

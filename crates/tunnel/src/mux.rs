@@ -32,7 +32,7 @@ const PING_AFTER: std::time::Duration = std::time::Duration::from_secs(2);
 /// And given up when the answer takes longer than this.
 const PONG_WITHIN: std::time::Duration = std::time::Duration::from_secs(4);
 
-/// Calls given up here whose last frames may still be on their way, and for how long. What comes on a stream that is remembered
-/// no more is an error, of which a session has a thousand.
-const GIVEN_UP_MAX: usize = 4_096;
-const GIVEN_UP_FOR: std::time::Duration = std::time::Duration::from_secs(10);
+/// So many calls given up here are remembered, each for so long: their last frames may still be on the way. What comes on one
+/// that is not is an error, and a session ends with the thousandth of its life.
+const GIVEN_UP_MAX: usize = 8_192;
+const GIVEN_UP_FOR: std::time::Duration = std::time::Duration::from_secs(2);

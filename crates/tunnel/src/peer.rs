@@ -1,6 +1,10 @@
+use std::sync::Arc;
+
 use althing_record::NodeId;
 use http::HeaderValue;
+use tokio::sync::Semaphore;
 
+use crate::lingering::LINGERING_PER_SESSION_MAX;
 use crate::roots::Roots;
 
 /// Another node, for as long as a session with it lasts.
@@ -11,11 +15,14 @@ pub(crate) struct Peer {
     pub(crate) name: HeaderValue,
     /// Its batches that were verified.
     pub(crate) roots: Roots,
+    /// Places for answered calls that it has not ended.
+    pub(crate) lingering: Arc<Semaphore>,
 }
 
 impl Peer {
     pub(crate) fn new(node: NodeId) -> Self {
-        Self { node, name: name_of(&node), roots: Roots::default() }
+        let lingering = Arc::new(Semaphore::new(LINGERING_PER_SESSION_MAX));
+        Self { node, name: name_of(&node), roots: Roots::default(), lingering }
     }
 }
 

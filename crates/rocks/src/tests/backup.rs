@@ -258,6 +258,8 @@ fn calls_that_are_forgotten_give_their_space_back_and_the_others_stay() {
     keep(0..60_000);
     opened.rocks.forget_calls(&key(44_999)).unwrap();
     keep(60_000..61_000);
+    // Files that are new or on the move stay until the next time.
+    opened.rocks.compact(|_| {}).unwrap();
     opened.rocks.forget_calls(&key(44_999)).unwrap();
     let size = opened.rocks.size().unwrap();
     assert!(size < 36_000_000, "{size} bytes for 16,000 calls of 1,000 bytes");

@@ -348,3 +348,44 @@ async fn a_call_that_is_answered_takes_no_place_while_its_caller_does_not_end_it
     assert!(came.ends_with(b"hi"));
     assert_eq!(pair.post("/", "two").await.unwrap().0, 200);
 }
+
+#[tokio::test]
+async fn an_answered_call_is_not_reset_before_its_caller_ends_it() {
+    let (pair, _) = counting();
+    let io = pair.pipes.dial(pair.place(), Line::Calls).await.unwrap();
+    let session = crate::mux::Client::begin(io).await.unwrap();
+    let refused = [&[0, 4][..], &[0xff; 4]].concat();
+    for (bytes, answer) in [(whole(&pair, 1), "hi"), (refused, "")] {
+        let mut call = session.open().await.unwrap();
+        call.write_all(&bytes).await.unwrap();
+        let mut came = Vec::new();
+        call.read_to_end(&mut came).await.unwrap();
+        assert!(came.ends_with(answer.as_bytes()) && !came.is_empty());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        call.write_all(b"more").await.expect("it is not reset");
+        call.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_response_is_not_read_keeps_its_place() {
+    let card = Bytes::from(vec![b' '; 200 * 1_024]);
+    let pair = pair(Limits { calls_per_peer_max: 1, ..Limits::default() }, false, echo);
+    let exposure = pair.exposures.of(pair.callee.agent()).unwrap();
+    pair.exposures.insert(Exposure { card, ..(*exposure).clone() });
+    // Room for the Accept, and not for the card.
+    let (mut near, far) = tokio::io::duplex(2_048);
+    let (callee, from) = (pair.pipes.callee.clone(), pair.pipes.from);
+    tokio::spawn(async move { callee.serve_call(Box::new(far), from).await });
+    let head = "GET /.well-known/agent-card.json HTTP/1.1\r\nhost: x\r\n\r\n";
+    let call = pair.signed(pair.body(head.as_bytes(), 1), head.as_bytes());
+    near.write_all(&call).await.unwrap();
+    assert_ne!(near.read_u8().await.unwrap(), 0);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let busy = pair.post("/", "two").await.unwrap_err();
+    assert!(matches!(busy, CallError::Refused { refusal: Refusal::Busy, .. }), "{busy:?}");
+    let mut came = Vec::new();
+    near.read_to_end(&mut came).await.unwrap();
+    assert!(came.len() > 200 * 1_024);
+    assert_eq!(pair.post("/", "two").await.unwrap().0, 200);
+}
