@@ -35,6 +35,15 @@ fn every_command_has_help() {
 }
 
 #[test]
+fn memory_that_was_freed_is_given_back_by_a_thread() {
+    let ended = althing(&["--version"]).env("_RJEM_MALLOC_CONF", "stats_print:true").output().unwrap();
+    let options = String::from_utf8(ended.stderr).unwrap();
+    for option in ["opt.narenas: 2", "opt.background_thread: true", "opt.dirty_decay_ms: 1000"] {
+        assert!(options.contains(option), "{option} is not what the program's allocator says:\n{options}");
+    }
+}
+
+#[test]
 fn a_wrong_command_line_is_exit_2_with_cause_and_hint() {
     for (words, cause) in [
         (vec!["statsu"], "'statsu'"),

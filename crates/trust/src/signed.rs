@@ -175,7 +175,7 @@ impl<S: Statement> Signed<S> {
         unsigned.signed(&signature)
     }
 
-    /// What bytes say that were verified before, by who keeps them.
+    /// Reads a statement without checking its signature: for bytes that were verified before they were kept.
     ///
     /// # Errors
     /// When they are no statement.

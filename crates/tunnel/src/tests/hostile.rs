@@ -389,3 +389,27 @@ async fn a_call_whose_response_is_not_read_keeps_its_place() {
     assert!(came.len() > 200 * 1_024);
     assert_eq!(pair.post("/", "two").await.unwrap().0, 200);
 }
+
+#[tokio::test]
+async fn a_call_whose_request_is_not_taken_keeps_its_place() {
+    // Answers at once, and has not done with the request.
+    let taking = Arc::<Mutex<Vec<Request<Body>>>>::default();
+    let kept = Arc::clone(&taking);
+    let pair = pair(Limits { calls_per_peer_max: 1, ..Limits::default() }, false, move |request| {
+        kept.lock().unwrap().push(request);
+        async move { Ok(Response::new(full("done"))) }.boxed()
+    });
+    let mut near = pair.stream();
+    let head = "POST /tasks/7:cancel HTTP/1.1\r\nhost: x\r\na2a-version: 1.0\r\ncontent-length: 9\r\n\r\n";
+    let call = pair.signed(pair.body(head.as_bytes(), 1), format!("{head}x").as_bytes());
+    near.write_all(&call).await.unwrap();
+    let mut came = Vec::new();
+    while !came.ends_with(b"done") {
+        near.read_buf(&mut came).await.unwrap();
+    }
+    let busy = pair.post("/", "two").await.unwrap_err();
+    assert!(matches!(busy, CallError::Refused { refusal: Refusal::Busy, .. }), "{busy:?}");
+    taking.lock().unwrap().clear();
+    near.read_to_end(&mut came).await.unwrap();
+    assert_eq!(pair.post("/", "two").await.unwrap().0, 200);
+}
