@@ -240,6 +240,10 @@ mod tests {
         let others = [&b"h"[..], b"l\x00", b"t\x00"];
         rows.extend(calls.iter().chain(&others).map(|key| (Table::Calls, key.to_vec(), Some(key.to_vec()))));
         database.put_aside(rows).unwrap();
+        // A start that was interrupted before its last write.
+        part_calls(&database, &mut WriteBatch::default()).unwrap();
+        assert_eq!(database.schema(), Ok(Some(10)));
+        assert!(calls.iter().chain(&others).all(|key| database.get(Table::Calls, key).unwrap().is_some()));
         admit(root.path(), &database).unwrap();
         let holds = |table, key: &[u8]| database.get(table, key).unwrap().is_some();
         for call in calls {
